@@ -1,0 +1,58 @@
+# Needs Python >= 3.11 and make. Everything else is installed from the hashed lists in requirements/.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.synced
+AWS_VENV := .venv-aws
+AWS_STAMP := $(AWS_VENV)/.synced
+export UV_LINK_MODE ?= copy
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format lock lock-check binaries clean
+
+help: ## show these targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: $(STAMP) ## make the environment; the command then stands at .venv/bin/kube-registrar
+
+# Reproducible: uv by hash, the locked list by hash, then the project alone with the locked build backend.
+$(STAMP): requirements/uv.txt requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kube-registrar needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(AWS_STAMP): requirements/awscli.txt $(STAMP)
+	test -x $(AWS_VENV)/bin/python || $(PYTHON) -m venv --without-pip $(AWS_VENV)
+	$(BIN)/uv pip sync --quiet --python $(AWS_VENV)/bin/python --require-hashes requirements/awscli.txt
+	@touch $@
+
+binaries: $(STAMP) ## build the control plane of the test ground (first time: about ten minutes)
+	$(BIN)/python -m kube_registrar.testing build
+
+demo: $(STAMP) binaries ## see it work on a control plane of this machine
+	$(BIN)/kube-registrar demo $(ARGS)
+
+test: $(STAMP) $(AWS_STAMP) binaries ## run all tests
+	$(BIN)/pytest $(ARGS)
+
+lint: $(STAMP) lock-check ## formatter, linter, types, layers, locks
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix-only .
+
+lock: ## renew the hashed lists in requirements/ (UPGRADE=1 takes newer versions)
+	$(BIN)/python tools/lock.py $(if $(UPGRADE),--upgrade)
+
+lock-check: $(STAMP) ## prove that requirements/ matches pyproject.toml
+	$(BIN)/python tools/lock.py --check
+
+clean: ## remove the environments
+	rm -rf $(VENV) $(AWS_VENV)

@@ -1,0 +1,1 @@
+"""kube-registrar: keeps a service registry exactly true to Kubernetes workloads."""

@@ -1,0 +1,74 @@
+"""Errors, by what the one who catches them must do.
+
+    KubeRegistrarError
+    ├── UserError            a person must change something; the command ends with this one sentence
+    └── RegistryError
+        ├── Retryable        try again, not before `after` seconds (throttled, busy, an operation that failed)
+        ├── Unreachable      try again; with `doubtful` nobody knows whether the change was made
+        ├── Conflict         it exists otherwise, or is not empty: look again
+        ├── NotFound         the namespace, service or instance is not there
+        └── Refused          the registry will never take it as it is: `field` and `rule` say why
+
+Messages name the object, what was found, what is allowed and the next step, and hold no secret.
+"""
+
+
+class KubeRegistrarError(Exception):
+    """The root of every error this project raises on purpose."""
+
+
+class UserError(KubeRegistrarError):
+    """Something a person must change. Its text is the whole message; no traceback is shown."""
+
+
+class RegistryError(KubeRegistrarError):
+    """A registry did not do what it was asked."""
+
+    reason: str = "RegistryError"
+
+
+class Retryable(RegistryError):
+    """It may work later. `after`: seconds to wait at least."""
+
+    reason = "RegistryRetry"
+
+    def __init__(self, message: str, *, after: float = 0.0) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class Unreachable(RegistryError):
+    """No answer. `doubtful`: the request may have reached the registry, so its effect is unknown."""
+
+    reason = "RegistryUnreachable"
+
+    def __init__(self, message: str, *, doubtful: bool = False) -> None:
+        super().__init__(message)
+        self.doubtful = doubtful
+
+
+class Conflict(RegistryError):
+    """It exists already with other settings, or is not empty. `found`: what stands in the way."""
+
+    reason = "RegistryConflict"
+
+    def __init__(self, message: str, *, found: object = None) -> None:
+        super().__init__(message)
+        self.found = found
+
+
+class NotFound(RegistryError):
+    """The registry namespace, service or instance is not there."""
+
+    reason = "NotFoundInRegistry"
+
+
+class Refused(RegistryError):
+    """The registry will never take it as it is. `field`: what is wrong; `rule`: what is allowed."""
+
+    reason = "RefusedByRegistry"
+
+    def __init__(self, message: str, *, field: str = "", rule: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+        self.rule = rule

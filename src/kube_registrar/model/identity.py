@@ -1,0 +1,53 @@
+"""How an own instance is named, and how it is known again.
+
+Identity is (cluster UID, origin UID, registry service, resolved port). The id must be a valid DNS label
+(SRV targets are `<id>.<service>.<namespace>`), at most 63 characters, and never an IP: an IP is reused by
+another pod within seconds, and two clusters may share a range.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+
+from kube_registrar.model import attributes as keys
+from kube_registrar.model.refs import InstanceId, Origin, ServiceRef, Uid
+
+_HASH_CHARACTERS = 16  # of base32, 5 bits each: 80 bits
+_LABEL_CHARACTERS = 63
+_BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
+
+
+def instance_id(
+    cluster_uid: Uid, origin_uid: Uid, service: ServiceRef, port: int | None, name: str, *, show_name: bool = True
+) -> InstanceId:
+    """Return the id of the instance with this identity.
+
+    `name` (the pod's) comes first for people, shortened; `show_name=False` leaves it out, for public DNS,
+    where SRV targets show ids to the world. The registry's configured name is no part of the identity:
+    renaming a registry in the configuration renames no instance.
+    """
+    identity = "\0".join((cluster_uid, origin_uid, service.namespace.name, service.name, str(port or "")))
+    digest = _base32(hashlib.sha256(identity.encode()).digest())
+    stem = re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-") if show_name else ""
+    stem = stem[: _LABEL_CHARACTERS - _HASH_CHARACTERS - 1].strip("-")
+    return InstanceId(f"{stem}-{digest}" if stem else f"i{digest}")
+
+
+def _base32(digest: bytes) -> str:
+    number = int.from_bytes(digest, "big")
+    return "".join(_BASE32[(number >> (5 * place)) & 31] for place in range(_HASH_CHARACTERS))
+
+
+def is_own(attributes: Mapping[str, str], cluster_uid: Uid) -> bool:
+    """Whether an instance belongs to this cluster: equality of the whole UID, never a prefix."""
+    return attributes.get(keys.CLUSTER_UID) == cluster_uid and bool(attributes.get(keys.POD_UID))
+
+
+def origin_of(attributes: Mapping[str, str]) -> Origin:
+    """Return the pod that an own instance stands for, as its attributes name it."""
+    return Origin(
+        kind="Pod",
+        namespace=attributes.get(keys.NAMESPACE, ""),
+        name=attributes.get(keys.POD, ""),
+        uid=Uid(attributes.get(keys.POD_UID, "")),
+    )

@@ -1,0 +1,116 @@
+"""Settings of registry namespaces and registry services, in terms every registry can be asked in."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from kube_registrar.model.refs import NamespaceRef, ServiceRef
+
+
+class NamespaceType(StrEnum):
+    """How instances of a registry namespace are found. The values are those of our CRD."""
+
+    HTTP = "HTTP"
+    DNS_PRIVATE = "DNSPrivate"
+    DNS_PUBLIC = "DNSPublic"
+
+
+class RecordType(StrEnum):
+    """DNS record types that a registry service may publish."""
+
+    A = "A"
+    AAAA = "AAAA"
+    SRV = "SRV"
+    CNAME = "CNAME"
+
+
+class RoutingPolicy(StrEnum):
+    """How DNS answers are chosen. The values are those of our CRD."""
+
+    MULTIVALUE = "Multivalue"
+    WEIGHTED = "Weighted"
+
+
+class HealthCheckType(StrEnum):
+    """Who decides whether an instance is healthy. The values are those of our CRD."""
+
+    NONE = "None"
+    CUSTOM = "Custom"
+    ROUTE53 = "Route53"
+
+
+class CreationPolicy(StrEnum):
+    """May a thing that is declared be made, and may one that exists be used?"""
+
+    CREATE_OR_ADOPT = "CreateOrAdopt"
+    CREATE = "Create"
+    ADOPT = "Adopt"
+
+
+class DeletionPolicy(StrEnum):
+    """What happens in the registry when the object that declared a thing goes."""
+
+    RETAIN = "Retain"
+    DELETE = "Delete"
+
+
+@dataclass(frozen=True, slots=True)
+class DnsRecord:
+    """One record type with its time to live in seconds."""
+
+    type: RecordType
+    ttl_seconds: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class DnsSettings:
+    """The DNS side of a registry service."""
+
+    records: Sequence[DnsRecord]
+    routing: RoutingPolicy = RoutingPolicy.MULTIVALUE
+
+
+@dataclass(frozen=True, slots=True)
+class Route53Check:
+    """A health check made by the registry: `type` HTTP, HTTPS or TCP; `failure_threshold` in probes, 1 to 10."""
+
+    type: str
+    resource_path: str = ""
+    failure_threshold: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceSpec:
+    """A registry namespace. `vpc_id` belongs to DNSPrivate, `soa_ttl_seconds` to both DNS types."""
+
+    ref: NamespaceRef
+    type: NamespaceType = NamespaceType.HTTP
+    description: str = ""
+    vpc_id: str = ""
+    soa_ttl_seconds: int | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """A registry service. `dns` is None in HTTP namespaces and for services found by API only."""
+
+    ref: ServiceRef
+    description: str = ""
+    dns: DnsSettings | None = None
+    health_check: HealthCheckType = HealthCheckType.NONE
+    route53: Route53Check | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def publishes_port(self) -> bool:
+        """Whether an instance's port means something here: not where all records are A, AAAA or CNAME.
+
+        Source: ECS takes no port for a registry whose records are A only (Amazon ECS, service discovery).
+        """
+        return self.dns is None or any(record.type is RecordType.SRV for record in self.dns.records)
+
+    @property
+    def record_types(self) -> frozenset[RecordType]:
+        """The record types it publishes; empty for a service found by API only."""
+        return frozenset(record.type for record in self.dns.records) if self.dns else frozenset()

@@ -1,0 +1,1 @@
+"""Registries: the port that the engine knows, and a folder a backend."""

@@ -1,0 +1,117 @@
+"""What the engine needs of any registry: six methods, and a stream of hints where the registry has one.
+
+The port is experimental until 1.0; `PORT_VERSION` rises when it changes. A backend is an entry point of the group
+`kube_registrar.registries`: an async context manager `open(config, name, clock)`, so there is no half-open registry.
+Rules, held by the contract suite in `kube_registrar.testing.contract`:
+
+- Reads never write, and an answer is whole (every page) or an error.
+- `apply` yields one outcome for each change, in the order of confirmation, and raises for none of them. It is given
+  at most one change an instance. An outcome without error is durable in the registry. Closing the iterator early
+  leaves changes whose outcome is unknown; the engine treats them as doubtful.
+- Deregistering what is gone succeeds, unless a register of that pair may still land: then its outcome is
+  `Unreachable(doubtful=True)`.
+- Registering is an upsert. What `apply` is given replaces all attributes of the instance.
+- Errors are those of `kube_registrar.model.errors` and no others.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from kube_registrar.model.changes import Change, Outcome
+from kube_registrar.model.instances import Instance, Query
+from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef
+from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, NamespaceType, RecordType, ServiceSpec
+from kube_registrar.runtime.clock import Clock
+
+PORT_VERSION = 1
+ENTRY_POINT_GROUP = "kube_registrar.registries"
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a registry can do. The engine asks for these, never for names. None: no limit."""
+
+    namespace_types: frozenset[NamespaceType]
+    record_types: frozenset[RecordType]
+    custom_health: bool
+    watches: bool
+    max_instances: int | None = None
+    """Instances in one registry service."""
+    max_attributes: int | None = None
+    """Custom attributes (all but `AWS_*`) of one instance."""
+    max_attribute_characters: int | None = None
+    """Keys and values of all custom attributes of one instance together."""
+    max_attribute_value: int | None = None
+    """Characters in one attribute value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A registry namespace or service that exists.
+
+    `created_by` is the token that its creator gave to `ensure`, where the registry keeps one: it makes adoption
+    free of races.
+    """
+
+    spec: NamespaceSpec | ServiceSpec
+    id: str
+    arn: str | None = None
+    created_by: str | None = None
+
+
+class Registry(Protocol):
+    """A place that holds registry namespaces, registry services and instances."""
+
+    @property
+    def name(self) -> RegistryName:
+        """Its configured name."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+
+    async def find(self, parent: NamespaceRef | None) -> Sequence[Found]:
+        """Return all registry namespaces (`None`), or all services of one. NotFound if it is not there."""
+
+    async def ensure(
+        self, spec: NamespaceSpec | ServiceSpec, creator: str, policy: CreationPolicy = CreationPolicy.CREATE_OR_ADOPT
+    ) -> Found:
+        """Make it, or use what is there, or update what this `creator` made; return once the registry confirmed it.
+
+        Idempotent: the same creator asking again gets the same thing. What somebody else made is returned as it
+        is and never changed. Raises Conflict where `policy` is Create and somebody else made it, or where what
+        is there has another type or other records; NotFound where `policy` is Adopt and nothing is there.
+        """
+
+    async def remove(self, ref: NamespaceRef | ServiceRef) -> None:
+        """Remove it and return once confirmed; what is gone is done. Conflict when it is not empty."""
+
+    async def instances(self, service: ServiceRef) -> Sequence[Instance]:
+        """Return all instances by the strongest read there is. NotFound if the service is not there."""
+
+    def apply(self, service: ServiceRef, changes: Sequence[Change]) -> AsyncIterator[Outcome]:
+        """Send the changes and yield an outcome for each."""
+
+    async def discover(self, query: Query) -> Sequence[Instance]:
+        """Answer a discovery as a client of this registry would see it; never the truth to reconcile from."""
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """A registry whose capabilities say that it watches."""
+
+    def changed(self) -> AsyncIterator[ServiceRef | None]:
+        """Yield a hint for each service to look at again; None: all of them."""
+
+
+class OpenRegistry(Protocol):
+    """What an entry point is: opens a registry with the options of its configuration entry.
+
+    Raises UserError, naming the option, what was found and what is allowed.
+    """
+
+    def __call__(
+        self, config: Mapping[str, object], name: RegistryName, clock: Clock
+    ) -> AbstractAsyncContextManager[Registry]: ...

@@ -1,0 +1,1 @@
+"""Clock, back-off, logging, metrics: what every long-running part uses."""
