@@ -114,4 +114,6 @@ class OpenRegistry(Protocol):
 
     def __call__(
         self, config: Mapping[str, object], name: RegistryName, clock: Clock
-    ) -> AbstractAsyncContextManager[Registry]: ...
+    ) -> AbstractAsyncContextManager[Registry]:
+        """Return a context that holds the open registry."""
+        ...

@@ -1,0 +1,91 @@
+"""Every reason we give, with its sentence: the same words in events, conditions and explanations.
+
+A reason is API: it is documented, never renamed, and CamelCase as Kubernetes' conventions ask.
+Templates are filled by `Problem.of` and name the field, what was found, what is allowed and the next step.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A CamelCase name and the sentence that goes with it."""
+
+    name: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A reason with its sentence filled in."""
+
+    reason: str
+    message: str
+
+    @classmethod
+    def of(cls, reason: Reason, **fields: object) -> "Problem":
+        """Fill the sentence of `reason`."""
+        return cls(reason.name, reason.sentence.format(**fields))
+
+
+# What a user wrote.
+MALFORMED_ANNOTATION = Reason("MalformedAnnotation", "{field} is {found}: {rule}. {next_step}")
+UNKNOWN_SERVICE = Reason(
+    "UnknownService",
+    "{field} names {found}, but registry namespace {namespace!r} has no service {service!r}. "
+    "Create a RegistryService for it, or correct the annotation",
+)
+UNKNOWN_NAMESPACE = Reason(
+    "UnknownNamespace",
+    "{field} names {found}, but no RegistryNamespace of registry {registry!r} declares {namespace!r}. "
+    "Ask for one, or correct the annotation",
+)
+UNKNOWN_REGISTRY_SERVICE = Reason(
+    "UnknownRegistryService",
+    "{field} names {found}, but Kubernetes namespace {kube_namespace!r} has no RegistryService of that name. "
+    "Create one, or write namespace/service",
+)
+UNKNOWN_REGISTRY = Reason(
+    "UnknownRegistry", "{field} names {found}, but no registry {registry!r} is configured; there is {known}. Correct it"
+)
+AMBIGUOUS_SERVICE = Reason(
+    "AmbiguousService", "{field} is {found}, which may mean {candidates}. Write the one that you mean"
+)
+NAMESPACE_NOT_ALLOWED = Reason(
+    "NamespaceNotAllowed",
+    "{field} names {found}, but RegistryNamespace {namespace!r} does not allow Kubernetes namespace "
+    "{kube_namespace!r}. Ask for it in spec.allowedNamespaces, or use another registry namespace",
+)
+INVALID_ATTRIBUTE = Reason("InvalidAttribute", "{field} has {found}: {rule}. {next_step}")
+TOO_MANY_ATTRIBUTES = Reason(
+    "TooManyAttributes",
+    "{field} has {found} attributes, but {left} of the registry's {limit} are left beside the standard ones. "
+    "Remove {excess}",
+)
+INVALID_PORT = Reason("InvalidPort", "{field} is {found}: {rule}. {next_step}")
+MISSING_ADDRESS = Reason(
+    "MissingAddress", "{field} names {found}, which needs {rule}, but the pod has {addresses}. {next_step}"
+)
+UNKNOWN_LABEL = Reason(
+    "UnknownLabel",
+    "{field} reads {found}, which the pod does not have; the attribute is left out. Set it, or correct it",
+)
+RESERVED_ATTRIBUTE = Reason("ReservedAttribute", "{field} sets {found}: {rule}. Choose another key")
+
+# What the engine did, or could not do.
+REGISTERED = Reason("Registered", "Registered as {instance} in {service}")
+DEREGISTERED = Reason("Deregistered", "Deregistered {instance} from {service}: {why}")
+REGISTRATION_FAILED = Reason("RegistrationFailed", "Could not register {instance} in {service}: {error}")
+DEREGISTRATION_FAILED = Reason("DeregistrationFailed", "Could not deregister {instance} from {service}: {error}")
+REGISTRY_UNAVAILABLE = Reason(
+    "RegistryUnavailable", "Registry {registry!r} does not answer: {error}. It is tried again by itself"
+)
+
+# The life of RegistryNamespaces and RegistryServices.
+CREATED = Reason("Created", "Created {what} in registry {registry!r}")
+ADOPTED = Reason("Adopted", "{what} exists in registry {registry!r} and is used as it is")
+CONFLICTING = Reason("Conflicting", "{what} exists in registry {registry!r} with other settings: {error}")
+NOT_READY = Reason("NotReady", "{what} is not ready: {error}")
+REMOVED = Reason("Removed", "Removed {what} from registry {registry!r}")
+RETAINED = Reason("Retained", "{what} stays in registry {registry!r}: {why}")
+NOT_EMPTY = Reason("NotEmpty", "{what} cannot be removed yet: {error}")
