@@ -1,0 +1,80 @@
+"""Listening on an address, alike for every HTTP server of ours: the bound port, errors of one sentence."""
+
+import asyncio
+import errno
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from kube_registrar.model.errors import UserError
+
+CLOSE_SECONDS = 2.0
+"""How long open requests may still take when a server closes."""
+
+
+@asynccontextmanager
+async def listening(app: web.Application, host: str, port: int, *, flag: str) -> AsyncIterator[int]:
+    """Serve `app` on `host:port` (0: a free port) and yield the port that was bound; close gracefully at the end.
+
+    `flag` is the option that gave the address (`--listen`): a UserError names it when the address cannot be had.
+    Of a name with several addresses one is taken, IPv4 first: port 0 would pick another port for each.
+    """
+    family, address = await _resolve(host, port, flag)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_SECONDS, handle_signals=False)
+    await runner.setup()
+    try:
+        sock = _bind(family, address, host, port, flag)
+        try:
+            await web.SockSite(runner, sock, backlog=1024).start()
+        except BaseException:
+            sock.close()
+            raise
+        yield sock.getsockname()[1]
+    finally:
+        await runner.cleanup()
+
+
+async def _resolve(host: str, port: int, flag: str) -> tuple[int, tuple[str | int, ...]]:
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        # OSError(-2, …) of the resolver has its sentence in strerror; UnicodeError is a label that is too long.
+        why = getattr(error, "strerror", None) or error
+        raise UserError(
+            f"{host!r} is no address of this machine ({why}): give another one with {flag} HOST:PORT"
+        ) from None
+    family, _, _, _, address = min(found, key=lambda info: info[0] != socket.AF_INET)
+    return family, address
+
+
+def _bind(family: int, address: tuple[str | int, ...], host: str, port: int, flag: str) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # A server that restarts must not wait for the last one's connections to time out.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+        # Here and not later, so that a taken port is an error of this call.
+        sock.listen(1024)
+    except OSError as error:
+        sock.close()
+        raise UserError(_sentence(error, _shown(host, port), flag)) from None
+    return sock
+
+
+def _shown(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _sentence(error: OSError, address: str, flag: str) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"{address} is taken by another process: choose another port with {flag} HOST:PORT (0: a free one)"
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return f"this user may not listen on {address}: choose a port from 1024 on with {flag} HOST:PORT"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{address} is no address of this machine: choose one that is with {flag} HOST:PORT"
+    return f"cannot listen on {address} ({error.strerror}): choose another address with {flag} HOST:PORT"
