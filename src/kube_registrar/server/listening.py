@@ -5,6 +5,7 @@ import errno
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiohttp import web
 
@@ -36,7 +37,7 @@ async def listening(app: web.Application, host: str, port: int, *, flag: str) ->
         await runner.cleanup()
 
 
-async def _resolve(host: str, port: int, flag: str) -> tuple[int, tuple[str | int, ...]]:
+async def _resolve(host: str, port: int, flag: str) -> tuple[int, Any]:
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)
@@ -50,7 +51,7 @@ async def _resolve(host: str, port: int, flag: str) -> tuple[int, tuple[str | in
     return family, address
 
 
-def _bind(family: int, address: tuple[str | int, ...], host: str, port: int, flag: str) -> socket.socket:
+def _bind(family: int, address: Any, host: str, port: int, flag: str) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         # A server that restarts must not wait for the last one's connections to time out.
