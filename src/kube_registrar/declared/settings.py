@@ -1,0 +1,160 @@
+"""The settings of this program, each with its type, its default and the words that explain it.
+
+One table serves the configuration file, the environment, the command line and the documentation: a field `cluster_name`
+is the key `clusterName`, the variable `KUBE_REGISTRAR_CLUSTER_NAME` and the flag `--cluster-name`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any
+
+import msgspec
+
+VARIABLE_PREFIX = "KUBE_REGISTRAR_"
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    PLAIN = "plain"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """What is logged: this and all that is worse."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def _meta(description: str, allowed: str, *, flag: str | None = None) -> msgspec.Meta:
+    return msgspec.Meta(description=description, extra={"allowed": allowed, "flag": flag})
+
+
+_TEXT = "it must be a text"
+
+
+class RegistryEntry(msgspec.Struct, frozen=True):
+    """One configured registry. `options` are for its backend, which validates them when it is opened."""
+
+    kind: str
+    options: Mapping[str, object] = {}
+
+
+class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """All settings of one process, merged and checked. Registries are empty where none was asked for."""
+
+    cluster_name: Annotated[
+        str, _meta("A name of this cluster for people; instances carry it as KUBE_CLUSTER.", _TEXT)
+    ] = ""
+    default_registry: Annotated[
+        str, _meta("The registry that is meant where none is named.", "it must be the name of a configured registry")
+    ] = "default"
+    registries: Annotated[
+        Mapping[str, RegistryEntry],
+        _meta(
+            "The registries: a name each, with its kind and the options of that kind.",
+            "it must map names to {kind: …, and the options of that kind}",
+            flag="",
+        ),
+    ] = {}
+    watch_namespaces: Annotated[
+        tuple[str, ...],
+        _meta(
+            "The Kubernetes namespaces to watch; none: all of them.",
+            "it must be a list of names of Kubernetes namespaces",
+            flag="--watch-namespace",
+        ),
+    ] = ()
+    allow_undeclared: Annotated[
+        bool,
+        _meta(
+            "Let any Kubernetes namespace use registry namespaces that no RegistryNamespace declares, and bare ARNs. "
+            "For clusters with one tenant.",
+            "allowed are true, false",
+        ),
+    ] = False
+    listen: Annotated[
+        str, _meta("Where probes and metrics are served; port 0 picks a free one.", "it must be HOST:PORT")
+    ] = "127.0.0.1:8080"
+    api_listen: Annotated[
+        str,
+        _meta("Where an embedded registry serves the Cloud Map API; port 0 picks a free one.", "it must be HOST:PORT"),
+    ] = "127.0.0.1:8081"
+    kubeconfig: Annotated[
+        str | None,
+        _meta("The kubeconfig file; without it $KUBECONFIG, ~/.kube/config or the pod's own account.", _TEXT),
+    ] = None
+    context: Annotated[str | None, _meta("The context of the kubeconfig; without it its current one.", _TEXT)] = None
+    log_format: Annotated[LogFormat, _meta("How log lines look.", "allowed are plain, json")] = LogFormat.PLAIN
+    log_level: Annotated[LogLevel, _meta("The least that is logged.", "allowed are debug, info, warning, error")] = (
+        LogLevel.INFO
+    )
+
+
+class Shorthand(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One registry called `default`, without a file: flags and variables that `registries` excludes."""
+
+    registry: Annotated[
+        str, _meta("The kind of the one registry to use, such as embedded or cloudmap; it is called default.", _TEXT)
+    ] = ""
+    endpoint_url: Annotated[
+        str, _meta("Its endpoint, where it is not AWS itself: any Cloud Map-compatible URL.", _TEXT)
+    ] = ""
+    region: Annotated[str, _meta("Its AWS region.", _TEXT)] = ""
+    data: Annotated[str, _meta("The folder in which the embedded registry keeps its data.", _TEXT)] = ""
+    simulate: Annotated[
+        str,
+        _meta(
+            "What the embedded registry pretends, to test clients with, such as "
+            "latency=20ms,operation-delay=0.3s-1s,throttle=50/100.",
+            _TEXT,
+        ),
+    ] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting, as the file, the environment and the command line know it. `flag` is empty where it has none."""
+
+    name: str
+    key: str
+    type: Any
+    default: object
+    description: str
+    allowed: str
+    flag: str
+    is_shorthand: bool
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable; empty for what only a file can say."""
+        return VARIABLE_PREFIX + self.name.upper() if self.flag else ""
+
+
+def _settings_of(struct: type[msgspec.Struct], *, is_shorthand: bool) -> tuple[Setting, ...]:
+    found = []
+    for field in msgspec.structs.fields(struct):
+        meta: msgspec.Meta = field.type.__metadata__[0]
+        extra = meta.extra or {}
+        flag = "--" + field.name.replace("_", "-") if extra["flag"] is None else str(extra["flag"])
+        default = () if field.default is msgspec.NODEFAULT else field.default
+        found.append(
+            Setting(
+                name=field.name,
+                key=field.encode_name,
+                type=field.type,
+                default=default,
+                description=meta.description or "",
+                allowed=extra["allowed"],
+                flag=flag,
+                is_shorthand=is_shorthand,
+            )
+        )
+    return tuple(found)
+
+
+SETTINGS = _settings_of(Shorthand, is_shorthand=True) + _settings_of(Configuration, is_shorthand=False)
