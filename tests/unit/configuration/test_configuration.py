@@ -19,7 +19,7 @@ def merged(
     return configuration(flags or {}, environ or {}, file)
 
 
-def test_nothing_given_means_the_defaults():
+def test_nothing_given_means_the_defaults() -> None:
     assert merged() == Configuration(
         cluster_name="",
         default_registry="default",
@@ -47,11 +47,11 @@ def test_nothing_given_means_the_defaults():
 )
 def test_a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default(
     flags: dict[str, object], environ: dict[str, str], text: str, expected: str
-):
+) -> None:
     assert merged(flags, environ, text).cluster_name == expected
 
 
-def test_lists_and_booleans_are_read_from_all_three_places():
+def test_lists_and_booleans_are_read_from_all_three_places() -> None:
     assert merged(text="watchNamespaces: [a, b]\nallowUndeclared: true").watch_namespaces == ("a", "b")
     assert merged(environ={"KUBE_REGISTRAR_WATCH_NAMESPACES": "a, b"}).watch_namespaces == ("a", "b")
     assert merged({"watch_namespaces": ("a", "b")}).watch_namespaces == ("a", "b")
@@ -61,7 +61,7 @@ def test_lists_and_booleans_are_read_from_all_three_places():
     assert merged({"allow_undeclared": False}, {"KUBE_REGISTRAR_ALLOW_UNDECLARED": "true"}).allow_undeclared is False
 
 
-def test_registries_of_a_file_keep_their_options_as_they_are():
+def test_registries_of_a_file_keep_their_options_as_they_are() -> None:
     text = """
         defaultRegistry: cloud
         registries:
@@ -74,7 +74,7 @@ def test_registries_of_a_file_keep_their_options_as_they_are():
     }
 
 
-def test_the_shorthand_is_one_registry_called_default_and_may_come_from_flag_and_environment_together():
+def test_the_shorthand_is_one_registry_called_default_and_may_come_from_flag_and_environment_together() -> None:
     result = merged(
         {"registry": "embedded", "simulate": "latency=20ms"},
         {"KUBE_REGISTRAR_DATA": "/data", "KUBE_REGISTRAR_REGISTRY": "cloudmap"},
@@ -86,7 +86,7 @@ def test_the_shorthand_is_one_registry_called_default_and_may_come_from_flag_and
     }
 
 
-def test_what_kubernetes_says_of_services_of_our_name_is_no_setting():
+def test_what_kubernetes_says_of_services_of_our_name_is_no_setting() -> None:
     linked = {
         "KUBE_REGISTRAR_SERVICE_HOST": "10.0.0.1",
         "KUBE_REGISTRAR_SERVICE_PORT": "8080",
@@ -117,8 +117,8 @@ def test_what_kubernetes_says_of_services_of_our_name_is_no_setting():
             {},
             {"KUBE_REGISTRAR_LOGFORMAT": "json"},
             None,
-            "the environment variable KUBE_REGISTRAR_LOGFORMAT is no setting (did you mean KUBE_REGISTRAR_LOG_FORMAT?)"
-            f": known are {KNOWN_VARIABLES}",
+            ("the environment variable KUBE_REGISTRAR_LOGFORMAT is no setting (did you mean KUBE_REGISTRAR_LOG_FORMAT?)"
+            f": known are {KNOWN_VARIABLES}"),
         ),
         ({"log_format": "xml"}, {}, None, "--log-format is 'xml': allowed are plain, json"),
         (
@@ -159,8 +159,8 @@ def test_what_kubernetes_says_of_services_of_our_name_is_no_setting():
             {"registry": "embedded"},
             {},
             "registries: {default: {kind: embedded}}",
-            "--registry asks for one registry called default, but settings.yaml:1: registries has registries: "
-            "use one of the two",
+            ("--registry asks for one registry called default, but settings.yaml:1: registries has registries: "
+            "use one of the two"),
         ),
         (
             {},
@@ -178,8 +178,8 @@ def test_what_kubernetes_says_of_services_of_our_name_is_no_setting():
             {},
             {},
             "registries:\n  Default: {kind: embedded}",
-            "settings.yaml:2: registries.Default: a registry's name is at most 63 of a-z, 0-9 and -, "
-            "and begins with no -",
+            ("settings.yaml:2: registries.Default: a registry's name is at most 63 of a-z, 0-9 and -, "
+            "and begins with no -"),
         ),
         (
             {},
@@ -208,13 +208,13 @@ def test_what_kubernetes_says_of_services_of_our_name_is_no_setting():
         ),
         ({}, {}, "1: a", "settings.yaml:1: the key '1' must be a text: write it in quotes"),
         ({}, {}, "a: [", "settings.yaml:1 is no YAML: expected the node content, but found '<stream end>'"),
-        ({}, {}, "clusterName: \x00", "settings.yaml is no YAML: unacceptable character #x0000: special characters "
-         'are not allowed in "<unicode string>", position 13'),
+        ({}, {}, "clusterName: \x00", ("settings.yaml is no YAML: unacceptable character #x0000: special characters "
+         'are not allowed in "<unicode string>", position 13')),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_sentence_that_names_it_its_place_and_what_is_allowed(
     flags: dict[str, object], environ: dict[str, str], text: str | None, sentence: str
-):
+) -> None:
     with pytest.raises(UserError) as caught:
         merged(flags, environ, text)
     assert str(caught.value) == sentence
@@ -229,14 +229,14 @@ def test_a_mistake_is_one_sentence_that_names_it_its_place_and_what_is_allowed(
         ("0.0.0.0:80", ("0.0.0.0", 80)),
     ],
 )
-def test_an_address_to_listen_on_is_host_and_port(text: str, expected: tuple[str, int]):
+def test_an_address_to_listen_on_is_host_and_port(text: str, expected: tuple[str, int]) -> None:
     assert parse_listen(text) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["", ":8080", "host", "host:", "host:-1", "host:65536", "host:x", "::1:80", "[]:1", "h:²"]
 )
-def test_anything_else_is_refused(text: str):
+def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(UserError) as caught:
         parse_listen(text)
     assert str(caught.value).startswith(repr(text))
