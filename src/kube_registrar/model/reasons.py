@@ -45,6 +45,11 @@ UNKNOWN_REGISTRY_SERVICE = Reason(
     "{field} names {found}, but Kubernetes namespace {kube_namespace!r} has no RegistryService of that name. "
     "Create one, or write namespace/service",
 )
+UNKNOWN_ARN = Reason(
+    "UnknownArn",
+    "{field} names {found}, but no registry namespace that a RegistryNamespace declares has a service of that ARN. "
+    "Ask for its namespace to be declared, or correct the annotation",
+)
 UNKNOWN_REGISTRY = Reason(
     "UnknownRegistry", "{field} names {found}, but no registry {registry!r} is configured; there is {known}. Correct it"
 )
@@ -71,6 +76,11 @@ UNKNOWN_LABEL = Reason(
     "{field} reads {found}, which the pod does not have; the attribute is left out. Set it, or correct it",
 )
 RESERVED_ATTRIBUTE = Reason("ReservedAttribute", "{field} sets {found}: {rule}. Choose another key")
+UNKNOWN_ANNOTATION = Reason("UnknownAnnotation", "{field} is not known, so nothing reads it. {next_step}")
+UNSUPPORTED_ANNOTATION = Reason(
+    "UnsupportedAnnotation", "{field} is not supported by this version, so the pod stays as it is. {next_step}"
+)
+INVALID_SPEC = Reason("InvalidSpec", "{field} is wrong: {rule}. {next_step}")
 
 # What the engine did, or could not do.
 REGISTERED = Reason("Registered", "Registered as {instance} in {service}")

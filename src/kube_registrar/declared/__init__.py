@@ -1,0 +1,1 @@
+"""What users write (annotations, custom resources, configuration), typed, with errors that name the field."""

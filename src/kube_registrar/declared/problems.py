@@ -1,0 +1,40 @@
+"""How wrong annotations are told: shared words, so that every message reads alike."""
+
+import difflib
+from collections.abc import Iterable
+
+from kube_registrar.model.errors import KubeRegistrarError
+from kube_registrar.model.reasons import MALFORMED_ANNOTATION, Problem, Reason
+from kube_registrar.model.records import ANNOTATION_PREFIX
+
+_SHOWN_CHARACTERS = 60
+
+
+class AnnotationError(KubeRegistrarError):
+    """An annotation that cannot be read; `problem` names it, what was found, the rule and the next step."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+def field_of(key: str) -> str:
+    """Name an annotation in a message."""
+    return f"annotation {ANNOTATION_PREFIX}{key}"
+
+
+def shown(text: str) -> str:
+    """Quote what a user wrote: ASCII only, one line, shortened, for it goes into events and logs."""
+    if len(text) <= _SHOWN_CHARACTERS:
+        return ascii(text)
+    return f"{text[:_SHOWN_CHARACTERS]!a}... ({len(text):,} characters)"
+
+
+def wrong(key: str, found: str, rule: str, next_step: str, *, reason: Reason = MALFORMED_ANNOTATION) -> AnnotationError:
+    """Make the error of one annotation. `found` is put in as it is: quote a user's words with `shown`."""
+    return AnnotationError(Problem.of(reason, field=field_of(key), found=found, rule=rule, next_step=next_step))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the known word that was probably meant, or an empty string."""
+    return next(iter(difflib.get_close_matches(word, tuple(known), n=1, cutoff=0.6)), "")

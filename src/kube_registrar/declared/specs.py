@@ -1,0 +1,239 @@
+"""The specs of our two kinds, typed. `crds/` holds the same fields and enums with the rules of apply time.
+
+Fields that this version does not know are pruned by the API server and ignored here. Enums and units are those of
+the CRDs; conversion gives what `kube_registrar.model.specs` holds.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import TypeVar
+
+import msgspec
+
+from kube_registrar.model.errors import KubeRegistrarError
+from kube_registrar.model.reasons import INVALID_SPEC, Problem
+from kube_registrar.model.records import CustomObject
+from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef
+from kube_registrar.model.specs import (
+    CreationPolicy,
+    DeletionPolicy,
+    DnsRecord,
+    DnsSettings,
+    HealthCheckType,
+    NamespaceSpec,
+    NamespaceType,
+    RecordType,
+    Route53Check,
+    RoutingPolicy,
+    ServiceSpec,
+)
+
+
+class InvalidSpec(KubeRegistrarError):
+    """A spec that cannot be used; `problem` says which field, what was found and what is allowed."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+class AllowedFrom(StrEnum):
+    """Whose objects may use a registry namespace: the `type` of the union `allowedNamespaces`."""
+
+    ALL = "All"
+    SELECTOR = "Selector"
+    NONE = "None"
+
+
+class Operator(StrEnum):
+    """How a label selector's expression compares."""
+
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+
+
+class ProbeType(StrEnum):
+    """What a Route 53 health check speaks."""
+
+    HTTP = "HTTP"
+    HTTPS = "HTTPS"
+    TCP = "TCP"
+
+
+class _Fields(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Fields in camelCase, as the Kubernetes API conventions ask."""
+
+
+class LabelRequirement(_Fields, frozen=True):
+    """One expression of a label selector."""
+
+    key: str
+    operator: Operator
+    values: Sequence[str] = ()
+
+
+class LabelSelector(_Fields, frozen=True):
+    """Kubernetes' label selector: all of it must hold; an empty one matches everything."""
+
+    match_labels: Mapping[str, str] = {}
+    match_expressions: Sequence[LabelRequirement] = ()
+
+
+class AllowedNamespaces(_Fields, frozen=True):
+    """Which Kubernetes namespaces may use a registry namespace."""
+
+    from_: AllowedFrom = msgspec.field(name="from")
+    selector: LabelSelector | None = None
+
+
+class RegistryNamespaceSpec(_Fields, frozen=True):
+    """The spec of a RegistryNamespace. `allowed_namespaces` is required, so that nobody has to guess."""
+
+    type: NamespaceType
+    allowed_namespaces: AllowedNamespaces
+    registry: str = ""
+    name: str = ""
+    vpc_id: str = msgspec.field(name="vpcID", default="")
+    soa_ttl_seconds: int | None = msgspec.field(name="soaTTLSeconds", default=None)
+    description: str = ""
+    tags: Mapping[str, str] = {}
+    creation_policy: CreationPolicy = CreationPolicy.CREATE_OR_ADOPT
+    deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
+
+
+class NamespaceReference(_Fields, frozen=True):
+    """The RegistryNamespace of a RegistryService, by the object's name."""
+
+    name: str
+
+
+class RecordSpec(_Fields, frozen=True):
+    """One DNS record of a registry service."""
+
+    type: RecordType
+    ttl_seconds: int = 60
+
+
+class DnsSpec(_Fields, frozen=True):
+    """The DNS side of a registry service."""
+
+    records: Sequence[RecordSpec]
+    routing_policy: RoutingPolicy = RoutingPolicy.MULTIVALUE
+
+
+class Route53Spec(_Fields, frozen=True):
+    """A health check that the registry makes; `failure_threshold` is in probes, 1 to 10."""
+
+    type: ProbeType
+    resource_path: str = ""
+    failure_threshold: int = 1
+
+
+class HealthCheckSpec(_Fields, frozen=True):
+    """Who decides whether an instance is healthy: a union by `type`."""
+
+    type: HealthCheckType
+    route53: Route53Spec | None = None
+
+
+class RegistryServiceSpec(_Fields, frozen=True):
+    """The spec of a RegistryService."""
+
+    namespace_ref: NamespaceReference
+    name: str = ""
+    description: str = ""
+    dns: DnsSpec | None = None
+    health_check: HealthCheckSpec | None = None
+    creation_policy: CreationPolicy = CreationPolicy.CREATE_OR_ADOPT
+    deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
+
+
+_Spec = TypeVar("_Spec", RegistryNamespaceSpec, RegistryServiceSpec)
+
+
+def registry_namespace(thing: CustomObject) -> RegistryNamespaceSpec:
+    """Type the spec of a RegistryNamespace. Raises InvalidSpec."""
+    return _typed(thing, RegistryNamespaceSpec)
+
+
+def registry_service(thing: CustomObject) -> RegistryServiceSpec:
+    """Type the spec of a RegistryService. Raises InvalidSpec."""
+    return _typed(thing, RegistryServiceSpec)
+
+
+def _typed(thing: CustomObject, spec: type[_Spec]) -> _Spec:
+    try:
+        return msgspec.convert(thing.spec, spec)
+    except msgspec.ValidationError as error:
+        # msgspec says "Expected `str`, got `int` - at `$.dns.records[0].type`"; the path is ours to put in front.
+        rule, _, path = str(error).partition(" - at `$")
+        field = f"spec{path.rstrip('`')}"
+        step = f"kubectl explain {thing.kind.lower()}.spec tells what is allowed"
+        raise InvalidSpec(
+            Problem.of(INVALID_SPEC, field=field, rule=rule[:1].lower() + rule[1:], next_step=step)
+        ) from error
+
+
+def namespace_ref(spec: RegistryNamespaceSpec, object_name: str, default_registry: RegistryName) -> NamespaceRef:
+    """Return the registry namespace that a RegistryNamespace of this name declares."""
+    return NamespaceRef(RegistryName(spec.registry or default_registry), spec.name or object_name)
+
+
+def namespace_settings(ref: NamespaceRef, spec: RegistryNamespaceSpec) -> NamespaceSpec:
+    """Return the settings that a RegistryNamespace asks for."""
+    return NamespaceSpec(
+        ref=ref,
+        type=spec.type,
+        description=spec.description,
+        vpc_id=spec.vpc_id,
+        soa_ttl_seconds=spec.soa_ttl_seconds,
+        tags=spec.tags,
+    )
+
+
+def service_settings(namespace: NamespaceRef, spec: RegistryServiceSpec, object_name: str) -> ServiceSpec:
+    """Return the settings that a RegistryService of this name asks for."""
+    check = spec.health_check
+    return ServiceSpec(
+        ref=ServiceRef(namespace, spec.name or object_name),
+        description=spec.description,
+        dns=_dns(spec.dns),
+        health_check=check.type if check else HealthCheckType.NONE,
+        route53=_route53(check.route53 if check else None),
+    )
+
+
+def _dns(spec: DnsSpec | None) -> DnsSettings | None:
+    if spec is None:
+        return None
+    return DnsSettings(
+        tuple(DnsRecord(record.type, record.ttl_seconds) for record in spec.records), spec.routing_policy
+    )
+
+
+def _route53(spec: Route53Spec | None) -> Route53Check | None:
+    return Route53Check(spec.type, spec.resource_path, spec.failure_threshold) if spec else None
+
+
+def misfit(service: ServiceSpec, namespace: NamespaceType) -> Problem | None:
+    """Say why a registry service cannot be in a registry namespace of this type; None if it can.
+
+    A CEL rule sees one object at a time, so this is left to us. Source: CreateService (AWS Cloud Map API reference).
+    """
+    if service.dns is not None and namespace is NamespaceType.HTTP:
+        return Problem.of(
+            INVALID_SPEC,
+            field="spec.dns",
+            rule="its RegistryNamespace is of type HTTP, which has no DNS",
+            next_step="Remove spec.dns, or use a RegistryNamespace of type DNSPrivate or DNSPublic",
+        )
+    if service.health_check is HealthCheckType.ROUTE53 and namespace is NamespaceType.DNS_PRIVATE:
+        return Problem.of(
+            INVALID_SPEC,
+            field="spec.healthCheck.type",
+            rule="its RegistryNamespace is of type DNSPrivate, and Route 53 cannot reach private addresses",
+            next_step="Use Custom or None",
+        )
+    return None

@@ -1,0 +1,103 @@
+"""The attributes of a pod's instance: addresses, the standard ones, and the user's, within the registry's bounds."""
+
+import re
+from collections.abc import Mapping
+
+from kube_registrar.declared.attributes import KEY, check_value
+from kube_registrar.declared.problems import AnnotationError, field_of, shown, wrong
+from kube_registrar.declared.templates import PodField, Template, fill
+from kube_registrar.model import attributes as keys
+from kube_registrar.model.limits import Limits
+from kube_registrar.model.reasons import INVALID_ATTRIBUTE, TOO_MANY_ATTRIBUTES, UNKNOWN_LABEL, Problem
+from kube_registrar.model.records import Pod
+from kube_registrar.sources.world import World
+
+ZONE_LABEL = "topology.kubernetes.io/zone"
+REGION_LABEL = "topology.kubernetes.io/region"
+
+_TOLD = 8  # keys in a message
+
+
+def user_attributes(pod: Pod, templates: Mapping[str, Template]) -> tuple[Mapping[str, str], tuple[Problem, ...]]:
+    """Fill the user's values; a label that the pod does not have leaves its attribute out, with a problem."""
+    filled: dict[str, str] = {}
+    problems: list[Problem] = []
+    for key, template in templates.items():
+        value = fill(template, pod)
+        if isinstance(value, PodField):
+            problems.append(Problem.of(UNKNOWN_LABEL, field=field_of(KEY), found=f"label {shown(value.label)}"))
+        else:
+            filled[key] = value
+    return filled, tuple(dict.fromkeys(problems))
+
+
+def attributes_of(
+    pod: Pod, world: World, limits: Limits, addresses: Mapping[str, str], user: Mapping[str, str]
+) -> Mapping[str, str]:
+    """Return all attributes of the pod's instance. Raises AnnotationError when the user's do not fit in.
+
+    `addresses`: those that begin with `AWS_`, which no limit counts.
+    """
+    standard = _standard(pod, world, limits, user)
+    for key, value in user.items():
+        check_value(key, value, limits.max_attribute_value)
+    _check_room(standard, user, limits)
+    return {**addresses, **standard, **user}
+
+
+def _standard(pod: Pod, world: World, limits: Limits, user: Mapping[str, str]) -> Mapping[str, str]:
+    values = {
+        keys.AVAILABILITY_ZONE: pod.labels.get(ZONE_LABEL, ""),
+        keys.REGION: pod.labels.get(REGION_LABEL, ""),
+        keys.CLUSTER: world.cluster_name,
+        keys.CLUSTER_UID: world.cluster_uid,
+        keys.NAMESPACE: pod.namespace,
+        keys.POD: pod.name,
+        keys.POD_UID: pod.uid,
+        keys.WORKLOAD: pod.workload,
+    }
+    fitted = {key: _fitted(value, limits) for key, value in values.items()}
+    listed = ",".join(user)
+    if limits.max_attribute_value is not None and len(listed) > limits.max_attribute_value:
+        found = f"keys of {len(listed):,} characters, joined by commas"
+        rule = f"at most {limits.max_attribute_value:,} are allowed, for KUBE_ATTRIBUTES lists them"
+        raise _invalid(found, rule, "Shorten or remove some")
+    return {key: value for key, value in {**fitted, keys.USER_KEYS: listed}.items() if value}
+
+
+def _fitted(value: str, limits: Limits) -> str:
+    """Make a value of ours fit: no registry may refuse a pod for what its author did not write."""
+    return re.sub(r"[^ -~]", "-", value).strip()[: limits.max_attribute_value]
+
+
+def _check_room(standard: Mapping[str, str], user: Mapping[str, str], limits: Limits) -> None:
+    if limits.max_attributes is not None and len(standard) + len(user) > limits.max_attributes:
+        left = max(limits.max_attributes - len(standard), 0)
+        raise AnnotationError(
+            Problem.of(
+                TOO_MANY_ATTRIBUTES,
+                field=field_of(KEY),
+                found=len(user),
+                left=left,
+                limit=limits.max_attributes,
+                excess=_told(list(user)[left:]),
+            )
+        )
+    ours, theirs = _characters(standard), _characters(user)
+    if limits.max_attribute_characters is not None and ours + theirs > limits.max_attribute_characters:
+        found = f"{theirs:,} characters in keys and values, beside {ours:,} of the standard attributes"
+        rule = f"at most {limits.max_attribute_characters:,} are allowed together"
+        raise _invalid(found, rule, "Shorten or remove some")
+
+
+def _characters(attributes: Mapping[str, str]) -> int:
+    return sum(len(key) + len(value) for key, value in attributes.items())
+
+
+def _told(excess: list[str]) -> str:
+    named = ", ".join(shown(key) for key in excess[:_TOLD])
+    return f"{named} and {len(excess) - _TOLD} more" if excess[_TOLD:] else named
+
+
+def _invalid(found: str, rule: str, next_step: str) -> AnnotationError:
+    return wrong(KEY, found, rule, next_step, reason=INVALID_ATTRIBUTE)

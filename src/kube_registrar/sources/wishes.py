@@ -1,0 +1,28 @@
+"""What one object asks of the registries."""
+
+from dataclasses import dataclass
+
+from kube_registrar.model.instances import Registration
+from kube_registrar.model.reasons import Problem
+from kube_registrar.model.refs import ServiceRef
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What one object wants, and what is wrong with it.
+
+    `held`: something of it cannot be read or resolved now, so instances of it that no longer seem to be wanted stay
+    as they are, except in the services in `settled`: for those it is certain what is wanted, so the pod's readiness
+    counts there although another of its references is wrong. `absent_because` says in plain words why a service
+    that is asked for has no registration; it is empty if nothing is missing.
+    """
+
+    registrations: tuple[Registration, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    held: bool = False
+    settled: frozenset[ServiceRef] = frozenset()
+    absent_because: str = ""
+
+    def holds(self, service: ServiceRef) -> bool:
+        """Whether instances of this object in `service` must stay as they are."""
+        return self.held and service not in self.settled
