@@ -8,6 +8,13 @@ from pathlib import Path
 from typing import Any
 
 
+POD_STAGES = Path(__file__).parent / "stages" / "pods.yaml"
+"""How pods become Ready, complete and go; the file tells more."""
+
+BY_HAND = "test-ground.kube-registrar.dev/by-hand"
+"""An annotation, `"true"`: kwok leaves this pod alone, so that a test can write its status."""
+
+
 class Component(StrEnum):
     """The processes of a control plane, in the order in which they start; the values are the names of the binaries."""
 
@@ -208,8 +215,8 @@ def kwok(site: Site, settings: Settings, stock_stages: Path) -> list[str]:
             "enablePodsOnNodeSyncListPager": False,
         },
     }
-    stages = sorted(stock_stages.glob("node-*.yaml" if settings.stages else "*.yaml"))
-    files = [site.write("kwok.json", configuration), *stages, *settings.stages]
+    stages = [*sorted(stock_stages.glob("*.yaml")), *(settings.stages or (POD_STAGES,))]
+    files = [site.write("kwok.json", configuration), *stages]
     return [f"--kubeconfig={site.kubeconfig}", "--node-ip=127.0.0.1", *(f"--config={path}" for path in files)]
 
 

@@ -34,7 +34,7 @@ class ControlPlane:
     One control plane; a context manager. `start` and `stop` are there for those who can't use `with`.
 
     `nodes`: how many kwok nodes to make, over three zones; `kwok=False`: none, and pods stay Pending.
-    `stages`: files with kwok Stages to play instead of the stock pod stages, e.g. for readiness gates.
+    `stages`: files with kwok Stages to play on pods instead of ours (`components.POD_STAGES`).
     `service_account_admission`: pods get service account tokens, and need service accounts, as in production.
     `audit_policy`: an audit Policy object; events go to `audit_log`. `api_server_args`: more flags, which win.
     `start_seconds`: how long it may take to be ready.

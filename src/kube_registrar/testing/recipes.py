@@ -75,9 +75,6 @@ RECIPES = (
             for folder, name in (
                 ("node/fast", "node-initialize.yaml"),
                 ("node/heartbeat-with-lease", "node-heartbeat-with-lease.yaml"),
-                ("pod/fast", "pod-ready.yaml"),
-                ("pod/fast", "pod-complete.yaml"),
-                ("pod/fast", "pod-delete.yaml"),
             )
         },
     ),
