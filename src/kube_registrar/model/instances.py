@@ -1,6 +1,7 @@
 """Instances as a registry holds them, and as the cluster wants them."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -51,7 +52,7 @@ class Wanted:
     """
 
     registrations: Mapping[InstanceId, Registration] = field(default_factory=dict)
-    held: frozenset[Uid] = frozenset()
+    held: AbstractSet[Uid] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,3 +99,8 @@ NOT_READY = Reason("NotReady", "{what} is not ready: {error}")
 REMOVED = Reason("Removed", "Removed {what} from registry {registry!r}")
 RETAINED = Reason("Retained", "{what} stays in registry {registry!r}: {why}")
 NOT_EMPTY = Reason("NotEmpty", "{what} cannot be removed yet: {error}")
+REFUSED_SETTINGS = Reason("RefusedSettings", "Registry {registry!r} refuses {what}: {error}")
+SETTINGS_DIFFER = Reason(
+    "SettingsDiffer", "{what} is used as it is, and its settings are not those of this object: {error}"
+)
+IN_SYNC = Reason("InSync", "{what} is as this object says")

@@ -1,0 +1,1 @@
+"""The life of our own kinds in the registry: kopf handlers that translate, and functions that decide."""

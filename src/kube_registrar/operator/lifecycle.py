@@ -1,0 +1,118 @@
+"""Looks after one object of our kinds: makes or adopts what it declares, and removes what it made."""
+
+import logging
+
+from kube_registrar.declared import specs
+from kube_registrar.declared.tenancy import allows
+from kube_registrar.model.errors import RegistryError
+from kube_registrar.model.reasons import NAMESPACE_NOT_ALLOWED, NOT_READY, UNKNOWN_REGISTRY, Problem
+from kube_registrar.model.records import CustomObject
+from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef
+from kube_registrar.model.specs import CreationPolicy, DeletionPolicy, NamespaceSpec, ServiceSpec
+from kube_registrar.operator.context import Context
+from kube_registrar.operator.verdicts import LATER_SECONDS, SOON_SECONDS, Verdict, failed, settled
+
+_log = logging.getLogger(__name__)
+_MANY_ATTEMPTS = 10
+
+
+async def ensure_namespace(context: Context, thing: CustomObject, attempt: int) -> Verdict:
+    """Make or adopt the registry namespace that a RegistryNamespace declares."""
+    try:
+        spec = specs.registry_namespace(thing)
+    except specs.InvalidSpec as error:
+        return Verdict(ready=False, problem=error.problem)
+    ref = specs.namespace_ref(spec, thing.name, context.default_registry)
+    return await _ensure(context, thing, specs.namespace_settings(ref, spec), spec.creation_policy, attempt)
+
+
+async def ensure_service(context: Context, thing: CustomObject, attempt: int) -> Verdict:
+    """Make or adopt the registry service that a RegistryService declares, if its namespace lets it."""
+    try:
+        spec = specs.registry_service(thing)
+    except specs.InvalidSpec as error:
+        return Verdict(ready=False, problem=error.problem)
+    what = f"RegistryService {thing.namespace}/{thing.name}"
+    namespace = context.catalog.namespace_of(spec.namespace_ref.name)
+    if namespace is None:
+        error_text = (
+            f"there is no RegistryNamespace {spec.namespace_ref.name!r}. Create it, or correct spec.namespaceRef"
+        )
+        return _waiting(what, error_text, attempt)
+    labels = context.catalog.world.kube_namespaces.get(thing.namespace)
+    if labels is None:
+        return _waiting(what, f"Kubernetes namespace {thing.namespace!r} has not been read yet", attempt)
+    if not allows(namespace.allowed, labels):
+        problem = Problem.of(
+            NAMESPACE_NOT_ALLOWED,
+            field="spec.namespaceRef",
+            found=repr(spec.namespace_ref.name),
+            namespace=namespace.object_name,
+            kube_namespace=thing.namespace,
+        )
+        return Verdict(ready=False, problem=problem, retry_after=LATER_SECONDS)
+    settings = specs.service_settings(namespace.ref, spec, thing.name)
+    misfit = specs.misfit(settings, namespace.type)
+    if misfit:
+        return Verdict(ready=False, problem=Problem.of(NOT_READY, what=what, error=misfit))
+    if context.catalog.world.namespaces.get(namespace.ref) is None:
+        return _waiting(what, f"registry namespace {namespace.ref} does not exist yet", attempt)
+    return await _ensure(context, thing, settings, spec.creation_policy, attempt)
+
+
+def _waiting(what: str, error: str, attempt: int) -> Verdict:
+    """Something else has to come first: soon, as a rule, when objects are applied together."""
+    after = SOON_SECONDS if attempt < _MANY_ATTEMPTS else LATER_SECONDS
+    return Verdict(ready=False, problem=Problem.of(NOT_READY, what=what, error=error), retry_after=after)
+
+
+async def _ensure(
+    context: Context, thing: CustomObject, spec: NamespaceSpec | ServiceSpec, policy: CreationPolicy, attempt: int
+) -> Verdict:
+    name = registry_of(spec.ref)
+    registry = context.registries.get(name)
+    if registry is None:
+        known = ", ".join(sorted(context.registries))
+        problem = Problem.of(UNKNOWN_REGISTRY, field="spec.registry", found=repr(name), registry=name, known=known)
+        return Verdict(ready=False, problem=problem)
+    creator = context.creator(thing.kind, thing.namespace, thing.name)
+    what = described(spec.ref)
+    try:
+        found = await registry.ensure(spec, creator, policy)
+    except RegistryError as error:
+        return failed(what, name, error, attempt)
+    context.catalog.learn(found)
+    return settled(what, name, found, creator, spec)
+
+
+def removes(thing: CustomObject) -> bool:
+    """Whether what this object declares is removed with it: the policy says so, and the object made it."""
+    return thing.spec.get("deletionPolicy") == DeletionPolicy.DELETE and thing.status.get("created") is True
+
+
+def target(context: Context, thing: CustomObject) -> NamespaceRef | ServiceRef | None:
+    """Return what an object declares, if that can be told."""
+    if thing.kind == "RegistryService":
+        return context.catalog.service_of(thing.namespace, thing.name)
+    declared = context.catalog.namespace_of(thing.name)
+    return declared.ref if declared else None
+
+
+async def remove(context: Context, ref: NamespaceRef | ServiceRef) -> None:
+    """Remove what an object made. Raises RegistryError; Conflict while it is not empty."""
+    registry = context.registries.get(registry_of(ref))
+    if registry is not None:
+        await registry.remove(ref)
+        context.catalog.forget(ref)
+
+
+def registry_of(ref: NamespaceRef | ServiceRef) -> RegistryName:
+    """Return the registry that a thing is in."""
+    return ref.namespace.registry if isinstance(ref, ServiceRef) else ref.registry
+
+
+def described(ref: NamespaceRef | ServiceRef) -> str:
+    """Name a registry namespace or service for people."""
+    if isinstance(ref, ServiceRef):
+        return f"Registry service {ref.namespace.name}/{ref.name}"
+    return f"Registry namespace {ref.name}"

@@ -1,0 +1,96 @@
+"""What came of looking after an object, and how it is written to its status."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from kube_registrar.cluster.status import with_condition
+from kube_registrar.model.errors import Conflict, Refused, RegistryError, Unreachable
+from kube_registrar.model.reasons import (
+    ADOPTED,
+    CONFLICTING,
+    CREATED,
+    IN_SYNC,
+    NOT_READY,
+    REFUSED_SETTINGS,
+    REGISTRY_UNAVAILABLE,
+    SETTINGS_DIFFER,
+    Problem,
+)
+from kube_registrar.model.refs import RegistryName
+from kube_registrar.model.specs import NamespaceSpec, ServiceSpec
+from kube_registrar.operator.differences import difference
+from kube_registrar.registries.port import Found
+
+SOON_SECONDS = 1.0
+LATER_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How an object stands: `retry_after` in seconds, None if only a change of the object can help."""
+
+    ready: bool
+    problem: Problem
+    found: Found | None = None
+    created: bool = False
+    synced: Problem | None = None
+    """Set where what is in the registry is used, though it differs from the spec."""
+    retry_after: float | None = None
+
+
+def settled(
+    what: str, registry: RegistryName, found: Found, creator: str, spec: NamespaceSpec | ServiceSpec
+) -> Verdict:
+    """Return the verdict on a thing that is there."""
+    created = found.created_by == creator
+    differs = difference(spec, found.spec)
+    return Verdict(
+        ready=True,
+        problem=Problem.of(CREATED if created else ADOPTED, what=what, registry=registry),
+        found=found,
+        created=created,
+        synced=Problem.of(SETTINGS_DIFFER, what=what, error=differs) if differs else None,
+    )
+
+
+def failed(what: str, registry: RegistryName, error: RegistryError, attempt: int) -> Verdict:
+    """Return the verdict on a thing that could not be made or found; `attempt` counts from 0."""
+    backoff = min(LATER_SECONDS, SOON_SECONDS * 2.0 ** min(attempt, 10))
+    match error:
+        case Conflict():
+            return Verdict(ready=False, problem=_problem(CONFLICTING, what, registry, error), retry_after=LATER_SECONDS)
+        case Refused():
+            problem = _problem(REFUSED_SETTINGS, what, registry, error)
+            return Verdict(ready=False, problem=problem, retry_after=LATER_SECONDS)
+        case Unreachable():
+            return Verdict(
+                ready=False, problem=_problem(REGISTRY_UNAVAILABLE, what, registry, error), retry_after=backoff
+            )
+        case _:
+            after = max(backoff, getattr(error, "after", 0.0))
+            return Verdict(ready=False, problem=_problem(NOT_READY, what, registry, error), retry_after=after)
+
+
+def _problem(reason: Any, what: str, registry: RegistryName, error: RegistryError) -> Problem:
+    return Problem.of(reason, what=what, registry=registry, error=error)
+
+
+def status_of(
+    verdict: Verdict, what: str, before: Mapping[str, Any], generation: int, now: datetime
+) -> dict[str, object]:
+    """Return the status fields to patch; `before` is the present status. What is known of an id is kept."""
+    conditions: Sequence[Any] = before.get("conditions") or []
+    ready, problem = ("True" if verdict.ready else "False"), verdict.problem
+    conditions = with_condition(conditions, "Ready", ready, problem.reason, problem.message, generation, now)
+    if verdict.ready:
+        synced = verdict.synced or Problem.of(IN_SYNC, what=what)
+        state = "False" if verdict.synced else "True"
+        conditions = with_condition(conditions, "Synced", state, synced.reason, synced.message, generation, now)
+    else:
+        conditions = with_condition(conditions, "Synced", "Unknown", problem.reason, problem.message, generation, now)
+    status: dict[str, object] = {"observedGeneration": generation, "conditions": conditions}
+    if verdict.found is not None:
+        status |= {"id": verdict.found.id, "arn": verdict.found.arn, "created": verdict.created}
+    return status

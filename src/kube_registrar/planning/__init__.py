@@ -1,0 +1,1 @@
+"""Planning: wanted and observed in, changes out. Pure: no clock, no I/O, no memory."""

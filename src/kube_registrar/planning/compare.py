@@ -1,0 +1,42 @@
+"""Is an instance as it should be? Only our own keys are compared; foreign ones are carried along."""
+
+from collections.abc import Mapping
+
+from kube_registrar.model import attributes as keys
+from kube_registrar.model.instances import Instance
+
+
+def is_true_to(observed: Instance, wanted: Instance) -> bool:
+    """Whether every key of ours is on `observed` as wanted, and none of ours is left over.
+
+    AWS_INIT_HEALTH_STATUS is an instruction, not a property: registries may not return it.
+    """
+    return _ours(observed.attributes) == _comparable(wanted.attributes)
+
+
+def with_foreign_keys(wanted: Instance, observed: Instance | None) -> Instance:
+    """Return what to write: the wanted attributes, and the foreign ones that an upsert would erase otherwise."""
+    if observed is None:
+        return wanted
+    foreign = {key: value for key, value in observed.attributes.items() if not keys.is_ours(key, observed.attributes)}
+    if not foreign:
+        return wanted
+    return Instance(wanted.id, {**foreign, **wanted.attributes}, wanted.health)
+
+
+def address_of(attributes: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    """Return the (IP, port) pairs that an instance answers on; empty for one without a port.
+
+    Two live pods never share such a pair. Without a port they may: pods on the host's network share its IP.
+    """
+    port = attributes.get(keys.PORT, "")
+    ips = (attributes.get(keys.IPV4, ""), attributes.get(keys.IPV6, ""))
+    return frozenset((ip, port) for ip in ips if ip and port)
+
+
+def _ours(attributes: Mapping[str, str]) -> Mapping[str, str]:
+    return _comparable({key: value for key, value in attributes.items() if keys.is_ours(key, attributes)})
+
+
+def _comparable(attributes: Mapping[str, str]) -> Mapping[str, str]:
+    return {key: value for key, value in attributes.items() if key != keys.INIT_HEALTH}

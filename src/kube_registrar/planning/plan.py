@@ -1,0 +1,129 @@
+"""The plan for one registry service: wanted × observed × evidence → changes.
+
+The order of things in a service:
+
+1. What is gone, terminating or terminal is deregistered at once and waits for nothing.
+2. What is wanted is registered; if its address is still that of an instance on its way out, old goes before new.
+3. An instance whose pod lives goes only once every registration that its pod wants elsewhere is confirmed.
+
+An instance is touched only if it carries this cluster's UID. One without evidence stays.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from kube_registrar.model.changes import Change, Deregister, Register, Urgency
+from kube_registrar.model.identity import is_own, origin_of
+from kube_registrar.model.instances import Instance, Registration, Wanted
+from kube_registrar.model.refs import InstanceId, Uid
+from kube_registrar.planning.compare import address_of, is_true_to, with_foreign_keys
+from kube_registrar.planning.evidence import UNKNOWN, Evidence, Standing
+
+HELD = "what its pod asks for cannot be read just now"
+MOVING = "its pod's registration elsewhere is not confirmed yet"
+ADDRESS_TAKEN = Evidence(Standing.GONE, "its address belongs to another live pod")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do in one registry service, and what is left alone for which reason."""
+
+    changes: Sequence[Change] = ()
+    kept: Mapping[InstanceId, str] = field(default_factory=dict)
+    """Own instances that nobody wants and that stay: why, in plain words."""
+    conflicts: Sequence[Registration] = ()
+    """Wanted registrations whose id somebody else's instance has: never overwritten."""
+
+
+def unaccounted(wanted: Wanted, observed: Iterable[Instance], cluster_uid: Uid) -> Sequence[Instance]:
+    """Return the own instances that nobody wants: those whose removal needs evidence."""
+    return [
+        instance
+        for instance in observed
+        if instance.id not in wanted.registrations and is_own(instance.attributes, cluster_uid)
+    ]
+
+
+def plan(
+    wanted: Wanted,
+    observed: Mapping[InstanceId, Instance],
+    evidence: Mapping[Uid, Evidence],
+    *,
+    cluster_uid: Uid,
+    busy: AbstractSet[InstanceId] = frozenset(),
+    moving: AbstractSet[Uid] = frozenset(),
+) -> Plan:
+    """Return what to do.
+
+    `evidence`: by pod UID, for unaccounted instances; one that is missing is unknown.
+    `busy`: instances with a change in flight or waiting for its next try; they are left alone.
+    `moving`: pods with a wanted registration, anywhere, that is not confirmed yet.
+    """
+    taken = {
+        address: r.origin.uid for r in wanted.registrations.values() for address in address_of(r.instance.attributes)
+    }
+    evictions: list[Change] = []
+    departures: list[Change] = []
+    kept: dict[InstanceId, str] = {}
+    leaving: set[tuple[str, str]] = set()
+    for instance in unaccounted(wanted, observed.values(), cluster_uid):
+        known = _evidence(instance, evidence, taken)
+        if known.is_final:
+            leaving |= address_of(instance.attributes)
+        if instance.id in busy:
+            continue
+        why_kept = _why_kept(instance, known, wanted, moving)
+        if why_kept:
+            kept[instance.id] = why_kept
+        elif known.is_final:
+            evictions.append(_deregister(instance, known, Urgency.EVICT))
+        else:
+            departures.append(_deregister(instance, known, Urgency.REGISTER))
+    registers, conflicts = _registers(wanted, observed, cluster_uid, busy, leaving)
+    return Plan([*evictions, *registers, *departures], kept, conflicts)
+
+
+def _evidence(instance: Instance, evidence: Mapping[Uid, Evidence], taken: Mapping[tuple[str, str], Uid]) -> Evidence:
+    uid = origin_of(instance.attributes).uid
+    known = evidence.get(uid, UNKNOWN)
+    if known.is_final:
+        return known
+    holders = {taken[address] for address in address_of(instance.attributes) if address in taken}
+    return ADDRESS_TAKEN if holders - {uid} else known
+
+
+def _why_kept(instance: Instance, known: Evidence, wanted: Wanted, moving: AbstractSet[Uid]) -> str:
+    uid = origin_of(instance.attributes).uid
+    if known.is_final:
+        return ""
+    if uid in wanted.held:
+        return HELD
+    if known.standing is Standing.UNKNOWN:
+        return known.why
+    return MOVING if uid in moving else ""
+
+
+def _deregister(instance: Instance, known: Evidence, urgency: Urgency) -> Deregister:
+    return Deregister(instance.id, origin_of(instance.attributes), known.why, urgency)
+
+
+def _registers(
+    wanted: Wanted,
+    observed: Mapping[InstanceId, Instance],
+    cluster_uid: Uid,
+    busy: AbstractSet[InstanceId],
+    leaving: AbstractSet[tuple[str, str]],
+) -> tuple[Sequence[Register], Sequence[Registration]]:
+    changes: list[Register] = []
+    conflicts: list[Registration] = []
+    for instance_id, registration in wanted.registrations.items():
+        current = observed.get(instance_id)
+        if instance_id in busy or (current is not None and is_true_to(current, registration.instance)):
+            continue
+        if current is not None and not is_own(current.attributes, cluster_uid):
+            conflicts.append(registration)
+        elif not address_of(registration.instance.attributes) & leaving:
+            urgency = Urgency.REGISTER if current is None else Urgency.REPAIR
+            changes.append(Register(with_foreign_keys(registration.instance, current), registration.origin, urgency))
+    return changes, conflicts

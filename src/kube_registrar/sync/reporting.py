@@ -1,0 +1,93 @@
+"""Says what the engine does and finds: events on the objects concerned, log lines, metrics."""
+
+import logging
+from typing import Protocol
+
+from kube_registrar.model.changes import Deregister, Outcome, Register
+from kube_registrar.model.errors import RegistryError
+from kube_registrar.model.reasons import (
+    DEREGISTERED,
+    DEREGISTRATION_FAILED,
+    REGISTERED,
+    REGISTRATION_FAILED,
+    Problem,
+    Reason,
+)
+from kube_registrar.model.records import Pod
+from kube_registrar.model.refs import ObjectRef, Origin, RegistryName, ServiceRef
+from kube_registrar.planning.plan import Plan
+
+_log = logging.getLogger(__name__)
+
+FOREIGN_ID = "an instance of that id belongs to somebody else and is left alone; it must be removed by its owner"
+
+
+class Recorder(Protocol):
+    """Writes events; never blocks or raises."""
+
+    def record(self, ref: ObjectRef, type: str, reason: str, message: str) -> None:  # noqa: A002 - the API's word
+        """Record an event of type Normal or Warning."""
+
+
+class ChangeMetrics(Protocol):
+    """The counters that the engine moves."""
+
+    def changed(self, registry: RegistryName, action: str, result: str) -> None:
+        """Count a change by what it was and how it ended."""
+
+
+class Reporter:
+    """One place for everything the engine says."""
+
+    def __init__(self, recorder: Recorder, metrics: ChangeMetrics) -> None:
+        self._recorder = recorder
+        self._metrics = metrics
+        self._unreadable: set[ServiceRef] = set()
+
+    def problems(self, pod: Pod, problems: tuple[Problem, ...]) -> None:
+        """Tell a pod's owner what is wrong with what it asks for."""
+        for problem in problems:
+            _log.warning("%s: %s", pod.origin, problem.message)
+            self._recorder.record(pod.ref, "Warning", problem.reason, problem.message)
+
+    def planned(self, service: ServiceRef, made: Plan) -> None:
+        """Say what a plan could not do."""
+        if made.changes or made.kept:
+            _log.debug("%s: %d changes, %d kept", service, len(made.changes), len(made.kept))
+        for registration in made.conflicts:
+            self._failed(REGISTRATION_FAILED, registration.origin, registration.instance.id, service, FOREIGN_ID)
+
+    def outcome(self, service: ServiceRef, outcome: Outcome) -> None:
+        """Tell what became of a change."""
+        change = outcome.change
+        action = {Register: "register", Deregister: "deregister"}.get(type(change), "set_health")
+        self._metrics.changed(service.namespace.registry, action, "error" if outcome.error else "ok")
+        if outcome.error is not None:
+            reason = DEREGISTRATION_FAILED if isinstance(change, Deregister) else REGISTRATION_FAILED
+            self._failed(reason, change.origin, change.instance_id, service, str(outcome.error))
+        elif isinstance(change, Deregister):
+            problem = Problem.of(DEREGISTERED, instance=change.instance_id, service=service, why=change.why)
+            self._say("Normal", change.origin, problem)
+        elif isinstance(change, Register):
+            self._say("Normal", change.origin, Problem.of(REGISTERED, instance=change.instance_id, service=service))
+
+    def _failed(self, reason: Reason, origin: Origin, instance: str, service: ServiceRef, error: str) -> None:
+        self._say("Warning", origin, Problem.of(reason, instance=instance, service=service, error=error))
+
+    def _say(self, type_: str, origin: Origin, problem: Problem) -> None:
+        level = logging.WARNING if type_ == "Warning" else logging.INFO
+        _log.log(level, "%s: %s", origin, problem.message)
+        ref = ObjectRef("v1", origin.kind, origin.namespace, origin.name, origin.uid)
+        self._recorder.record(ref, type_, problem.reason, problem.message)
+
+    def unreadable(self, service: ServiceRef, error: RegistryError) -> None:
+        """Say once that a service cannot be read."""
+        if service not in self._unreadable:
+            self._unreadable.add(service)
+            _log.warning("%s cannot be read, so nothing is changed in it; it is tried again: %s", service, error)
+
+    def readable(self, service: ServiceRef) -> None:
+        """Say that it can be read again."""
+        if service in self._unreadable:
+            self._unreadable.discard(service)
+            _log.info("%s can be read again", service)

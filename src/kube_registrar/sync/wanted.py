@@ -1,0 +1,69 @@
+"""What the cluster wants: the wish of every pod that asks for something, indexed by registry service."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from kube_registrar.model.instances import Registration, Wanted
+from kube_registrar.model.records import Pod
+from kube_registrar.model.refs import InstanceId, ServiceRef, Uid
+from kube_registrar.sources.wishes import Wish
+
+_NOTHING: Mapping[InstanceId, Registration] = {}
+
+
+@dataclass(slots=True)
+class WantedState:
+    """Pods, their wishes, and the registrations by registry service. Only pods with annotations of ours are here."""
+
+    pods: dict[Uid, Pod] = field(default_factory=dict)
+    wishes: dict[Uid, Wish] = field(default_factory=dict)
+    _held: set[Uid] = field(default_factory=set)
+    _by_service: dict[ServiceRef, dict[InstanceId, Registration]] = field(default_factory=dict)
+
+    def of(self, service: ServiceRef) -> Wanted:
+        """Return what is wanted of one service: a view, to be used before the next change."""
+        held = frozenset(uid for uid in self._held if self.wishes[uid].holds(service))
+        return Wanted(self._by_service.get(service, _NOTHING), held)
+
+    def services(self) -> Iterable[ServiceRef]:
+        """Return every service that somebody wants something of."""
+        return self._by_service.keys()
+
+    @property
+    def held_count(self) -> int:
+        """How many pods ask for something that cannot be read or resolved now."""
+        return len(self._held)
+
+    def put(self, pod: Pod, wish: Wish) -> frozenset[ServiceRef] | None:
+        """Take in a pod's wish; return the services it asks or asked something of, None if the wish is the same."""
+        before = self.wishes.get(pod.uid)
+        self.pods[pod.uid] = pod
+        if before == wish:
+            return None
+        touched = self._remove(before) | self._add(wish)
+        self.wishes[pod.uid] = wish
+        if wish.held:
+            self._held.add(pod.uid)
+        else:
+            self._held.discard(pod.uid)
+        return touched
+
+    def drop(self, origin: Uid) -> frozenset[ServiceRef]:
+        """Forget a pod; return the services it wanted something of."""
+        self.pods.pop(origin, None)
+        self._held.discard(origin)
+        return self._remove(self.wishes.pop(origin, None))
+
+    def _add(self, wish: Wish) -> frozenset[ServiceRef]:
+        for registration in wish.registrations:
+            self._by_service.setdefault(registration.service, {})[registration.instance.id] = registration
+        return frozenset(r.service for r in wish.registrations)
+
+    def _remove(self, wish: Wish | None) -> frozenset[ServiceRef]:
+        registrations = wish.registrations if wish else ()
+        for registration in registrations:
+            wanted = self._by_service.get(registration.service, {})
+            wanted.pop(registration.instance.id, None)
+            if not wanted:
+                self._by_service.pop(registration.service, None)
+        return frozenset(r.service for r in registrations)
