@@ -124,9 +124,11 @@ def _by_arn(reference: ArnReference, world: World) -> ServiceRef:
     ref = world.arns.get(reference.text)
     if ref is not None:
         return ref
-    unread = next((ref for ref in world.declared_namespaces if ref not in world.listed), None)
+    unread = next((ref for ref in world.declared_namespaces if _is_unread(ref, world)), None)
     if unread is not None:
         raise Unresolved(f"registry namespace {unread} has not been read yet")
+    if world.allow_undeclared and (registries := world.registries.keys() - world.listed_registries):
+        raise Unresolved(f"registry {min(registries)!r} has not been read yet")
     raise _problem(reasons.UNKNOWN_ARN, reference)
 
 
@@ -156,8 +158,15 @@ def _check_tenancy(
 
 
 def _missing(reference: Reference, ref: ServiceRef, world: World) -> Unresolved:
-    if ref.namespace not in world.listed:
+    if _is_unread(ref.namespace, world):
         return Unresolved(f"registry namespace {ref.namespace} has not been read yet")
-    if ref in world.expected or isinstance(reference, LocalReference):
+    if ref.namespace not in world.listed:
+        return Unresolved(f"registry namespace {ref.namespace} is not in its registry yet")
+    if ref in world.expected:
         return Unresolved(f"registry service {ref} is being made")
     return _problem(reasons.UNKNOWN_SERVICE, reference, namespace=_shortened(ref.namespace.name), service=ref.name)
+
+
+def _is_unread(ref: NamespaceRef, world: World) -> bool:
+    """Whether its services may exist without being known; a namespace that is not there has none."""
+    return ref not in world.listed and (ref in world.namespaces or ref.registry not in world.listed_registries)

@@ -39,8 +39,8 @@ class DeclaredService:
 class World:
     """One look at everything that a wish depends on, besides the pod.
 
-    The mappings may be live ones of the engine: they are looked up for each pod and never copied or kept, so a
-    World costs nothing to make. A wish made of it is right for the moment of the call.
+    What was found in registries may be live mappings of the engine: they are looked up for each pod and never
+    copied or kept. A World is made anew when what is declared changes.
     """
 
     cluster_uid: Uid
@@ -56,8 +56,6 @@ class World:
     """By what they declare. Several objects may declare the same: whom any of them allows is allowed."""
     declared_services: Mapping[tuple[str, str], DeclaredService] = field(default_factory=dict)
     """By (Kubernetes namespace, name) of the RegistryService."""
-    expected: AbstractSet[ServiceRef] = frozenset()
-    """What `declared_services` stand for, made or not: a reference to one that is being made is no mistake."""
     kube_namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """The labels of each Kubernetes namespace; one that is missing has not been read yet."""
 
@@ -71,3 +69,11 @@ class World:
     """Registry namespaces all of whose services are in `services`: tells "not yet known" from "does not exist"."""
     listed_registries: AbstractSet[RegistryName] = frozenset()
     """Registries all of whose namespaces are in `namespaces`."""
+
+    expected: AbstractSet[ServiceRef] = field(init=False)
+    """What the declared services stand for, made or not: a reference to one that is being made is no mistake."""
+
+    def __post_init__(self) -> None:
+        """Note once what is expected, for it is asked for each pod while services are being made."""
+        expected = frozenset(one.ref for one in self.declared_services.values() if one.ref)
+        object.__setattr__(self, "expected", expected)
