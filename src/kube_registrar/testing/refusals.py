@@ -12,9 +12,9 @@ from kube_registrar.model.specs import NamespaceSpec, NamespaceType, ServiceSpec
 from kube_registrar.registries.port import Capabilities
 
 _ID = re.compile(r"[0-9a-zA-Z_/:.@-]{1,64}")
-_KEY = re.compile(r"[a-zA-Z0-9!-~]{1,255}")
-_VALUE = re.compile(r"[ -~\t]*")
-_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_KEY = re.compile(r"[!-~]{1,255}")
+_VALUE = re.compile(r"([!-~][ -~\t]*)?")
+_LABEL = re.compile(r"[A-Za-z0-9]|[A-Za-z0-9_][A-Za-z0-9_-]{0,61}[A-Za-z0-9_]")
 
 
 def refused_instance(instance: Instance, capabilities: Capabilities) -> Refused | None:
@@ -25,7 +25,7 @@ def refused_instance(instance: Instance, capabilities: Capabilities) -> Refused 
         if not _KEY.fullmatch(key):
             return _refused("an attribute key", key, "attributes", "1 to 255 printable ASCII characters, no space")
         if not _VALUE.fullmatch(value):
-            return _refused(f"attribute {key}", value, f"attributes.{key}", "printable ASCII, spaces and tabs")
+            return _refused(f"attribute {key}", value, f"attributes.{key}", "printable ASCII, no blank at the start")
         most = capabilities.max_attribute_value
         if most is not None and len(value) > most:
             return _refused(f"attribute {key}", len(value), f"attributes.{key}", f"at most {most} characters")

@@ -1,0 +1,23 @@
+"""The fake keeps the contract, so what is tested with it may be believed."""
+
+from dataclasses import replace
+
+import pytest
+
+from kube_registrar.testing.contract import LimitsContract, RegistryContract
+from kube_registrar.testing.fake import LIKE_CLOUD_MAP, FakeRegistry
+
+
+class TestFake(RegistryContract):
+    @pytest.fixture
+    async def registry(self) -> FakeRegistry:
+        return FakeRegistry()
+
+
+class TestSmallFake(LimitsContract):
+    @pytest.fixture
+    async def registry(self) -> FakeRegistry:
+        few = replace(
+            LIKE_CLOUD_MAP, max_instances=5, max_attributes=3, max_attribute_characters=40, max_attribute_value=20
+        )
+        return FakeRegistry(capabilities=few)
