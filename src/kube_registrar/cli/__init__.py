@@ -1,0 +1,1 @@
+"""The command line, and with `run` the one place that builds registries, servers and the operator together."""

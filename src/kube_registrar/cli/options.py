@@ -1,0 +1,85 @@
+"""Options of the command line, made from the table of settings, and the configuration that they make."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import click
+
+from kube_registrar.declared.settings import SETTINGS, VARIABLE_PREFIX, Configuration, Setting
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_METAVARS = {
+    "listen": "HOST:PORT",
+    "api_listen": "HOST:PORT",
+    "registry": "KIND",
+    "endpoint_url": "URL",
+    "region": "REGION",
+    "data": "FOLDER",
+    "simulate": "KEY=VALUE,…",
+    "watch_namespaces": "NAMESPACE",
+    "cluster_name": "NAME",
+    "default_registry": "NAME",
+    "context": "NAME",
+    "kubeconfig": "FILE",
+}
+
+
+def settings_options(*names: str) -> Callable[[F], F]:
+    """Give a command the flags of these settings (all, where none is named), and `--config`."""
+    chosen = [setting for setting in SETTINGS if setting.flag and (not names or setting.name in names)]
+
+    def decorate(function: F) -> F:
+        function = click.option(
+            "--config",
+            metavar="FILE",
+            help=f"A YAML file of settings, each of which a flag or variable overrides. [env: {VARIABLE_PREFIX}CONFIG]",
+        )(function)
+        for setting in reversed(chosen):
+            function = _option(setting)(function)
+        return function
+
+    return decorate
+
+
+def _option(setting: Setting) -> Callable[[F], F]:
+    default = _default(setting)
+    told = f"{setting.description} [env: {setting.variable}{f'; default: {default}' if default else ''}]"
+    kind = get_args(setting.type)[0]
+    if kind is bool:
+        negative = f"--no-{setting.flag.removeprefix('--')}"
+        return click.option(f"{setting.flag}/{negative}", setting.name, default=None, help=told)
+    if isinstance(setting.default, tuple):
+        told = told.replace(setting.description, f"{setting.description} May be given several times.")
+        return click.option(setting.flag, setting.name, multiple=True, metavar=_METAVARS[setting.name], help=told)
+    if setting.name in _METAVARS:
+        return click.option(setting.flag, setting.name, metavar=_METAVARS[setting.name], help=told)
+    return click.option(setting.flag, setting.name, type=click.Choice([str(word) for word in kind]), help=told)
+
+
+def _default(setting: Setting) -> str:
+    return str(setting.default) if setting.default and isinstance(setting.default, str) else ""
+
+
+def configured(flags: Mapping[str, object]) -> Configuration:
+    """Merge the flags of a command, `config` among them, with the environment and the file. Raises UserError."""
+    # Help and completion get by with the table of settings; these read YAML.
+    from kube_registrar.declared import yamlfile  # noqa: PLC0415
+    from kube_registrar.declared.configuration import configuration  # noqa: PLC0415
+
+    name = flags.get("config") or os.environ.get(f"{VARIABLE_PREFIX}CONFIG")
+    file = yamlfile.read(str(name), _text_of(str(name))) if name else None
+    return configuration(flags, os.environ, file)
+
+
+def _text_of(name: str) -> str:
+    from kube_registrar.model.errors import UserError  # noqa: PLC0415 - only a mistake needs it
+
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"the configuration file {name} cannot be read ({error.strerror}): correct --config") from None
+    except UnicodeDecodeError:
+        raise UserError(f"the configuration file {name} is no UTF-8 text: correct --config") from None
