@@ -27,6 +27,9 @@ class Problem:
         """Fill the sentence of `reason`."""
         return cls(reason.name, reason.sentence.format(**fields))
 
+    def __str__(self) -> str:
+        return self.message
+
 
 # What a user wrote.
 MALFORMED_ANNOTATION = Reason("MalformedAnnotation", "{field} is {found}: {rule}. {next_step}")
