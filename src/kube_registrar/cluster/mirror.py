@@ -1,0 +1,97 @@
+"""What a listener of list-and-watch hears, and what is remembered to tell it of deletions after a gap."""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, Protocol, TypeVar
+
+from kube_registrar.cluster.codec import Key
+from kube_registrar.model.refs import Uid
+
+logger = logging.getLogger(__name__)
+
+
+class Record(Protocol):
+    """What every record has; those of namespaced kinds have a `namespace` too."""
+
+    @property
+    def name(self) -> str:
+        """The object's name."""
+
+    @property
+    def uid(self) -> Uid:
+        """The object's UID."""
+
+
+R = TypeVar("R", bound=Record)
+R_contra = TypeVar("R_contra", bound=Record, contravariant=True)
+
+
+class Listener(Protocol[R_contra]):
+    """Hears what happens, in the event loop and in order. It must not block; what it raises is logged and no more."""
+
+    def applied(self, record: R_contra) -> None:
+        """It is there, and is like this: new, changed, or just listed again."""
+
+    def deleted(self, record: R_contra, seen: bool) -> None:  # noqa: FBT001  # one fact, named at every call
+        """It is gone; `record` is what was last known of it.
+
+        `seen`: its deletion was seen, or its name has another UID now. Otherwise it only misses from a list.
+        """
+
+    def synced(self) -> None:
+        """All that is there has been told. Called after every complete list, from the first time all are complete."""
+
+
+def key_of(record: Record) -> Key:
+    """Return namespace (empty for cluster-scoped kinds) and name."""
+    return (getattr(record, "namespace", ""), record.name)
+
+
+class Mirror(Generic[R]):
+    """Tells one listener, and remembers the records for which `keep` holds: no others cost memory."""
+
+    def __init__(self, listener: Listener[R], keep: Callable[[R], bool]) -> None:
+        self._listener = listener
+        self._keep = keep
+        self._kept: dict[Key, R] = {}
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def keys(self) -> set[Key]:
+        """The keys of what is remembered, in a set of the caller's own."""
+        return set(self._kept)
+
+    def applied(self, record: R) -> Key:
+        """Tell of an object that is there; return its key."""
+        key = key_of(record)
+        old = self._kept.get(key)
+        if old is not None and old.uid != record.uid:
+            # Names are unique: the one before is gone for certain, even if nobody saw it go.
+            self._tell(self._listener.deleted, old, seen=True)
+        self._tell(self._listener.applied, record)
+        if self._keep(record):
+            self._kept[key] = record
+        elif old is not None:
+            del self._kept[key]
+        return key
+
+    def deleted(self, record: R) -> None:
+        """Tell of an object whose deletion was seen."""
+        old = self._kept.pop(key_of(record), None)
+        if old is not None and old.uid != record.uid:
+            self._tell(self._listener.deleted, old, seen=True)
+        self._tell(self._listener.deleted, record, seen=True)
+
+    def missing(self, keys: Iterable[Key]) -> None:
+        """Tell of remembered objects that a complete list does not hold."""
+        for key in keys:
+            self._tell(self._listener.deleted, self._kept.pop(key), seen=False)
+
+    def _tell(self, hear: Callable[..., None], record: Any, **how: bool) -> None:
+        # A mistake with one object must not stop all others from being heard.
+        try:
+            hear(record, **how)
+        except Exception:
+            logger.exception("%s/%s could not be taken in; this is a mistake in kube-registrar", *key_of(record))

@@ -1,0 +1,145 @@
+"""Before anything else: is the API server there, does it know us, may we do what we must, are our kinds installed?
+
+One sentence if not. Source: Kubernetes documentation, "Checking API access" (SelfSubjectAccessReview).
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from kube_registrar.cluster.errors import ApiError, ApiForbidden, ApiUnauthorized, ApiUnreachable
+from kube_registrar.cluster.lookup import Lookup
+from kube_registrar.cluster.resources import GROUP, OURS, VERSION
+from kube_registrar.cluster.session import Session
+from kube_registrar.model.errors import UserError
+from kube_registrar.model.refs import Uid
+
+_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """One thing that RBAC may grant. `namespaced`: in watched Kubernetes namespaces; else it is asked cluster-wide."""
+
+    verb: str
+    group: str
+    resource: str
+    subresource: str = ""
+    namespaced: bool = True
+
+    @property
+    def what(self) -> str:
+        """The resource as RBAC rules name it, with its group."""
+        return (f"{self.resource}.{self.group}" if self.group else self.resource) + (
+            f"/{self.subresource}" if self.subresource else ""
+        )
+
+
+RIGHTS: tuple[Right, ...] = (
+    *(Right(verb, "", "pods") for verb in ("get", "list", "watch")),
+    *(Right(verb, "", "namespaces", namespaced=False) for verb in ("get", "list", "watch")),
+    *(Right(verb, GROUP, "registrynamespaces", namespaced=False) for verb in ("get", "list", "watch", "patch")),
+    Right("patch", GROUP, "registrynamespaces", "status", namespaced=False),
+    *(Right(verb, GROUP, "registryservices") for verb in ("get", "list", "watch", "patch")),
+    Right("patch", GROUP, "registryservices", "status"),
+    *(Right(verb, "events.k8s.io", "events") for verb in ("create", "patch")),
+)
+"""What `run` needs of the API server."""
+
+
+class _Version(msgspec.Struct, rename="camel"):
+    git_version: str = ""
+
+
+class _ApiResource(msgspec.Struct):
+    name: str
+
+
+class _ApiResources(msgspec.Struct):
+    resources: list[_ApiResource] | None = None
+
+
+class _ReviewStatus(msgspec.Struct):
+    allowed: bool = False
+
+
+class _Review(msgspec.Struct):
+    status: _ReviewStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The cluster that was found."""
+
+    uid: Uid
+    """Of its kube-system namespace."""
+    version: str
+    """Such as `v1.37.2`."""
+
+
+async def check(session: Session, watch_namespaces: Sequence[str] = (), rights: Sequence[Right] = RIGHTS) -> Cluster:
+    """Prove that the API server answers, that we have the rights, and that our kinds are installed.
+
+    Raises UserError: one sentence with the URL, where the credentials came from, and the next step.
+    """
+    where = f"the API server {session.server} ({session.credentials.source})"
+    try:
+        version = msgspec.json.decode(await session.get("/version"), type=_Version).git_version
+        await _check_kinds(session, where)
+        await _check_rights(session, watch_namespaces, rights, where)
+        return Cluster(await Lookup(session).cluster_uid(), version)
+    except ApiUnreachable as error:
+        raise UserError(f"{where} does not answer: check --kubeconfig, --context and the network ({error})") from None
+    except ApiUnauthorized:
+        raise UserError(f"{where} does not accept the credentials: log in anew, or choose another --context") from None
+    except ApiForbidden as error:
+        raise UserError(f"{where} refuses what everybody may ask: check its RBAC ({error})") from None
+    except (ApiError, msgspec.DecodeError) as error:
+        raise UserError(f"{where} does not answer as one: check its URL and that it is well ({error})") from None
+
+
+async def _check_kinds(session: Session, where: str) -> None:
+    try:
+        body = await session.get(f"/apis/{GROUP}/{VERSION}")
+    except (ApiUnreachable, ApiUnauthorized, ApiForbidden):
+        raise
+    except ApiError:
+        installed = set()
+    else:
+        installed = {one.name for one in msgspec.json.decode(body, type=_ApiResources).resources or ()}
+    missing = [f"{one.plural}.{GROUP}" for one in OURS.values() if one.plural not in installed]
+    if missing:
+        raise UserError(f"{where} lacks the kinds {' and '.join(missing)}: install them with kubectl apply -f crds/")
+
+
+async def _check_rights(session: Session, namespaces: Sequence[str], rights: Sequence[Right], where: str) -> None:
+    asked = [(right, within) for right in rights for within in (namespaces if right.namespaced else ()) or ("",)]
+    answers = await asyncio.gather(*(_is_allowed(session, right, within) for right, within in asked))
+    missing: dict[tuple[str, str], list[str]] = {}
+    for (right, within), allowed in zip(asked, answers, strict=True):
+        if not allowed:
+            missing.setdefault((right.what, within), []).append(right.verb)
+    if missing:
+        said = "; ".join(
+            f"{', '.join(verbs)} {what} in {f'namespace {within}' if within else 'all namespaces'}"
+            for (what, within), verbs in missing.items()
+        )
+        raise UserError(f"{where} does not allow us to {said}: grant it to the operator's service account or user")
+
+
+async def _is_allowed(session: Session, right: Right, namespace: str) -> bool:
+    attributes = {
+        "verb": right.verb,
+        "group": right.group,
+        "resource": right.resource,
+        "subresource": right.subresource,
+        "namespace": namespace,
+    }
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
+    return msgspec.json.decode(await session.post(_REVIEWS, review), type=_Review).status.allowed

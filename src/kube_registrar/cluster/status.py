@@ -1,0 +1,85 @@
+"""Conditions and status of our kinds, as Kubernetes' API conventions have them (metav1.Condition)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from kube_registrar.cluster.resources import OURS
+from kube_registrar.cluster.session import Session
+
+Condition = Mapping[str, object]
+"""JSON of a metav1.Condition."""
+
+MESSAGE_CHARACTERS = 32_768
+"""The longest message that metav1.Condition allows."""
+
+
+def with_condition(
+    conditions: Sequence[Condition],
+    type: str,  # noqa: A002  # the field's name
+    status: bool | None,  # noqa: FBT001  # the field's value; None is Unknown
+    *,
+    reason: str,
+    message: str,
+    generation: int,
+    now: float,
+) -> list[Condition]:
+    """Return `conditions` with one set, in its place or at the end.
+
+    `now` (seconds since 1970) becomes its lastTransitionTime only if its status is another than before. What is not a
+    condition is dropped. Source: Kubernetes API conventions, "Typical status properties".
+    """
+    shown = {True: "True", False: "False", None: "Unknown"}[status]
+    old = next((one for one in conditions if one.get("type") == type), None)
+    since = old.get("lastTransitionTime") if old is not None and old.get("status") == shown else None
+    new: Condition = {
+        "type": type,
+        "status": shown,
+        "reason": reason,
+        "message": message[:MESSAGE_CHARACTERS],
+        "observedGeneration": generation,
+        "lastTransitionTime": since or rfc3339(now),
+    }
+    others = [one for one in conditions if one.get("type")]
+    if old is None:
+        return [*others, new]
+    return [new if one is old else one for one in others]
+
+
+def rfc3339(moment: float) -> str:
+    """Return seconds since 1970 as Kubernetes writes times: whole seconds, UTC."""
+    return datetime.fromtimestamp(moment, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def patch_status(
+    session: Session,
+    kind: str,
+    namespace: str,
+    name: str,
+    status: Mapping[str, object],
+    *,
+    resource_version: str | None = None,
+) -> None:
+    """Merge `status` into that of one of our objects; lists, conditions among them, are replaced whole.
+
+    With `resource_version` it is done only if the object is still that one. Raises ApiConflict otherwise, ApiNotFound
+    if the object is gone, and whatever else a Session raises.
+    """
+    body: dict[str, object] = {"status": status}
+    if resource_version is not None:
+        body["metadata"] = {"resourceVersion": resource_version}
+    await session.patch(OURS[kind].path(namespace, name, "status"), body)
+
+
+async def patch_conditions(
+    session: Session,
+    kind: str,
+    namespace: str,
+    name: str,
+    conditions: Sequence[Condition],
+    *,
+    generation: int,
+    resource_version: str | None = None,
+) -> None:
+    """Replace the conditions of one of our objects and say which generation they speak of. Raises as patch_status."""
+    status = {"observedGeneration": generation, "conditions": list(conditions)}
+    await patch_status(session, kind, namespace, name, status, resource_version=resource_version)
