@@ -14,7 +14,7 @@ INTERVAL_SECONDS = 5.0
 _log = logging.getLogger(__name__)
 
 Patch = Callable[[str, str, str, Mapping[str, object]], Awaitable[None]]
-"""Patches the status of (plural, namespace, name) with some fields."""
+"""Patches the status of (kind, namespace, name) with some fields."""
 
 
 async def follow_counts(engine: Engine, catalog: Catalog, patch: Patch, clock: Clock) -> None:
@@ -43,10 +43,10 @@ def _current(engine: Engine, catalog: Catalog) -> Mapping[tuple[str, str, str], 
     for (namespace, name), declared in world.declared_services.items():
         if declared.ref is not None:
             counts = of_services.get(declared.ref, Counts(0, 0, 0))
-            result["registryservices", namespace, name] = counts
+            result["RegistryService", namespace, name] = counts
     for ref, objects in world.declared_namespaces.items():
         for declared_namespace in objects:
-            result["registrynamespaces", "", declared_namespace.object_name] = _sum(ref, of_services)
+            result["RegistryNamespace", "", declared_namespace.object_name] = _sum(ref, of_services)
     return result
 
 

@@ -5,7 +5,7 @@ of the delete handler says, so that must never ask whether this process leads or
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import kopf
@@ -17,6 +17,7 @@ from kube_registrar.model.refs import ObjectRef, Uid
 from kube_registrar.operator import lifecycle
 from kube_registrar.operator.context import Context
 from kube_registrar.operator.verdicts import LATER_SECONDS, SOON_SECONDS, Verdict, status_of
+from kube_registrar.sync.reporting import EventType
 
 GROUP, VERSION = "kube-registrar.dev", "v1alpha1"
 DELETION_TIMEOUT_SECONDS = 600.0
@@ -70,7 +71,7 @@ async def _ensure(context: Context, thing: CustomObject, patch: kopf.Patch, atte
     if thing.kind == "RegistryService":
         context.catalog.refuse(thing.uid, _lasting_refusal(verdict))
     what = f"{thing.kind} {thing.name}"
-    patch.status.update(status_of(verdict, what, thing.status, thing.generation, datetime.now(UTC)))
+    patch.status.update(status_of(verdict, what, thing.status, thing.generation, context.clock.time()))
     if _is_news(verdict, thing.status):
         _record(context, thing, "Normal" if verdict.ready else "Warning", verdict.problem)
     if verdict.retry_after is not None:
@@ -100,13 +101,13 @@ async def _remove(context: Context, thing: CustomObject, patch: kopf.Patch, sinc
     try:
         await lifecycle.remove(context, ref)
     except RegistryError as error:
-        waited = (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds()
+        waited = context.clock.time() - datetime.fromisoformat(since).timestamp()
         if waited >= DELETION_TIMEOUT_SECONDS:
             why = f"it could not be removed within {DELETION_TIMEOUT_SECONDS:.0f} s ({error})"
             _record(context, thing, "Warning", Problem.of(RETAINED, what=what, registry=registry, why=why))
             return
         verdict = Verdict(ready=False, problem=Problem.of(NOT_EMPTY, what=what, error=error))
-        patch.status.update(status_of(verdict, what, thing.status, thing.generation, datetime.now(UTC)))
+        patch.status.update(status_of(verdict, what, thing.status, thing.generation, context.clock.time()))
         if _is_news(verdict, thing.status):
             _record(context, thing, "Warning", verdict.problem)
         delay = SOON_SECONDS if isinstance(error, Conflict) else LATER_SECONDS
@@ -114,6 +115,6 @@ async def _remove(context: Context, thing: CustomObject, patch: kopf.Patch, sinc
     _record(context, thing, "Normal", Problem.of(REMOVED, what=what, registry=registry))
 
 
-def _record(context: Context, thing: CustomObject, type_: str, problem: Problem) -> None:
+def _record(context: Context, thing: CustomObject, type_: EventType, problem: Problem) -> None:
     ref = ObjectRef(f"{GROUP}/{VERSION}", thing.kind, thing.namespace, thing.name, thing.uid)
     context.recorder.record(ref, type_, problem.reason, problem.message)

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from kube_registrar.cluster.status import with_condition
+from kube_registrar.cluster.status import Condition, with_condition
 from kube_registrar.model.errors import Conflict, Refused, RegistryError, Unreachable
 from kube_registrar.model.reasons import (
     ADOPTED,
@@ -77,19 +76,25 @@ def _problem(reason: Any, what: str, registry: RegistryName, error: RegistryErro
     return Problem.of(reason, what=what, registry=registry, error=error)
 
 
-def status_of(
-    verdict: Verdict, what: str, before: Mapping[str, Any], generation: int, now: datetime
-) -> dict[str, object]:
-    """Return the status fields to patch; `before` is the present status. What is known of an id is kept."""
-    conditions: Sequence[Any] = before.get("conditions") or []
-    ready, problem = ("True" if verdict.ready else "False"), verdict.problem
-    conditions = with_condition(conditions, "Ready", ready, problem.reason, problem.message, generation, now)
+def status_of(verdict: Verdict, what: str, before: Mapping[str, Any], generation: int, now: float) -> dict[str, object]:
+    """Return the status fields to patch; `before` is the present status, `now` seconds since 1970.
+
+    What is known of an id is kept when the registry cannot be asked.
+    """
+    synced, is_synced = verdict.problem, None
     if verdict.ready:
-        synced = verdict.synced or Problem.of(IN_SYNC, what=what)
-        state = "False" if verdict.synced else "True"
-        conditions = with_condition(conditions, "Synced", state, synced.reason, synced.message, generation, now)
-    else:
-        conditions = with_condition(conditions, "Synced", "Unknown", problem.reason, problem.message, generation, now)
+        synced, is_synced = verdict.synced or Problem.of(IN_SYNC, what=what), verdict.synced is None
+    conditions: Sequence[Condition] = before.get("conditions") or []
+    for type_, state, problem in (("Ready", verdict.ready, verdict.problem), ("Synced", is_synced, synced)):
+        conditions = with_condition(
+            conditions,
+            type_,
+            state,
+            reason=problem.reason,
+            message=problem.message,
+            generation=generation,
+            now=now,
+        )
     status: dict[str, object] = {"observedGeneration": generation, "conditions": conditions}
     if verdict.found is not None:
         status |= {"id": verdict.found.id, "arn": verdict.found.arn, "created": verdict.created}

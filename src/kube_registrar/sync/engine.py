@@ -154,6 +154,11 @@ class Engine:
         return Counts(len(wanted), registered, self._kept.get(service, 0))
 
     @property
+    def queue_depth(self) -> int:
+        """How many registry services wait for a worker."""
+        return sum(len(sync.queue) for sync in self._syncs.values())
+
+    @property
     def is_quiet(self) -> bool:
         """Whether everything that was told has been worked off; failures waiting for their next try do not count."""
         return not self._world_changed.is_set() and all(sync.is_quiet() for sync in self._syncs.values())

@@ -1,7 +1,7 @@
 """Says what the engine does and finds: events on the objects concerned, log lines, metrics."""
 
 import logging
-from typing import Protocol
+from typing import Literal, Protocol
 
 from kube_registrar.model.changes import Deregister, Outcome, Register
 from kube_registrar.model.errors import RegistryError
@@ -22,10 +22,13 @@ _log = logging.getLogger(__name__)
 FOREIGN_ID = "an instance of that id belongs to somebody else and is left alone; it must be removed by its owner"
 
 
+EventType = Literal["Normal", "Warning"]
+
+
 class Recorder(Protocol):
     """Writes events; never blocks or raises."""
 
-    def record(self, ref: ObjectRef, type: str, reason: str, message: str) -> None:  # noqa: A002 - the API's word
+    def record(self, ref: ObjectRef, type: EventType, reason: str, message: str) -> None:  # noqa: A002
         """Record an event of type Normal or Warning."""
 
 
@@ -74,7 +77,7 @@ class Reporter:
     def _failed(self, reason: Reason, origin: Origin, instance: str, service: ServiceRef, error: str) -> None:
         self._say("Warning", origin, Problem.of(reason, instance=instance, service=service, error=error))
 
-    def _say(self, type_: str, origin: Origin, problem: Problem) -> None:
+    def _say(self, type_: EventType, origin: Origin, problem: Problem) -> None:
         level = logging.WARNING if type_ == "Warning" else logging.INFO
         _log.log(level, "%s: %s", origin, problem.message)
         ref = ObjectRef("v1", origin.kind, origin.namespace, origin.name, origin.uid)

@@ -1,0 +1,118 @@
+"""Builds every part of the operator and runs them in one TaskGroup: the one place that knows them all."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+
+from kube_registrar.cli import front, watches
+from kube_registrar.cluster import preflight
+from kube_registrar.cluster.events import Recorder
+from kube_registrar.cluster.lookup import Lookup
+from kube_registrar.cluster.session import open_session
+from kube_registrar.cluster.status import patch_status
+from kube_registrar.declared.settings import Configuration
+from kube_registrar.model.limits import Limits
+from kube_registrar.model.refs import RegistryName, Uid
+from kube_registrar.operator import running
+from kube_registrar.operator.context import Context
+from kube_registrar.operator.counts import follow_counts
+from kube_registrar.registries.loading import load
+from kube_registrar.registries.metered import Metered
+from kube_registrar.registries.port import Capabilities, Registry
+from kube_registrar.runtime.clock import SystemClock
+from kube_registrar.runtime.metrics import Metrics
+from kube_registrar.runtime.tasks import keep_running
+from kube_registrar.sources.world import World
+from kube_registrar.sync.catalog import Catalog
+from kube_registrar.sync.engine import Engine
+from kube_registrar.sync.gauges import set_gauges
+from kube_registrar.sync.reporting import Reporter
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counting:
+    """The engine's changes as a metric."""
+
+    metrics: Metrics
+
+    def changed(self, registry: RegistryName, action: str, result: str) -> None:
+        self.metrics.instance_changes.labels(registry, action, result).inc()
+
+
+async def operate(configuration: Configuration) -> None:
+    """Run the operator until cancelled. Raises UserError for what a person must change before it can run."""
+    clock = SystemClock()
+    metrics = Metrics(version("kube-registrar"))
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(open_session(configuration.kubeconfig, configuration.context))
+        cluster = await preflight.check(session, configuration.watch_namespaces)
+        _log.info("cluster %s, Kubernetes %s, at %s", cluster.uid, cluster.version, session.server)
+        opened = {
+            RegistryName(name): await stack.enter_async_context(
+                load(entry.kind)(entry.options, RegistryName(name), clock)
+            )
+            for name, entry in configuration.registries.items()
+        }
+        await front.serve_api(stack, configuration, opened, clock)
+        registries = [Metered(registry, metrics, clock) for registry in opened.values()]
+        recorder = Recorder(session)
+        reporter = Reporter(recorder, _Counting(metrics))
+        catalog = Catalog(_world(configuration, cluster.uid, registries))
+        engine = Engine(registries, catalog, Lookup(session), reporter, clock)
+        watching = watches.watches(session, engine, configuration.watch_namespaces)
+        metrics.before_render(partial(set_gauges, engine, metrics))
+        metrics.read_watches(partial(watches.states, watching, clock))
+        metrics.read_events_dropped(lambda: recorder.counters.dropped + recorder.counters.failed)
+        await front.serve_probes(stack, configuration, metrics, partial(_not_ready, engine, watching))
+        context = Context(
+            registries={registry.name: registry for registry in registries},
+            catalog=catalog,
+            recorder=recorder,
+            clock=clock,
+            cluster_uid=cluster.uid,
+            default_registry=RegistryName(configuration.default_registry),
+        )
+        async with asyncio.TaskGroup() as group:
+            keep_running(group, "events", recorder.run())
+            for watch in watching:
+                keep_running(group, f"watch of {watch.resource.plural}", watch.run())
+            keep_running(group, "engine", engine.run())
+            namespaces = configuration.watch_namespaces
+            keep_running(group, "kopf", running.run(context, lambda: session.credentials, namespaces))
+            keep_running(group, "counts", follow_counts(engine, catalog, partial(patch_status, session), clock))
+
+
+def _world(configuration: Configuration, cluster_uid: Uid, registries: Sequence[Registry]) -> World:
+    return World(
+        cluster_uid=cluster_uid,
+        cluster_name=configuration.cluster_name,
+        default_registry=RegistryName(configuration.default_registry),
+        allow_undeclared=configuration.allow_undeclared,
+        registries=_limits({registry.name: registry.capabilities for registry in registries}),
+    )
+
+
+def _limits(capabilities: Mapping[RegistryName, Capabilities]) -> Mapping[RegistryName, Limits]:
+    """Return what sources must know of each registry: they see no port."""
+    return {
+        name: Limits(
+            max_attributes=can.max_attributes,
+            max_attribute_characters=can.max_attribute_characters,
+            max_attribute_value=can.max_attribute_value,
+            namespace_types=can.namespace_types,
+            record_types=can.record_types,
+            custom_health=can.custom_health,
+        )
+        for name, can in capabilities.items()
+    }
+
+
+def _not_ready(engine: Engine, watching: Sequence[watches.AnyWatch]) -> Sequence[str]:
+    missing = [f"{kind} objects have not all been read yet" for kind in sorted(engine.missing_kinds)]
+    return [*missing, *(trouble for watch in watching for trouble in watch.troubles)]
