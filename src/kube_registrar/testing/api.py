@@ -11,6 +11,7 @@ from typing import Any
 from kube_registrar.testing.errors import GroundError
 
 MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"  # merges conditions by their type
 APPLY_PATCH = "application/apply-patch+yaml"  # server-side apply; JSON is YAML
 JSON = "application/json"
 

@@ -7,7 +7,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-
 POD_STAGES = Path(__file__).parent / "stages" / "pods.yaml"
 """How pods become Ready, complete and go; the file tells more."""
 

@@ -132,7 +132,7 @@ class ControlPlane:
                 self._parts = Parts(found, self._settings, self.token)
                 self._parts.start()
                 if self._nodes:
-                    self.make_nodes(self._nodes)
+                    self.make_nodes(self._nodes, ready_seconds=self._settings.start_seconds)
             except PortTaken:
                 self.stop()
                 if attempt + 1 == ATTEMPTS:

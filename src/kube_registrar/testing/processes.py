@@ -38,6 +38,12 @@ def free_port(host: str = "127.0.0.1") -> int:
     raise GroundError(f"no TCP port between {PORTS.start} and {PORTS.stop - 1} is free on {host}")
 
 
+def is_alive(pid: int) -> bool:
+    """Whether a process runs. One that is dead and not yet collected by its parent does not."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return bool(state.strip()) and not state.strip().startswith("Z")
+
+
 class Child:
     """
     A running command with its log.
@@ -89,7 +95,7 @@ class Child:
         try:
             code = self._supervisor.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise ProcessFailed(f"{self.name} still runs after {seconds:g} s\n{tail(self.log)}") from None
+            raise self.failure(f"still runs after {seconds:g} s") from None
         self._close()
         return code
 
@@ -108,7 +114,9 @@ class Child:
 
     def failure(self, what: str) -> ProcessFailed:
         """Return an error that says what went wrong, with the last lines of the log: its folder may soon be gone."""
-        return ProcessFailed(f"{self.name} {what}; its log ended so:\n{tail(self.log)}")
+        said = tail(self.log)
+        end = f"its log ended so:\n{said}" if said else "its log is empty"
+        return ProcessFailed(f"{self.name} {what}; {end}")
 
     def _close(self) -> None:
         if self._supervisor.stdin is not None and not self._supervisor.stdin.closed:
