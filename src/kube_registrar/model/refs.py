@@ -37,6 +37,11 @@ class ServiceRef:
         return f"{self.namespace}/{self.name}"
 
 
+def registry_of(ref: NamespaceRef | ServiceRef) -> RegistryName:
+    """Return the registry that a registry namespace or service is in."""
+    return ref.namespace.registry if isinstance(ref, ServiceRef) else ref.registry
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Origin:
     """The Kubernetes object that a registration stands for, and whom its events concern."""

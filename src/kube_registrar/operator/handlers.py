@@ -13,7 +13,7 @@ import kopf
 from kube_registrar.model.errors import Conflict, RegistryError
 from kube_registrar.model.reasons import NOT_EMPTY, REMOVED, RETAINED, Problem
 from kube_registrar.model.records import CustomObject
-from kube_registrar.model.refs import ObjectRef, Uid
+from kube_registrar.model.refs import ObjectRef, Uid, registry_of
 from kube_registrar.operator import lifecycle
 from kube_registrar.operator.context import Context
 from kube_registrar.operator.verdicts import LATER_SECONDS, SOON_SECONDS, Verdict, status_of
@@ -97,7 +97,7 @@ async def _remove(context: Context, thing: CustomObject, patch: kopf.Patch, sinc
     ref = lifecycle.target(context, thing)
     if ref is None:
         return
-    what, registry = lifecycle.described(ref), lifecycle.registry_of(ref)
+    what, registry = lifecycle.described(ref), registry_of(ref)
     try:
         await lifecycle.remove(context, ref)
     except RegistryError as error:

@@ -7,7 +7,7 @@ from kube_registrar.declared.tenancy import allows
 from kube_registrar.model.errors import RegistryError
 from kube_registrar.model.reasons import NAMESPACE_NOT_ALLOWED, NOT_READY, UNKNOWN_REGISTRY, Problem
 from kube_registrar.model.records import CustomObject
-from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef
+from kube_registrar.model.refs import NamespaceRef, ServiceRef, registry_of
 from kube_registrar.model.specs import CreationPolicy, DeletionPolicy, NamespaceSpec, ServiceSpec
 from kube_registrar.operator.context import Context
 from kube_registrar.operator.verdicts import LATER_SECONDS, SOON_SECONDS, Verdict, failed, settled
@@ -104,11 +104,6 @@ async def remove(context: Context, ref: NamespaceRef | ServiceRef) -> None:
     if registry is not None:
         await registry.remove(ref)
         context.catalog.forget(ref)
-
-
-def registry_of(ref: NamespaceRef | ServiceRef) -> RegistryName:
-    """Return the registry that a thing is in."""
-    return ref.namespace.registry if isinstance(ref, ServiceRef) else ref.registry
 
 
 def described(ref: NamespaceRef | ServiceRef) -> str:

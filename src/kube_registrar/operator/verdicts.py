@@ -17,7 +17,7 @@ from kube_registrar.model.reasons import (
     SETTINGS_DIFFER,
     Problem,
 )
-from kube_registrar.model.refs import RegistryName
+from kube_registrar.model.refs import RegistryName, registry_of
 from kube_registrar.model.specs import NamespaceSpec, ServiceSpec
 from kube_registrar.operator.differences import difference
 from kube_registrar.registries.port import Found
@@ -97,5 +97,11 @@ def status_of(verdict: Verdict, what: str, before: Mapping[str, Any], generation
         )
     status: dict[str, object] = {"observedGeneration": generation, "conditions": conditions}
     if verdict.found is not None:
-        status |= {"id": verdict.found.id, "arn": verdict.found.arn, "created": verdict.created}
+        registry = registry_of(verdict.found.spec.ref)
+        status |= {
+            "registry": registry,
+            "id": verdict.found.id,
+            "arn": verdict.found.arn,
+            "created": verdict.created,
+        }
     return status
