@@ -20,8 +20,11 @@ from kube_registrar.model.records import ANNOTATION_PREFIX
 KNOWN: Final = (references.KEY, ports.KEY, attributes.KEY)
 """The keys that this version reads, without the prefix."""
 
-LATER: Final = ("service-registries", "publish")
-"""Keys that are reserved for versions to come."""
+LATER: Final = {
+    "service-registries": f"Remove it, and write {ANNOTATION_PREFIX}{references.KEY} instead",
+    "publish": "Remove it",
+}
+"""Keys that are reserved for versions to come, and what to do until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,9 @@ def _lonely(annotations: Mapping[str, str]) -> tuple[Problem, ...]:
     if not others:
         return ()
     rule = f"without it {' and '.join(others)} {'asks' if len(others) == 1 else 'ask'} for nothing"
-    return (wrong(references.KEY, "absent", rule, f"Add it, or remove {'it' if not others[1:] else 'them'}").problem,)
+    return (
+        wrong(references.KEY, "absent", rule, f"Add it, or remove {others[0] if len(others) == 1 else 'them'}").problem,
+    )
 
 
 def _unknown(annotations: Mapping[str, str]) -> tuple[Problem, ...]:
@@ -92,5 +97,4 @@ def _unknown(annotations: Mapping[str, str]) -> tuple[Problem, ...]:
 
 
 def _unsupported(key: str) -> Problem:
-    step = f"Remove it, and write {ANNOTATION_PREFIX}{references.KEY} instead"
-    return Problem.of(UNSUPPORTED_ANNOTATION, field=field_of(key), next_step=step)
+    return Problem.of(UNSUPPORTED_ANNOTATION, field=field_of(key), next_step=LATER[key])

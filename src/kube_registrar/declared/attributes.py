@@ -53,7 +53,7 @@ def check_key(key: str) -> None:
         raise _invalid("an empty key", "a key has at least one character", "Name it")
     if len(key) > MAX_KEY_CHARACTERS:
         rule = f"at most {MAX_KEY_CHARACTERS} are allowed"
-        raise _invalid(f"key {shown(key)} of {len(key):,} characters", rule, "Shorten it")
+        raise _invalid(f"key {shown(key)}", rule, "Shorten it")
     if not _KEY.fullmatch(key):
         raise _invalid(f"key {shown(key)}", "only visible ASCII characters are allowed in a key", "Choose another key")
     if "," in key:

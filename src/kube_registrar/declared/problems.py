@@ -7,7 +7,7 @@ from kube_registrar.model.errors import KubeRegistrarError
 from kube_registrar.model.reasons import MALFORMED_ANNOTATION, Problem, Reason
 from kube_registrar.model.records import ANNOTATION_PREFIX
 
-_SHOWN_CHARACTERS = 60
+_SHOWN_CHARACTERS = 100
 
 
 class AnnotationError(KubeRegistrarError):
