@@ -9,7 +9,7 @@ from kube_registrar.model import attributes as keys
 from kube_registrar.model.identity import instance_id
 from kube_registrar.model.instances import Health, Instance, Registration
 from kube_registrar.model.limits import Limits
-from kube_registrar.model.reasons import Problem
+from kube_registrar.model.reasons import UNKNOWN_ARN, UNKNOWN_NAMESPACE, UNKNOWN_SERVICE, Problem
 from kube_registrar.model.records import Pod
 from kube_registrar.model.refs import InstanceId, ServiceRef
 from kube_registrar.model.specs import HealthCheckType, NamespaceType
@@ -20,6 +20,8 @@ from kube_registrar.sources.resolving import Target, Unresolved, resolve
 from kube_registrar.sources.wishes import Wish
 from kube_registrar.sources.world import World
 
+LOOKED_FOR = frozenset({UNKNOWN_SERVICE.name, UNKNOWN_NAMESPACE.name, UNKNOWN_ARN.name})
+"""Problems that end when somebody makes what is missing, in the registry and unseen by Kubernetes."""
 MAX_PROBLEMS = 10
 """Problems of one pod that are told at once; the first ones, in the order of what is written."""
 
@@ -55,6 +57,7 @@ class _Wishing:
     reasons: list[str] = field(default_factory=list)
     settled: set[ServiceRef] = field(default_factory=set)
     held: bool = False
+    unresolved: bool = False
 
     def all(self) -> Wish:
         """Look at every reference."""
@@ -68,6 +71,7 @@ class _Wishing:
                     seen.add(target.service.ref)
                     self._add(target, user)
             except Unresolved as error:
+                self.unresolved |= error.problem is None or error.problem.reason in LOOKED_FOR
                 self._hold(error.why, error.problem)
             except AnnotationError as error:
                 self._hold(f"{reference.text} cannot be registered", error.problem)
@@ -78,6 +82,7 @@ class _Wishing:
             self.held,
             frozenset(self.settled),
             "; ".join(dict.fromkeys(self.reasons)),
+            self.unresolved,
         )
 
     def _hold(self, why: str, problem: Problem | None) -> None:

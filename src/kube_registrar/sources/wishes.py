@@ -22,6 +22,8 @@ class Wish:
     held: bool = False
     settled: frozenset[ServiceRef] = frozenset()
     absent_because: str = ""
+    unresolved: bool = False
+    """Whether a reference names what is not in its registry, as far as is known: it is worth looking there again."""
 
     def holds(self, service: ServiceRef) -> bool:
         """Whether instances of this object in `service` must stay as they are."""
