@@ -208,7 +208,7 @@ def test_a_bug_is_called_one_and_names_its_task(
 
     sentence = (
         "kube-registrar: this is a bug in kube-registrar: KeyError: 'x', in the task 'watch Pods'. "
-        "Report it with what --log-level debug prints\n"
+        "Report it with what KUBE_REGISTRAR_LOG_LEVEL=debug prints\n"
     )
     assert ended_with(monkeypatch, act) == 1
     assert capsys.readouterr().err == sentence

@@ -18,6 +18,7 @@ INTERRUPTED = 130
 
 COMMANDS = {
     "run": "Keep registries true to this cluster's workloads.",
+    "demo": "See it work: pods become instances, roll over and go.",
     "discover": "Ask a registry for the instances of a service.",
     "completion": "Print the completion script of a shell.",
     "version": "Print the versions of this program and of what it stands on.",
@@ -114,7 +115,7 @@ def _told(error: Exception, args: Sequence[str]) -> int:
         where = "".join(f", {note}" for note in getattr(bug, "__notes__", ()))
         click.echo(
             f"{PROGRAM}: this is a bug in {PROGRAM}: {type(bug).__name__}: {bug}{where}. "
-            "Report it with what --log-level debug prints",
+            "Report it with what KUBE_REGISTRAR_LOG_LEVEL=debug prints",
             err=True,
         )
     if bugs and _is_debug(args):

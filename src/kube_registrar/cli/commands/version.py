@@ -7,7 +7,7 @@ _STANDS_ON = ("kopf", "kubernetes", "boto3", "aiohttp")
 
 @click.command("version")
 def command() -> None:
-    """Print the versions of this program and of what it stands on, a line each."""
+    """Print the versions of this program and of what it stands on."""
     import platform  # noqa: PLC0415 - help does not wait for it
     from importlib.metadata import version  # noqa: PLC0415 - see above
 
