@@ -53,7 +53,7 @@ def test_a_ready_pod_wants_one_instance_with_all_its_attributes(world: World, po
         "version": "1.0.0",
     }
     assert one.instance.id.startswith("flask-app-dev-7d4b9-x2x4z-")
-    assert (wish.problems, wish.held, wish.settled, wish.absent_because) == ((), False, {FLASK}, "")
+    assert (wish.problems, wish.held, wish.settled, wish.absent_because) == ((), False, frozenset({FLASK}), "")
 
 
 def test_what_a_pod_does_not_have_is_no_attribute(world: World, pod: MakePod) -> None:
@@ -106,7 +106,7 @@ def test_one_wrong_reference_does_not_hurt_the_good_one(world: World, pod: MakeP
     for wrong in ("test-namespace/nothing", "no/such", "//", "local_", ARN + "unknown", "team-namespace/private"):
         wish = wish_of(pod({**ARTICLE, "service": f"{wrong},test-namespace/flask-app"}), world)
         assert _services(wish) == ["default:test-namespace/flask-app"]
-        assert (wish.held, wish.settled, len(wish.problems)) == (True, {FLASK}, 1)
+        assert (wish.held, wish.settled, len(wish.problems)) == (True, frozenset({FLASK}), 1)
         assert not wish.holds(FLASK), "what is certain is not held: an unready pod must leave it"
         assert wish.holds(ServiceRef(TEST, "srv"))
 
@@ -200,8 +200,8 @@ def test_without_any_port_an_instance_has_none_unless_the_records_need_it(world:
         (
             "InvalidPort",
             (
-                "annotation kube-registrar.dev/port is absent: 'default:test-namespace/srv' has SRV records, which need a "
-                "port, and the pod declares no TCP port. Add it with the number of the port"
+                "annotation kube-registrar.dev/port is absent: 'default:test-namespace/srv' has SRV records, which "
+                "need a port, and the pod declares no TCP port. Add it with the number of the port"
             ),
         )
     ]
@@ -265,8 +265,8 @@ def test_twenty_one_attributes_are_left_beside_all_of_ours(world: World, pod: Ma
     assert len([key for key in _attributes(wish(21)) if not key.startswith("AWS_")]) == 30
     assert [one.message for one in wish(22).problems] == [
         (
-            "annotation kube-registrar.dev/attributes has 22 attributes, but 21 of the registry's 30 are left beside the "
-            "standard ones. Remove 'k21'"
+            "annotation kube-registrar.dev/attributes has 22 attributes, but 21 of the registry's 30 are left beside "
+            "the standard ones. Remove 'k21'"
         )
     ]
 

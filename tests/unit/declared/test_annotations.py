@@ -1,0 +1,128 @@
+"""A pod's annotations as one request."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kube_registrar.declared.annotations import KNOWN, LATER, Reading, Request, read_annotations
+from kube_registrar.declared.ports import PortRequest, read_port
+from kube_registrar.declared.problems import AnnotationError
+from kube_registrar.declared.references import LocalReference, NameReference
+from kube_registrar.declared.templates import FORMS, PodField, TemplateError, parse
+
+FLASK = NameReference("test-namespace/flask-app", (("", "test-namespace"),), "flask-app")
+
+
+def test_the_articles_annotations() -> None:
+    written = {"service": "test-namespace/flask-app", "port": "http", "attributes": "stage=dev,version=1.0.0"}
+    request = Request((FLASK,), PortRequest("http", "", "http"), {"stage": ("dev",), "version": ("1.0.0",)})
+    assert read_annotations(written) == Reading(request)
+
+
+def test_a_service_is_enough() -> None:
+    assert read_annotations({"service": "flask-app"}) == Reading(Request((LocalReference("flask-app"),)))
+
+
+@pytest.mark.parametrize("empty", ["", "  ", "{}"])
+def test_empty_attributes_are_none(empty: str) -> None:
+    assert read_annotations({"service": "a/b", "attributes": empty}).request == Request(
+        (NameReference("a/b", (("", "a"),), "b"),)
+    )
+
+
+def test_nothing_is_asked_without_annotations() -> None:
+    assert read_annotations({}) == Reading(None)
+
+
+def test_a_wrong_reference_beside_a_good_one_holds_and_goes_on() -> None:
+    reading = read_annotations({"service": "test-namespace/flask-app,//"})
+    assert reading.request == Request((FLASK,))
+    assert (reading.held, len(reading.problems)) == (True, 1)
+
+
+@pytest.mark.parametrize("wrong", [{"service": "//"}, {"port": "0"}, {"attributes": "x"}, {"publish": "ClusterIP"}])
+def test_what_all_registrations_share_must_be_right(wrong: dict[str, str]) -> None:
+    reading = read_annotations({"service": "a/b", **wrong})
+    assert (reading.request, reading.held, len(reading.problems)) == (None, True, 1)
+
+
+def test_a_key_that_is_not_known_takes_nothing_away() -> None:
+    reading = read_annotations({"service": "test-namespace/flask-app", "prot": "80"})
+    assert reading.request == Request((FLASK,))
+    assert (reading.held, [one.reason for one in reading.problems]) == (False, ["UnknownAnnotation"])
+
+
+_KEYS = st.sampled_from([*KNOWN, *LATER, "servce"]) | st.text()
+_VALUES = (
+    st.text()
+    | st.text("ab=,\\\"'[]{} $()/:.0-")
+    | st.lists(st.sampled_from([*FORMS, "a=", '"', "{", "/", ",", ":", "$$(", "arn:", "80"])).map("".join)
+)
+
+
+@given(st.dictionaries(_KEYS, _VALUES, max_size=5))
+def test_no_annotations_raise_anything_and_every_problem_is_one_line(annotations: dict[str, str]) -> None:
+    reading = read_annotations(annotations)
+    assert all(one.message.isascii() and "\n" not in one.message for one in reading.problems)
+    if reading.held:
+        assert reading.problems
+
+
+@pytest.mark.parametrize(
+    ("text", "container", "port"),
+    [
+        ("http", "", "http"),
+        ("8080", "", 8080),
+        (" 80 ", "", 80),
+        ("080", "", 80),
+        ("65535", "", 65535),
+        ("web:http", "web", "http"),
+        ("web-2:8080", "web-2", 8080),
+        ("80:81", "80", 81),
+        ("8080-tcp", "", "8080-tcp"),
+    ],
+)
+def test_a_port_is_a_name_a_number_or_either_behind_a_container(text: str, container: str, port: str | int) -> None:
+    assert read_port(text) == PortRequest(text.strip(), container, port)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "0", "00000", "65536", "9" * 10_000, "-1", "8.0", "٣", "http x", "a--b", "-a", "a-", "x" * 16, ":80", "a:",
+     "a:b:c", "a_b:80", "x" * 64 + ":80", "80-80"],
+)  # fmt: skip
+def test_anything_else_is_no_port(text: str) -> None:
+    with pytest.raises(AnnotationError) as caught:
+        read_port(text)
+    assert caught.value.problem.reason == "InvalidPort"
+    assert len(caught.value.problem.message) <= 400
+
+
+@pytest.mark.parametrize(
+    ("text", "template"),
+    [
+        ("", ()),
+        ("dev", ("dev",)),
+        ("$(metadata.name)", (PodField("metadata.name"),)),
+        ("a-$(spec.nodeName)-b", ("a-", PodField("spec.nodeName"), "-b")),
+        (
+            "$(metadata.labels['a.b/c'])$(metadata.uid)",
+            (PodField("metadata.labels", "a.b/c"), PodField("metadata.uid")),
+        ),
+        ("$$(metadata.name)", ("$(metadata.name)",)),
+        ("$$$(metadata.name)", ("$$(metadata.name)",)),
+        ("cost: 5$, $$, $", ("cost: 5$, $$, $",)),
+    ],
+)
+def test_a_value_is_text_and_fields_of_the_pod(text: str, template: tuple[str | PodField, ...]) -> None:
+    assert parse(text) == template
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["$(", "$(metadata.name", "$()", "$(x)", "$(metadata.labels['a'])$(", "$(metadata.labels[''])", "$( metadata.name)",
+     "$(metadata.labels)", "$(metadata.labels[a])", "$(metadata.annotations['a'])", "$(status.hostIP)"],
+)  # fmt: skip
+def test_a_form_that_does_not_exist_is_told(text: str) -> None:
+    with pytest.raises(TemplateError):
+        parse(text)
