@@ -136,7 +136,7 @@ class Reflector(Generic[R]):
                 return
             else:
                 self._say(self._sentence(what, error))
-                if not isinstance(error, _ELSEWHERE):
+                if what == "watch" and not isinstance(error, _ELSEWHERE):
                     self._count_failed_watch()
             await self._pause(error.after if isinstance(error, ApiThrottled) else 0.0)
 
