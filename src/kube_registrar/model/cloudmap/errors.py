@@ -7,6 +7,7 @@ that every service shares.
 from kube_registrar.model.errors import KubeRegistrarError
 
 HTTP_STATUS = {
+    "AccessDeniedException": 403,
     "CustomHealthNotFound": 404,
     "DuplicateRequest": 409,
     "InstanceNotFound": 404,

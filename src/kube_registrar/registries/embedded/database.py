@@ -1,0 +1,113 @@
+"""Opening the file: who may, what is in it, and a sentence for each way it can go wrong. Nothing is repaired."""
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from kube_registrar.model.errors import UserError
+from kube_registrar.registries.embedded import schema
+
+FILE = "registry.sqlite3"
+LOCK = "registry.lock"
+
+
+@contextlib.contextmanager
+def opened(folder: Path) -> Iterator[sqlite3.Connection]:
+    """Open the database in `folder`, which is made if it is missing; hold it against other processes meanwhile.
+
+    The connection may be used by one thread at a time, whichever. Raises UserError, one sentence with the next step.
+    """
+    lock = _locked(folder)
+    try:
+        connection = _connected(folder / FILE)
+        try:
+            yield connection
+        finally:
+            connection.close()
+    finally:
+        lock.close()
+
+
+def _locked(folder: Path) -> IO[str]:
+    """Take the folder for this process. The kernel lets go of the lock when the process ends, however it ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("a+", encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"The embedded registry cannot use the folder {folder} ({error.strerror}): "
+            "give it one that this user may write to, with --data or its option `data`"
+        ) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.seek(0)
+        holder = lock.read().strip()
+        lock.close()
+        raise UserError(
+            f"The folder {folder} is in use by another process{f' ({holder})' if holder else ''}: "
+            "stop that one, or give this registry a folder of its own with --data"
+        ) from None
+    lock.truncate(0)
+    lock.write(f"process {os.getpid()}")
+    lock.flush()
+    return lock
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    try:
+        # Transactions are ours: begun and committed by the writer, many changes in one.
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise UserError(f"The database {path} cannot be opened ({error}): make it readable and writable") from None
+    try:
+        _check(connection, path)
+        # FULL: a commit is on the disk, not only with the operating system, before anybody is told.
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        schema.migrate(connection)
+    except sqlite3.OperationalError as error:
+        connection.close()
+        raise UserError(
+            f"The database {path} cannot be used ({error}): "
+            "make it and its folder writable, with space left on the disk"
+        ) from None
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise UserError(_damaged(path, str(error))) from None
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse, unchanged, what is damaged, of a newer version, or not ours."""
+    problems = [row[0] for row in connection.execute("PRAGMA integrity_check(1)")]
+    if problems != ["ok"]:
+        raise UserError(_damaged(path, str(problems[0]).partition("\n")[0]))
+    found = schema.version(connection)
+    if found > schema.VERSION:
+        raise UserError(
+            f"The database {path} was written by a newer version (its format is {found}, this one "
+            f"knows {schema.VERSION}): run that version, or give this one a folder of its own with --data"
+        )
+    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    is_empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
+    if application != schema.APPLICATION_ID and not (is_empty and found == 0):
+        raise UserError(
+            f"The file {path} is a database of something else: "
+            "give the embedded registry a folder of its own with --data"
+        )
+
+
+def _damaged(path: Path, detail: str) -> str:
+    return (
+        f"The database {path} is damaged ({detail}) and was left as it is: "
+        "put back a copy of it, or move it aside to begin with an empty registry"
+    )

@@ -1,0 +1,80 @@
+"""Discovery: instances by attributes and health, in random order, and the revision to poll for changes.
+
+Source: DiscoverInstances in the API reference. It leaves open whether optional parameters or health are looked at
+first; here health is, so that an optional parameter never leaves a client with nothing.
+"""
+
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kube_registrar.model.cloudmap.errors import CloudMapError
+from kube_registrar.registries.embedded import rendering
+from kube_registrar.registries.embedded.core import Core
+from kube_registrar.registries.embedded.state import Instance, Service
+
+DEFAULT_RESULTS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a discovery asks for; `health` in Cloud Map's words."""
+
+    parameters: Mapping[str, str]
+    optional: Mapping[str, str]
+    health: str = "HEALTHY"
+    most: int = DEFAULT_RESULTS
+
+
+async def discover(core: Core, request: Mapping[str, Any], region: str) -> dict[str, Any]:  # noqa: ARG001
+    """Answer DiscoverInstances."""
+    service = _service(core, request)
+    wanted = Wanted(
+        request.get("QueryParameters", {}),
+        request.get("OptionalParameters", {}),
+        request.get("HealthStatus", "HEALTHY"),
+        request.get("MaxResults", DEFAULT_RESULTS),
+    )
+    found = chosen(service, wanted, core.dice)
+    instances = [rendering.discovered(service, instance) for instance in found]
+    return {"Instances": instances, "InstancesRevision": service.revision}
+
+
+async def revision(core: Core, request: Mapping[str, Any], region: str) -> dict[str, Any]:  # noqa: ARG001
+    """Answer DiscoverInstancesRevision."""
+    return {"InstancesRevision": _service(core, request).revision}
+
+
+def _service(core: Core, request: Mapping[str, Any]) -> Service:
+    name = request["NamespaceName"]
+    if request.get("OwnerAccount", core.options.account) != core.options.account:
+        raise CloudMapError(
+            "NamespaceNotFound", f"Account {request['OwnerAccount']} has no namespace named {name!r} here"
+        )
+    return core.state.service_named(name, request["ServiceName"])
+
+
+def chosen(service: Service, wanted: Wanted, dice: random.Random) -> list[Instance]:
+    """Return the instances that match, in random order, as many as are wanted at most."""
+    found = _matching(service.instances.values(), wanted.parameters)
+    if service.record.custom_health:
+        found = _by_health(found, wanted.health)
+    if wanted.optional:
+        found = _matching(found, wanted.optional) or found
+    return dice.sample(found, min(wanted.most, len(found)))
+
+
+def _matching(instances: Iterable[Instance], parameters: Mapping[str, str]) -> list[Instance]:
+    wanted = parameters.items()
+    return [instance for instance in instances if wanted <= instance.attributes.items()]
+
+
+def _by_health(instances: list[Instance], wanted: str) -> list[Instance]:
+    """Apply the filter; a service without a health check has none."""
+    if wanted == "ALL":
+        return instances
+    if wanted == "UNHEALTHY":
+        return [instance for instance in instances if instance.health == wanted]
+    healthy = [instance for instance in instances if instance.health == "HEALTHY"]
+    return healthy or instances if wanted == "HEALTHY_OR_ELSE_ALL" else healthy

@@ -1,0 +1,104 @@
+"""Operations on instances: register and deregister are asynchronous, one at a time for an instance."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kube_registrar.model.cloudmap.errors import CloudMapError
+from kube_registrar.registries.embedded import paging, rendering, rules
+from kube_registrar.registries.embedded.core import Core, Duplicate
+from kube_registrar.registries.embedded.state import (
+    DEREGISTER_INSTANCE,
+    REGISTER_INSTANCE,
+    Instance,
+    Service,
+    Submission,
+)
+
+
+async def register(core: Core, request: Mapping[str, Any], region: str) -> dict[str, Any]:  # noqa: ARG001
+    """Answer RegisterInstance, an upsert."""
+    service = core.service("ServiceId", request["ServiceId"])
+    submission = begin_register(
+        core, service, request["InstanceId"], request["Attributes"], request.get("CreatorRequestId", "")
+    )
+    return await core.accepted(submission)
+
+
+def begin_register(
+    core: Core, service: Service, instance_id: str, attributes: Mapping[str, str], creator: str = ""
+) -> Submission:
+    """Begin to register. A repetition of a register under way (same CreatorRequestId and attributes) is that one."""
+    rules.check_instance(service, instance_id, attributes)
+    busy = service.busy.get(instance_id)
+    if busy:
+        repeats = creator and busy.request.get("creator") == creator and busy.request.get("attributes") == attributes
+        if repeats:
+            return busy
+        raise Duplicate(busy)
+    if instance_id not in service.instances:
+        rules.check_quota(service)
+    stored = {"name": _path(service), "attributes": dict(attributes), "creator": creator}
+    return core.ledger.begin(REGISTER_INSTANCE, stored, **_targets(service, instance_id))
+
+
+async def deregister(core: Core, request: Mapping[str, Any], region: str) -> dict[str, Any]:  # noqa: ARG001
+    """Answer DeregisterInstance."""
+    service = core.service("ServiceId", request["ServiceId"])
+    return await core.accepted(begin_deregister(core, service, request["InstanceId"]))
+
+
+def begin_deregister(core: Core, service: Service, instance_id: str) -> Submission:
+    """Begin to deregister."""
+    busy = service.busy.get(instance_id)
+    if busy:
+        raise Duplicate(busy)
+    _found(service, instance_id)
+    return core.ledger.begin(DEREGISTER_INSTANCE, {"name": _path(service)}, **_targets(service, instance_id))
+
+
+def _path(service: Service) -> str:
+    return f"{service.namespace.record.http_name}/{service.record.name}"
+
+
+def _targets(service: Service, instance_id: str) -> dict[str, str]:
+    return {
+        "namespace_id": service.record.namespace_id,
+        "service_id": service.record.id,
+        "instance_id": instance_id,
+    }
+
+
+def _found(service: Service, instance_id: str) -> Instance:
+    instance = service.instances.get(instance_id)
+    if instance is None:
+        raise CloudMapError("InstanceNotFound", f"Service {service.record.name!r} has no instance {instance_id!r}")
+    return instance
+
+
+async def get(core: Core, request: Mapping[str, Any], region: str) -> dict[str, Any]:  # noqa: ARG001
+    """Answer GetInstance."""
+    instance = _found(core.service("ServiceId", request["ServiceId"]), request["InstanceId"])
+    account = core.options.account
+    return {"ResourceOwner": account, "Instance": rendering.instance(instance, account)}
+
+
+async def list_instances(core: Core, request: Mapping[str, Any], region: str) -> dict[str, Any]:  # noqa: ARG001
+    """Answer ListInstances."""
+    service = core.service("ServiceId", request["ServiceId"])
+    found, token = paging.page(sorted(service.instances), request, f"instances {service.record.id}", str)
+    account = core.options.account
+    answer = {
+        "ResourceOwner": account,
+        "Instances": [rendering.instance_summary(service.instances[item], account) for item in found],
+    }
+    return answer | ({"NextToken": token} if token else {})
+
+
+async def health_status(core: Core, request: Mapping[str, Any], region: str) -> dict[str, Any]:  # noqa: ARG001
+    """Answer GetInstancesHealthStatus."""
+    service = core.service("ServiceId", request["ServiceId"])
+    wanted = sorted(set(request["Instances"])) if "Instances" in request else sorted(service.instances)
+    instances = {item: _found(service, item) for item in wanted}
+    found, token = paging.page(wanted, request, f"health {service.record.id}", str)
+    status = {item: rendering.health(service, instances[item]) for item in found}
+    return {"Status": status, **({"NextToken": token} if token else {})}

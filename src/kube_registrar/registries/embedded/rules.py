@@ -1,0 +1,133 @@
+"""What RegisterInstance may ask for, by the settings of the service.
+
+Sources: RegisterInstance in the API reference, quotas in the Cloud Map developer guide.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Final
+
+from kube_registrar.model.cloudmap.errors import CloudMapError, invalid
+from kube_registrar.registries.embedded.state import HTTP, Service
+
+CUSTOM_ATTRIBUTES: Final = 30
+ATTRIBUTE_CHARACTERS: Final = 5000
+INSTANCES_OF_SERVICE: Final = 1000
+INSTANCES_OF_NAMESPACE: Final = 2000
+NAMESPACES: Final = 50
+TAGS: Final = 50
+
+_ALIAS = "AWS_ALIAS_DNS_NAME"
+_EC2 = "AWS_EC2_INSTANCE_ID"
+_INIT = "AWS_INIT_HEALTH_STATUS"
+_CNAME = "AWS_INSTANCE_CNAME"
+_IPV4 = "AWS_INSTANCE_IPV4"
+_IPV6 = "AWS_INSTANCE_IPV6"
+_PORT = "AWS_INSTANCE_PORT"
+STANDARD: Final = frozenset({_ALIAS, _EC2, _INIT, _CNAME, _IPV4, _IPV6, _PORT})
+"""The attributes that Cloud Map gives a meaning; all others are custom ones, which it counts."""
+
+_LABEL_CHARACTERS = 63
+_PORTS = 65535
+
+
+def check_instance(service: Service, instance_id: str, attributes: Mapping[str, str]) -> None:
+    """Check an instance against its service. Raises CloudMapError InvalidInput, naming the attribute."""
+    _check_size(attributes)
+    _check_values(service, attributes)
+    if _ALIAS in attributes:
+        _check_alias(service, attributes)
+    else:
+        _check_needed(service, attributes)
+    if "SRV" in service.record.record_types:
+        _check_label(instance_id)
+
+
+def check_quota(service: Service) -> None:
+    """Check that one more instance fits. Raises CloudMapError ResourceLimitExceeded."""
+    if service.expected >= INSTANCES_OF_SERVICE:
+        raise CloudMapError(
+            "ResourceLimitExceeded",
+            f"Service {service.record.name!r} has {INSTANCES_OF_SERVICE:,} instances: no more are allowed in a service",
+        )
+    if sum(other.expected for other in service.namespace.services.values()) >= INSTANCES_OF_NAMESPACE:
+        raise CloudMapError(
+            "ResourceLimitExceeded",
+            f"Namespace {service.namespace.record.name!r} has {INSTANCES_OF_NAMESPACE:,} instances: "
+            "no more are allowed in a namespace",
+        )
+
+
+def _check_size(attributes: Mapping[str, str]) -> None:
+    custom = sum(1 for key in attributes if key not in STANDARD)
+    if custom > CUSTOM_ATTRIBUTES:
+        rule = f"{CUSTOM_ATTRIBUTES} custom attributes are allowed"
+        raise CloudMapError("InvalidInput", f"Attributes has {custom}: {rule}", field="Attributes", rule=rule)
+    characters = sum(len(key) + len(value) for key, value in attributes.items())
+    if characters > ATTRIBUTE_CHARACTERS:
+        rule = f"{ATTRIBUTE_CHARACTERS:,} characters of keys and values together are allowed"
+        raise CloudMapError("InvalidInput", f"Attributes has {characters:,}: {rule}", field="Attributes", rule=rule)
+
+
+def _check_values(service: Service, attributes: Mapping[str, str]) -> None:
+    if _EC2 in attributes:
+        if service.namespace.record.type != HTTP:
+            raise invalid(f"Attributes[{_EC2}]", attributes[_EC2], "it is allowed in HTTP namespaces only")
+        if attributes.keys() - {_EC2, _INIT}:
+            raise invalid(f"Attributes[{_EC2}]", attributes[_EC2], f"nothing but {_INIT} is allowed beside it")
+        rule = f"this registry knows no EC2 instances and cannot look up its address; give {_IPV4}"
+        raise invalid(f"Attributes[{_EC2}]", attributes[_EC2], rule)
+    if _INIT in attributes:
+        if not service.record.custom_health:
+            raise invalid(f"Attributes[{_INIT}]", attributes[_INIT], "the service has no HealthCheckCustomConfig")
+        if attributes[_INIT] not in {"HEALTHY", "UNHEALTHY"}:
+            raise invalid(f"Attributes[{_INIT}]", attributes[_INIT], "HEALTHY or UNHEALTHY is allowed")
+    _check_addresses(attributes)
+
+
+def _check_addresses(attributes: Mapping[str, str]) -> None:
+    if _IPV4 in attributes:
+        _check_address(_IPV4, attributes[_IPV4], ipaddress.IPv4Address)
+    if _IPV6 in attributes:
+        _check_address(_IPV6, attributes[_IPV6], ipaddress.IPv6Address)
+    if _PORT in attributes:
+        port = attributes[_PORT]
+        if not (port.isdecimal() and len(port) <= 5 and 1 <= int(port) <= _PORTS):  # noqa: PLR2004 - digits of 65535
+            raise invalid(f"Attributes[{_PORT}]", port, f"a port is a number from 1 to {_PORTS:,}")
+
+
+def _check_address(key: str, value: str, form: type[ipaddress.IPv4Address | ipaddress.IPv6Address]) -> None:
+    try:
+        form(value)
+    except ValueError:
+        raise invalid(f"Attributes[{key}]", value, "this is no address of that kind") from None
+
+
+def _check_alias(service: Service, attributes: Mapping[str, str]) -> None:
+    found = attributes[_ALIAS]
+    if not service.record.record_types & {"A", "AAAA"} or service.record.routing != "WEIGHTED":
+        raise invalid(f"Attributes[{_ALIAS}]", found, "the service must have A or AAAA records and WEIGHTED routing")
+    if any(key.startswith("AWS_INSTANCE_") for key in attributes):
+        raise invalid(f"Attributes[{_ALIAS}]", found, "no AWS_INSTANCE_* attribute is allowed beside it")
+
+
+def _check_needed(service: Service, attributes: Mapping[str, str]) -> None:
+    """Check that the attributes from which DNS records are made are there."""
+    for type_, key in (("A", _IPV4), ("AAAA", _IPV6), ("SRV", _PORT), ("CNAME", _CNAME)):
+        if type_ in service.record.record_types and key not in attributes:
+            raise _missing(key, type_)
+    if "SRV" in service.record.record_types and _IPV4 not in attributes and _IPV6 not in attributes:
+        raise _missing(f"{_IPV4} or {_IPV6}", "SRV")
+
+
+def _missing(key: str, record_type: str) -> CloudMapError:
+    rule = f"the service has {record_type} records, which need it"
+    return CloudMapError("InvalidInput", f"Attributes[{key}] is missing: {rule}", field=f"Attributes[{key}]", rule=rule)
+
+
+def _check_label(instance_id: str) -> None:
+    """Check that an id can be the first label of an SRV record's target, `<id>.<service>.<namespace>`."""
+    if any(not 1 <= len(label) <= _LABEL_CHARACTERS for label in instance_id.split(".")):
+        raise invalid(
+            "InstanceId", instance_id, "in a service with SRV records 63 characters are the most of a DNS label"
+        )

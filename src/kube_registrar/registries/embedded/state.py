@@ -1,0 +1,219 @@
+"""What the registry holds, in memory: reads are dictionary work. SQLite is written first and is the truth.
+
+Records are what is stored of a namespace or service; the objects around them hold what belongs to them and what is
+under way. All of it is touched by the event loop only.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from kube_registrar.model.cloudmap.errors import CloudMapError
+from kube_registrar.model.refs import InstanceId
+
+HTTP = "HTTP"
+DNS_PRIVATE = "DNS_PRIVATE"
+DNS_PUBLIC = "DNS_PUBLIC"
+
+SUBMITTED = "SUBMITTED"
+PENDING = "PENDING"
+SUCCESS = "SUCCESS"
+FAIL = "FAIL"
+
+CREATE_NAMESPACE = "CREATE_NAMESPACE"
+UPDATE_NAMESPACE = "UPDATE_NAMESPACE"
+DELETE_NAMESPACE = "DELETE_NAMESPACE"
+UPDATE_SERVICE = "UPDATE_SERVICE"
+REGISTER_INSTANCE = "REGISTER_INSTANCE"
+DEREGISTER_INSTANCE = "DEREGISTER_INSTANCE"
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceRecord:
+    """The settings of a registry namespace. `http_name` is unique and is what DiscoverInstances asks for."""
+
+    id: str
+    name: str
+    http_name: str
+    type: str
+    created_ms: int
+    creator: str = ""
+    description: str | None = None
+    vpc: str = ""
+    hosted_zone_id: str = ""
+    soa_ttl: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRecord:
+    """The settings of a registry service. `records` are (type, TTL); none: it is found by API only."""
+
+    id: str
+    namespace_id: str
+    name: str
+    created_ms: int
+    creator: str = ""
+    description: str | None = None
+    routing: str = ""
+    records: tuple[tuple[str, int], ...] = ()
+    api_only: bool = True
+    custom_health: bool = False
+
+    @property
+    def record_types(self) -> frozenset[str]:
+        """The DNS record types it publishes."""
+        return frozenset(type_ for type_, _ in self.records)
+
+
+class Status(NamedTuple):
+    """The custom health of an instance, and what it will be from `next_ms` on."""
+
+    health: str
+    next_health: str | None = None
+    next_ms: int = 0
+
+
+@dataclass(slots=True)
+class Instance:
+    """An instance. Its mapping of attributes is never changed, only replaced."""
+
+    id: InstanceId
+    attributes: Mapping[str, str]
+    creator: str = ""
+    health: str = "HEALTHY"
+    """What a custom health check says; without such a check the status is UNKNOWN, whatever stands here."""
+    next_health: str | None = None
+    next_health_ms: int = 0
+
+
+@dataclass(slots=True)
+class Operation:
+    """An asynchronous operation; its ids are its targets."""
+
+    sequence: int
+    id: str
+    type: str
+    created_ms: int
+    namespace_id: str = ""
+    service_id: str = ""
+    instance_id: str = ""
+    status: str = SUBMITTED
+    updated_ms: int = 0
+    error_code: str = ""
+    error_message: str = ""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether it has ended."""
+        return self.status in {SUCCESS, FAIL}
+
+
+@dataclass(slots=True, eq=False)
+class Submission:
+    """An operation under way. `accepted`: it is durable; `finished`: it has ended, one way or the other."""
+
+    operation: Operation
+    request: Mapping[str, Any]
+    accepted: asyncio.Future[None]
+    finished: asyncio.Future[None]
+
+
+@dataclass(slots=True, eq=False)
+class Service:
+    """A registry service with its instances. `busy`: operations under way, by instance."""
+
+    record: ServiceRecord
+    namespace: "Namespace"
+    tags: dict[str, str] = field(default_factory=dict)
+    revision: int = 0
+    instances: dict[str, Instance] = field(default_factory=dict)
+    busy: dict[str, Submission] = field(default_factory=dict)
+    updating: Submission | None = None
+    closing: bool = False
+    """Its deletion is being stored: nothing may begin here any more."""
+
+    @property
+    def expected(self) -> int:
+        """How many instances it will have at most when everything under way succeeds."""
+        return len(self.instances) + sum(1 for instance_id in self.busy if instance_id not in self.instances)
+
+
+@dataclass(slots=True, eq=False)
+class Namespace:
+    """A registry namespace with its services, by `service_key`. `busy`: its update or deletion under way."""
+
+    record: NamespaceRecord
+    tags: dict[str, str] = field(default_factory=dict)
+    services: dict[str, Service] = field(default_factory=dict)
+    busy: Submission | None = None
+
+    def service_key(self, name: str) -> str:
+        """Return what must be unique of a service's name: where there is DNS, case does not tell names apart.
+
+        Source: CreateService's Name in the API reference.
+        """
+        return name if self.record.type == HTTP else name.lower()
+
+
+@dataclass(slots=True)
+class State:
+    """Everything. `arriving`: namespaces whose creation is under way; they are not visible yet."""
+
+    namespaces: dict[str, Namespace] = field(default_factory=dict)
+    arriving: dict[str, tuple[NamespaceRecord, Submission]] = field(default_factory=dict)
+    by_http_name: dict[str, Namespace] = field(default_factory=dict)
+    services: dict[str, Service] = field(default_factory=dict)
+    operations: dict[str, Operation] = field(default_factory=dict)
+    log: list[Operation] = field(default_factory=list)
+    """The operations in their order, oldest first."""
+    sequence: int = 0
+    revision: int = 0
+    """The highest revision any service ever had: a service made anew must not go back."""
+
+    def add_namespace(self, record: NamespaceRecord, tags: dict[str, str]) -> None:
+        """Make a namespace visible."""
+        namespace = Namespace(record, tags)
+        self.namespaces[record.id] = namespace
+        self.by_http_name[record.http_name] = namespace
+
+    def remove_namespace(self, identifier: str) -> None:
+        """Forget a namespace."""
+        namespace = self.namespaces.pop(identifier)
+        del self.by_http_name[namespace.record.http_name]
+
+    def add_service(self, record: ServiceRecord, tags: dict[str, str], revision: int) -> Service:
+        """Make a service visible."""
+        namespace = self.namespaces[record.namespace_id]
+        service = Service(record, namespace, tags, revision)
+        self.services[record.id] = namespace.services[namespace.service_key(record.name)] = service
+        self.revision = max(self.revision, revision)
+        return service
+
+    def remove_service(self, service: Service) -> None:
+        """Forget a service."""
+        del self.services[service.record.id]
+        del service.namespace.services[service.namespace.service_key(service.record.name)]
+
+    def add_operation(self, operation: Operation) -> None:
+        """Remember an operation."""
+        self.operations[operation.id] = operation
+        self.log.append(operation)
+        self.sequence = max(self.sequence, operation.sequence)
+
+    def next_revision(self, now_ms: int) -> int:
+        """Return a revision that is higher than all before, and the time in milliseconds where that is."""
+        self.revision = max(self.revision + 1, now_ms)
+        return self.revision
+
+    def service_named(self, namespace_name: str, service_name: str) -> Service:
+        """Return a service by its names. Raises CloudMapError NamespaceNotFound or ServiceNotFound."""
+        namespace = self.by_http_name.get(namespace_name)
+        if namespace is None:
+            raise CloudMapError("NamespaceNotFound", f"There is no namespace named {namespace_name!r}")
+        service = namespace.services.get(namespace.service_key(service_name))
+        if service is None or service.record.name != service_name:
+            raise CloudMapError(
+                "ServiceNotFound", f"Namespace {namespace_name!r} has no service named {service_name!r}"
+            )
+        return service

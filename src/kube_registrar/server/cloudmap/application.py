@@ -1,0 +1,59 @@
+"""The HTTP application: from a request to an operation of the catalog, and back."""
+
+import logging
+
+from aiohttp import web
+
+from kube_registrar.model.cloudmap.errors import CloudMapError
+from kube_registrar.model.cloudmap.validation import validated
+from kube_registrar.model.simulation import Simulation
+from kube_registrar.runtime.clock import Clock
+from kube_registrar.server.cloudmap import hosts, protocol
+from kube_registrar.server.cloudmap.catalog import Catalog
+from kube_registrar.server.cloudmap.simulation import Troubles
+
+_log = logging.getLogger(__name__)
+
+_MOST_BYTES = 1024 * 1024
+"""The largest request: a register with all its attributes has 5,000 characters."""
+
+
+def app(catalog: Catalog, simulation: Simulation, clock: Clock) -> web.Application:
+    """Return the application that serves `catalog`; `serving.serve` listens with it."""
+    troubles = Troubles(simulation, clock)
+
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            return await _handle(request, catalog, troubles)
+        except CloudMapError as error:
+            return protocol.error_answer(error)
+        except web.HTTPRequestEntityTooLarge:
+            return protocol.error_answer(CloudMapError("SerializationException", "The request is larger than 1 MiB"))
+        except Exception:  # noqa: BLE001 - the last resort: the client gets an answer, the log the cause
+            _log.exception("a request to the Cloud Map API failed; this is a bug")
+            return protocol.error_answer(CloudMapError("InternalFailure", "The registry failed; its log says more"))
+
+    application = web.Application(client_max_size=_MOST_BYTES)
+    application.router.add_route("*", "/{path:.*}", handle)
+    return application
+
+
+async def _handle(request: web.Request, catalog: Catalog, troubles: Troubles) -> web.Response:
+    if not hosts.is_allowed(request.headers.get("Host")):
+        message = (
+            "The Host header must be an address or localhost: a name may be anybody's, and nobody is authenticated"
+        )
+        raise CloudMapError("AccessDeniedException", message)
+    operation = protocol.operation_of(request.method, request.path, request.headers)
+    if operation not in catalog.operations:
+        raise CloudMapError("UnknownOperationException", f"{operation} is not served by this registry")
+    content = await request.read()
+    await troubles.before(operation)
+    wanted = validated(operation, protocol.body_of(content))
+    region = protocol.region_of(request.headers.get("Authorization"))
+    try:
+        answer = protocol.answer(await catalog.execute(operation, wanted, region))
+    finally:
+        if troubles.loses_reply() and request.transport is not None:
+            request.transport.abort()
+    return answer

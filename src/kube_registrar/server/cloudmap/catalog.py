@@ -1,0 +1,22 @@
+"""What the wire needs of a registry: one method, as Cloud Map's API is one list of operations."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+
+@runtime_checkable
+class Catalog(Protocol):
+    """A registry that speaks in Cloud Map's operations."""
+
+    @property
+    def operations(self) -> frozenset[str]:
+        """The operations it knows, such as RegisterInstance. The wire refuses all others."""
+
+    async def execute(self, operation: str, request: Mapping[str, Any], region: str | None = None) -> Mapping[str, Any]:
+        """Carry out an operation and return its answer: members as in the API reference, times in Unix seconds.
+
+        `request` was checked against `model.cloudmap.shapes`. `region` is the one that the caller signed for; it
+        stands in the ARNs of the answer. Raises model.cloudmap.errors.CloudMapError and nothing else. A change
+        that was answered is durable.
+        """
+        ...

@@ -1,0 +1,85 @@
+"""AWS JSON 1.1 over HTTP: which operation a request is, in whose Region, and how answers and errors are written.
+
+Source: the AWS JSON 1.1 protocol (Smithy), and the service model's targetPrefix.
+"""
+
+import re
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from kube_registrar.model.cloudmap.errors import CloudMapError
+from kube_registrar.model.cloudmap.shapes import NOT_YET, OPERATIONS
+
+TARGET_PREFIX = "Route53AutoNaming_v20170314"
+CONTENT_TYPE = "application/x-amz-json-1.1"
+
+_SCOPE = re.compile(r"Credential=[^/,\s]*/\d{8}/(?P<region>[a-z0-9-]{1,64})/")
+# Codes that the service model knows spell this member with a capital, those that all services share do not.
+_SHARED_CODES = frozenset(
+    {
+        "AccessDeniedException",
+        "InternalFailure",
+        "SerializationException",
+        "ThrottlingException",
+        "UnknownOperationException",
+        "UnsupportedProtocolException",
+    }
+)
+
+
+def operation_of(method: str, path: str, headers: Mapping[str, str]) -> str:
+    """Return the operation that a request names. Raises CloudMapError where it names none, or by another protocol."""
+    protocol = headers.get("smithy-protocol")
+    if protocol or path.startswith("/service/"):
+        raise CloudMapError(
+            "UnsupportedProtocolException",
+            f"The protocol {protocol or 'of this path'} is not spoken here: use AWS JSON 1.1, a POST to / "
+            "with X-Amz-Target",
+        )
+    target = headers.get("X-Amz-Target", "")
+    prefix, _, operation = target.partition(".")
+    if method != "POST" or prefix != TARGET_PREFIX or not operation:
+        raise CloudMapError(
+            "UnknownOperationException",
+            f"This is a {method} with X-Amz-Target {target[:80]!r}: use a POST with {TARGET_PREFIX}.OPERATION",
+        )
+    if operation in NOT_YET:
+        raise CloudMapError("UnknownOperationException", f"{operation} is not served by this version")
+    if operation not in OPERATIONS:
+        raise CloudMapError("UnknownOperationException", f"Cloud Map has no operation {operation[:80]!r}")
+    return operation
+
+
+def region_of(authorization: str | None) -> str | None:
+    """Return the Region of a signature's credential scope, if there is one. The signature itself is not checked."""
+    found = _SCOPE.search(authorization or "")
+    return found["region"] if found else None
+
+
+def body_of(content: bytes) -> object:
+    """Read a request's JSON; nothing at all counts as an empty object. Raises CloudMapError."""
+    try:
+        return msgspec.json.decode(content) if content else {}
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise CloudMapError("SerializationException", f"The request is not JSON: {error}") from None
+
+
+def answer(members: Mapping[str, Any]) -> web.Response:
+    """Return the HTTP answer for an operation that succeeded."""
+    return web.Response(body=msgspec.json.encode(members), headers=_headers())
+
+
+def error_answer(error: CloudMapError) -> web.Response:
+    """Return the HTTP answer for an error: its code in the body and in a header, where SDKs look for it."""
+    member = "message" if error.code in _SHARED_CODES else "Message"
+    body = {"__type": error.code, member: error.message, **error.members}
+    headers = {**_headers(), "x-amzn-ErrorType": error.code}
+    return web.Response(status=error.status, body=msgspec.json.encode(body), headers=headers)
+
+
+def _headers() -> dict[str, str]:
+    return {"Content-Type": CONTENT_TYPE, "x-amzn-RequestId": str(uuid.uuid4())}
