@@ -162,12 +162,13 @@ def test_fields_that_nobody_knows_are_pruned(namespaces: Any) -> None:
 
 def test_kubectl_shows_the_state_and_knows_the_short_name(namespaces: Any, cleaner: Callable[[str], None]) -> None:
     plane = namespaces.plane
-    name = plane.api.post(namespaces.collection, namespaces.thing({**HTTP, "registry": "edge"}))["metadata"]["name"]
+    name = plane.api.post(namespaces.collection, namespaces.thing(HTTP))["metadata"]["name"]
     cleaner(f"{namespaces.collection}/{name}")
     condition = {"lastTransitionTime": "2026-01-01T00:00:00Z", "reason": "Created", "message": "Created it"}
     status = {
         "id": "ns-1",
         "arn": None,
+        "registry": "edge",
         "created": True,
         "observedGeneration": 1,
         "conditions": [

@@ -147,11 +147,11 @@ def test_defaults_are_filled_in(services: Any) -> None:
 def test_kubectl_shows_the_state_and_knows_the_short_name(services: Any, kube_namespace: str) -> None:
     plane = services.plane
     plane.api.post(services.collection, services.thing(REF, "flask-app"))
-    status = {"id": "srv-1", "instances": {"wanted": 4, "registered": 3, "held": 0}}
+    status = {"id": "srv-1", "registry": "edge", "instances": {"wanted": 4, "registered": 3, "held": 0}}
     plane.api.patch(f"{services.collection}/flask-app/status", {"status": status})
     header, row = plane.kubectl("get", "regsvc", f"--namespace={kube_namespace}").splitlines()
     assert header.split() == ["NAME", "READY", "SYNCED", "REGISTRY", "ID", "INSTANCES", "AGE"]
-    assert row.split()[:4] == ["flask-app", "test-namespace", "srv-1", "3"]  # no conditions: two blank columns
+    assert row.split()[:4] == ["flask-app", "edge", "srv-1", "3"]  # no conditions: two blank columns
 
 
 def test_kubectl_explains_every_field(services: Any) -> None:

@@ -103,10 +103,12 @@ def test_a_pod_that_ends_wants_nothing_and_no_hold_keeps_it(
 
 
 def test_one_wrong_reference_does_not_hurt_the_good_one(world: World, pod: MakePod) -> None:
-    for wrong in ("test-namespace/nothing", "no/such", "//", "local_", ARN + "unknown", "team-namespace/private"):
+    worth_looking = {"test-namespace/nothing", "no/such", ARN + "unknown"}
+    for wrong in (*worth_looking, "//", "local_", "team-namespace/private"):
         wish = wish_of(pod({**ARTICLE, "service": f"{wrong},test-namespace/flask-app"}), world)
         assert _services(wish) == ["default:test-namespace/flask-app"]
         assert (wish.held, wish.settled, len(wish.problems)) == (True, frozenset({FLASK}), 1)
+        assert wish.unresolved is (wrong in worth_looking)
         assert not wish.holds(FLASK), "what is certain is not held: an unready pod must leave it"
         assert wish.holds(ServiceRef(TEST, "srv"))
 
