@@ -24,9 +24,9 @@ async def change(core: Core, service: Service, instance_id: str, status: str) ->
     """Store the wish for a status and let it take effect when its time has come."""
     instance = service.instances.get(instance_id)
     if not service.record.custom_health:
-        raise CloudMapError(
-            "CustomHealthNotFound", f"Service {service.record.name!r} has no custom health check", field="Status"
-        )
+        rule = "only a service with HealthCheckCustomConfig takes a status"
+        message = f"Service {service.record.name!r} has no custom health check: {rule}"
+        raise CloudMapError("CustomHealthNotFound", message, field="Status", rule=rule)
     if instance is None:
         raise CloudMapError("InstanceNotFound", f"Service {service.record.name!r} has no instance {instance_id!r}")
     if status == instance.next_health:

@@ -157,7 +157,8 @@ class EmbeddedRegistry:
                     await ensuring.ended(instances.begin_deregister(self._core, service, instance_id))
             case SetHealth(instance_id):
                 if change.health is Health.UNKNOWN:
-                    raise Refused("health is UNKNOWN: HEALTHY or UNHEALTHY is allowed", field="health")
+                    rule = "HEALTHY or UNHEALTHY is allowed"
+                    raise Refused(f"health is UNKNOWN: {rule}", field="health", rule=rule)
                 await health.change(self._core, service, instance_id, change.health.value)
 
     def _namespace(self, ref: NamespaceRef) -> Namespace:
