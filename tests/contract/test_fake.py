@@ -18,6 +18,6 @@ class TestSmallFake(LimitsContract):
     @pytest.fixture
     async def registry(self) -> FakeRegistry:
         few = replace(
-            LIKE_CLOUD_MAP, max_instances=5, max_attributes=3, max_attribute_characters=40, max_attribute_value=20
+            LIKE_CLOUD_MAP, max_instances=5, max_attributes=3, max_attribute_characters=90, max_attribute_value=20
         )
         return FakeRegistry(capabilities=few)

@@ -42,7 +42,7 @@ class Capabilities:
     max_attributes: int | None = None
     """Custom attributes (all but `AWS_*`) of one instance."""
     max_attribute_characters: int | None = None
-    """Keys and values of all custom attributes of one instance together."""
+    """Keys and values of all attributes of one instance together, `AWS_*` included."""
     max_attribute_value: int | None = None
     """Characters in one attribute value."""
 

@@ -105,6 +105,8 @@ class Memory:
 
     def change(self, service: ServiceRef, change: Change) -> None:
         """Make one change; NotFound, Refused."""
+        if isinstance(change, Deregister) and service not in self._instances:
+            return
         self._service(service)
         if isinstance(change, Register):
             self._register(service, change.instance)

@@ -32,9 +32,9 @@ def refused_instance(instance: Instance, capabilities: Capabilities) -> Refused 
     custom = {key: value for key, value in instance.attributes.items() if is_custom(key)}
     if (limit := capabilities.max_attributes) is not None and len(custom) > limit:
         return _refused("the number of custom attributes", len(custom), "attributes", f"at most {limit}")
-    characters = sum(len(key) + len(value) for key, value in custom.items())
+    characters = sum(len(key) + len(value) for key, value in instance.attributes.items())
     if (limit := capabilities.max_attribute_characters) is not None and characters > limit:
-        return _refused("the size of all custom attributes", characters, "attributes", f"at most {limit} characters")
+        return _refused("the size of all attributes", characters, "attributes", f"at most {limit} characters")
     return None
 
 

@@ -110,14 +110,15 @@ class ChangesContract(Base):
         assert isinstance(outcomes[InstanceId("a")].error, Refused)
         assert await listed(registry, service) == {"a": attributes_of(good)}
 
-    async def test_changes_of_a_service_that_is_not_there_are_not_found(
+    async def test_registering_in_a_service_that_is_not_there_is_not_found(
         self, registry: Registry, namespace: NamespaceRef
     ) -> None:
-        """Each in its own outcome; `apply` raises for none, and makes nothing."""
+        """In its outcome: `apply` raises for nothing. What is gone with its service is gone, so that is done."""
         nowhere = NamespaceRef(registry.name, f"not-{namespace.name}")
         for service in (ServiceRef(namespace, "nothing"), ServiceRef(nowhere, "nothing")):
             outcomes = await apply(registry, service, register("a"), deregister("b"))
-            assert [type(outcome.error) for outcome in outcomes.values()] == [NotFound, NotFound]
+            assert isinstance(outcomes[InstanceId("a")].error, NotFound)
+            assert outcomes[InstanceId("b")].error is None
         assert list(await registry.find(namespace)) == []
 
     async def test_services_are_apart(self, registry: Registry, namespace: NamespaceRef, service: ServiceRef) -> None:

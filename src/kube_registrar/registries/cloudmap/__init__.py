@@ -1,0 +1,26 @@
+"""AWS Cloud Map as a registry, and whatever speaks its API (the embedded registry does).
+
+boto3 is imported when a registry is opened, not before: commands that need none start fast.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from kube_registrar.model.refs import RegistryName
+from kube_registrar.registries.cloudmap.options import read_options
+from kube_registrar.registries.port import Registry
+from kube_registrar.runtime.clock import Clock
+
+
+@asynccontextmanager
+async def open_registry(config: Mapping[str, object], name: RegistryName, clock: Clock) -> AsyncIterator[Registry]:
+    """Open a Cloud Map of one account and Region; `config` as `options.Options` says.
+
+    Raises UserError for options, a profile or a Region that cannot be. No call is made yet: missing credentials and
+    an endpoint that does not answer show in the first one.
+    """
+    options = read_options(config, name)
+    from kube_registrar.registries.cloudmap.registry import connect  # noqa: PLC0415 - see above
+
+    async with connect(options, name, clock) as registry:
+        yield registry

@@ -1,0 +1,165 @@
+"""Cloud Map's operations as coroutines: boto3 in threads, our own rates and retries.
+
+The SDK's retries are off. A throttled call was not made, so it is made again, slower, and never lost; a read whose
+answer was lost is read again; a write whose answer was lost is the caller's to judge.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import boto3
+from botocore import exceptions as sdk
+from botocore import xform_name
+from botocore.config import Config
+
+from kube_registrar.model.changes import Urgency
+from kube_registrar.model.errors import UserError
+from kube_registrar.model.refs import RegistryName
+from kube_registrar.registries.cloudmap import faults
+from kube_registrar.registries.cloudmap.options import Options
+from kube_registrar.registries.limits import Limiter, Rate
+from kube_registrar.runtime.backoff import Backoff
+from kube_registrar.runtime.clock import Clock
+
+THREADS: Final = 16  # more win nothing: boto3 tops out at 500 to 800 calls a second a process
+# Together below what is left of a Lease when a write begins (10 s less a renew deadline of 6 s).
+CONNECT_TIMEOUT_SECONDS: Final = 1.3
+READ_TIMEOUT_SECONDS: Final = 2.5
+
+_THROTTLED_FOR_SECONDS: Final = 60.0
+_READ_TRIES: Final = 6
+_OTHERWISE: Final = Rate(4, 8)
+_READS: Final = ("Get", "List", "Discover")
+
+
+class Client:
+    """One endpoint with one set of credentials."""
+
+    def __init__(self, boto: Any, pool: ThreadPoolExecutor, limiter: Limiter, clock: Clock) -> None:
+        self._boto = boto
+        self._pool = pool
+        self._limiter = limiter
+        self._clock = clock
+
+    async def call(
+        self,
+        operation: str,
+        request: Mapping[str, object],
+        about: str,
+        *,
+        expected: Sequence[str] = (),
+        urgency: Urgency = Urgency.REGISTER,
+        sending: Callable[[], None] | None = None,
+    ) -> dict[str, Any]:
+        """Make one call, such as `RegisterInstance`, and return the answer.
+
+        `about` begins every message: what is being done to what. `sending` is called each time that the request is
+        about to leave. Raises Answered for the error codes in `expected`, else a RegistryError;
+        `Unreachable(doubtful=True)` for a write that may have been carried out.
+        """
+        write = not operation.startswith(_READS)
+        backoff = Backoff(first=0.1, most=2.0)
+        until = self._clock.monotonic() + _THROTTLED_FOR_SECONDS
+        while True:
+            ticket = await self._limiter.acquire(operation, urgency)
+            if sending is not None:
+                sending()
+            try:
+                return await self._send(operation, request)
+            except sdk.ClientError as error:
+                answer = faults.of_answer(error)
+                if answer.code in faults.THROTTLES:
+                    self._limiter.throttled(ticket)
+                    fault = faults.Fault(faults.too_long_throttled(operation, about))
+                    if self._clock.monotonic() < until:
+                        continue
+                elif answer.code in expected:
+                    raise answer from None
+                else:
+                    fault = faults.of_code(answer, operation, about, write=write)
+            except Exception as error:  # noqa: BLE001 - the SDK's own, its parsers', and whatever they let through
+                fault = faults.of_transport(error, operation, about, write=write)
+            if write or not fault.ambiguous or backoff.failures >= _READ_TRIES - 1:
+                raise fault.error
+            await self._clock.sleep(backoff.failed())
+
+    async def pages(self, operation: str, request: Mapping[str, object], key: str, about: str) -> list[Any]:
+        """Return all that a paged list holds under `key`: every page, or an error as `call` raises it."""
+        found: list[Any] = []
+        next_token: dict[str, object] = {}
+        while True:
+            page = await self.call(operation, {"MaxResults": 100, **request, **next_token}, about)
+            found += page.get(key, [])
+            if not page.get("NextToken"):
+                return found
+            next_token = {"NextToken": page["NextToken"]}
+
+    async def _send(self, operation: str, request: Mapping[str, object]) -> dict[str, Any]:
+        method = partial(getattr(self._boto, xform_name(operation)), **request)
+        answer: dict[str, Any] = await asyncio.get_running_loop().run_in_executor(self._pool, method)
+        return answer
+
+
+@asynccontextmanager
+async def open_client(options: Options, name: RegistryName, clock: Clock) -> AsyncIterator[Client]:
+    """Give a client; leaving it waits for the threads, whose calls have time-outs. Raises UserError."""
+    loop = asyncio.get_running_loop()
+    pool = ThreadPoolExecutor(THREADS, thread_name_prefix=f"cloudmap-{name}")
+    try:
+        boto = await loop.run_in_executor(pool, _make, options, name)
+        try:
+            async with Limiter(options.rates, _OTHERWISE, clock) as limiter:
+                yield Client(boto, pool, limiter, clock)
+        finally:
+            boto.close()
+    finally:
+        await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
+
+
+def _make(options: Options, name: RegistryName) -> Any:
+    """Return the SDK's client. Clients may be shared by threads, sessions may not: one thread makes it all."""
+    try:
+        session = boto3.session.Session(profile_name=options.profile, region_name=options.region)
+        client = _client(session, options)
+        if not _is_aws(client.meta.endpoint_url):
+            # Against an endpoint of one's own the SDK would call `data-HOST`, which hardly ever resolves.
+            client = _client(session, options, inject_host_prefix=False)
+        return client
+    except sdk.NoRegionError:
+        raise UserError(
+            f"registry {name!r}: no AWS Region is given. Set the option region, or AWS_REGION, or a profile with one"
+        ) from None
+    except sdk.ProfileNotFound:
+        source = "option profile" if options.profile else "AWS_PROFILE"
+        profile = options.profile or os.environ.get("AWS_PROFILE", "")
+        raise UserError(
+            f"registry {name!r}: {source} is {profile!r}, which the AWS configuration files do not have. "
+            "Correct it, or add the profile"
+        ) from None
+    except (sdk.BotoCoreError, ValueError) as error:
+        raise UserError(
+            f"registry {name!r}: the AWS SDK cannot be set up: {error}. Correct the configuration"
+        ) from None
+
+
+def _client(session: Any, options: Options, **settings: object) -> Any:
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=READ_TIMEOUT_SECONDS,
+        retries={"total_max_attempts": 1},
+        max_pool_connections=THREADS,
+        user_agent_extra="kube-registrar",
+        **settings,
+    )
+    return session.client("servicediscovery", endpoint_url=options.endpoint_url, config=config)
+
+
+def _is_aws(endpoint_url: str) -> bool:
+    """Whether this is the endpoint of a Region, not one that an option, the environment or a profile put instead."""
+    return (urlsplit(endpoint_url).hostname or "").startswith(("servicediscovery.", "servicediscovery-fips."))

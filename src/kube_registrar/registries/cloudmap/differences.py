@@ -1,0 +1,43 @@
+"""What differs between what is there and what is asked for, and what can be done about it."""
+
+from kube_registrar.model.specs import HealthCheckType, NamespaceSpec, ServiceSpec
+
+
+def conflict(there: NamespaceSpec | ServiceSpec, asked: NamespaceSpec | ServiceSpec, *, own: bool) -> str:
+    """Say what stands in the way of using `there`; empty if nothing does.
+
+    Types and record types matter to all. Who made a service (`own`) also cannot have other routing or another
+    custom health check: both are fixed at its creation.
+    """
+    if isinstance(there, NamespaceSpec) and isinstance(asked, NamespaceSpec):
+        return "" if there.type is asked.type else f"is of type {there.type}, not {asked.type}"
+    if not isinstance(there, ServiceSpec) or not isinstance(asked, ServiceSpec):
+        return "is another kind of thing"
+    if there.record_types != asked.record_types:
+        return f"has the records {_names(there)}, not {_names(asked)}"
+    if not own:
+        return ""
+    if there.dns and asked.dns and there.dns.routing is not asked.dns.routing:
+        return f"has the routing policy {there.dns.routing}, not {asked.dns.routing}"
+    if (there.health_check is HealthCheckType.CUSTOM) != (asked.health_check is HealthCheckType.CUSTOM):
+        return f"has the health check {there.health_check}, not {asked.health_check}"
+    return ""
+
+
+def needs_update(there: NamespaceSpec | ServiceSpec, asked: NamespaceSpec | ServiceSpec) -> bool:
+    """Whether a setting differs that its creator may change later."""
+    if there.description != asked.description:
+        return True
+    if isinstance(there, NamespaceSpec) and isinstance(asked, NamespaceSpec):
+        return asked.soa_ttl_seconds not in {None, there.soa_ttl_seconds}
+    if isinstance(there, ServiceSpec) and isinstance(asked, ServiceSpec):
+        return _times_to_live(there) != _times_to_live(asked) or there.route53 != asked.route53
+    return False
+
+
+def _names(spec: ServiceSpec) -> str:
+    return ", ".join(sorted(spec.record_types)) or "none"
+
+
+def _times_to_live(spec: ServiceSpec) -> dict[str, int]:
+    return {record.type: record.ttl_seconds for record in spec.dns.records} if spec.dns else {}

@@ -1,0 +1,193 @@
+"""Registry namespaces and registry services: made, adopted, updated and removed."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+from kube_registrar.model.errors import Conflict, NotFound, Refused, Retryable
+from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef
+from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, NamespaceType, ServiceSpec
+from kube_registrar.registries.cloudmap import shapes
+from kube_registrar.registries.cloudmap.client import Client
+from kube_registrar.registries.cloudmap.differences import conflict, needs_update
+from kube_registrar.registries.cloudmap.faults import Answered
+from kube_registrar.registries.cloudmap.names import KnownNamespace, Names
+from kube_registrar.registries.cloudmap.operations import Operations
+from kube_registrar.registries.cloudmap.rules import check_description, check_service
+from kube_registrar.registries.port import Found
+
+_TRIES: Final = 2
+"""Once with what is remembered, once with what a fresh list says."""
+
+
+class Resources:
+    """What `ensure` and `remove` do."""
+
+    def __init__(self, client: Client, names: Names, operations: Operations, registry: RegistryName) -> None:
+        self._client = client
+        self._names = names
+        self._operations = operations
+        self._registry = registry
+
+    # Registry namespaces.
+
+    async def ensure_namespace(self, spec: NamespaceSpec, creator: str, policy: CreationPolicy) -> Found:
+        """Make, adopt or update a registry namespace.
+
+        It is looked for first: Cloud Map would make a second one of the same name, of another type or VPC.
+        """
+        check_description(spec)
+        about = f"making registry namespace {spec.ref}"
+        try:
+            known = await self._names.namespace(spec.ref, fresh=True)
+            namespace_id = known.found.id
+        except NotFound:
+            if policy is CreationPolicy.ADOPT:
+                raise
+            namespace_id = await self._create_namespace(spec, creator, about)
+        try:
+            json = await self._get_namespace(namespace_id, about)
+        except NotFound as error:
+            self._names.forget(spec.ref)
+            raise Retryable(f"{about}: it was removed at the same time ({error})", after=1.0) from None
+        return await self._settle_namespace(spec, json, creator, policy)
+
+    async def _create_namespace(self, spec: NamespaceSpec, creator: str, about: str) -> str:
+        if spec.type is NamespaceType.DNS_PRIVATE and not spec.vpc_id:
+            rule = "the id of a VPC, for namespaces of type DNSPrivate"
+            raise Refused(f"{about}: it names no VPC; needed: {rule}. Set vpcID", field="vpcID", rule=rule)
+        operation, request = shapes.create_namespace(spec, creator)
+        try:
+            done = await self._operate(operation, request, about, expected=("NamespaceAlreadyExists",))
+        except Answered as refusal:
+            if "NamespaceId" not in refusal.fields:
+                raise refusal.as_error(operation, about) from None
+            there: str = refusal.fields["NamespaceId"]
+            return there
+        made: str = done["Targets"]["NAMESPACE"]
+        return made
+
+    async def _settle_namespace(
+        self, spec: NamespaceSpec, json: Mapping[str, Any], creator: str, policy: CreationPolicy
+    ) -> Found:
+        found = shapes.namespace_found(self._registry, json, _creator(json, creator))
+        self._names.learn_namespace(KnownNamespace(found, shapes.http_name(json)))
+        if not _may_update(spec, found, creator, policy):
+            return found
+        about = f"updating registry namespace {spec.ref}"
+        operation, request = shapes.update_namespace(spec, found.id)
+        await self._operate(operation, request, about)
+        json = await self._get_namespace(found.id, about)
+        found = shapes.namespace_found(self._registry, json, creator)
+        self._names.learn_namespace(KnownNamespace(found, shapes.http_name(json)))
+        return found
+
+    async def _get_namespace(self, namespace_id: str, about: str) -> Mapping[str, Any]:
+        json: Mapping[str, Any] = (await self._client.call("GetNamespace", {"Id": namespace_id}, about))["Namespace"]
+        return json
+
+    async def remove_namespace(self, ref: NamespaceRef) -> None:
+        """Remove a registry namespace; what is gone is done. Conflict while it holds services."""
+        about = f"removing registry namespace {ref}"
+        try:
+            known = await self._names.namespace(ref, fresh=True)
+            await self._operate("DeleteNamespace", {"Id": known.found.id}, about)
+        except NotFound:
+            pass
+        self._names.forget(ref)
+
+    # Registry services.
+
+    async def ensure_service(self, spec: ServiceSpec, creator: str, policy: CreationPolicy) -> Found:
+        """Make, adopt or update a registry service."""
+        about = f"making registry service {spec.ref}"
+        for _ in range(_TRIES):
+            namespace = await self._names.namespace(spec.ref.namespace)
+            if not isinstance(namespace.found.spec, NamespaceSpec):
+                raise TypeError(namespace)
+            check_service(spec, namespace.found.spec)
+            try:
+                known = await self._names.service(spec.ref, fresh=True)
+                json = await self._get_service(known.id, about)
+                return await self._settle_service(spec, namespace, json, creator, policy)
+            except NotFound:
+                if policy is CreationPolicy.ADOPT:
+                    raise
+            try:
+                json = await self._create_service(spec, namespace, creator, about)
+                return await self._settle_service(spec, namespace, json, creator, policy)
+            except NotFound:
+                self._names.forget(spec.ref.namespace)
+        raise NotFound(f"{about}: registry namespace {spec.ref.namespace} is listed, but gone. Create it first")
+
+    async def _create_service(
+        self, spec: ServiceSpec, namespace: KnownNamespace, creator: str, about: str
+    ) -> Mapping[str, Any]:
+        request = shapes.create_service(spec, namespace.found.id, creator)
+        json: Mapping[str, Any]
+        try:
+            answer = await self._client.call("CreateService", request, about, expected=("ServiceAlreadyExists",))
+            json = answer["Service"]
+        except Answered as refusal:  # somebody was faster
+            if "ServiceId" not in refusal.fields:
+                raise refusal.as_error("CreateService", about) from None
+            json = await self._get_service(refusal.fields["ServiceId"], about)
+        return json
+
+    async def _settle_service(
+        self,
+        spec: ServiceSpec,
+        namespace: KnownNamespace,
+        json: Mapping[str, Any],
+        creator: str,
+        policy: CreationPolicy,
+    ) -> Found:
+        found = shapes.service_found(spec.ref.namespace, json, _creator(json, creator))
+        self._names.learn_service(found, spec.ref)
+        wants_update = _may_update(spec, found, creator, policy)
+        is_http = isinstance(namespace.found.spec, NamespaceSpec) and namespace.found.spec.type is NamespaceType.HTTP
+        if not wants_update or is_http:  # UpdateService is refused in HTTP namespaces: what is there stays
+            return found
+        about = f"updating registry service {spec.ref}"
+        await self._operate("UpdateService", shapes.update_service(spec, found.id), about)
+        found = shapes.service_found(spec.ref.namespace, await self._get_service(found.id, about), creator)
+        self._names.learn_service(found, spec.ref)
+        return found
+
+    async def _get_service(self, service_id: str, about: str) -> Mapping[str, Any]:
+        json: Mapping[str, Any] = (await self._client.call("GetService", {"Id": service_id}, about))["Service"]
+        return json
+
+    async def remove_service(self, ref: ServiceRef) -> None:
+        """Remove a registry service; what is gone is done. Conflict while it holds instances."""
+        about = f"removing registry service {ref}"
+        try:
+            known = await self._names.service(ref, fresh=True)
+            await self._client.call("DeleteService", {"Id": known.id}, about)
+        except NotFound:
+            pass
+        self._names.forget(ref)
+
+    async def _operate(
+        self, operation: str, request: Mapping[str, object], about: str, *, expected: Sequence[str] = ()
+    ) -> Mapping[str, Any]:
+        """Make a call that starts an operation, and return that operation once it succeeded."""
+        send = partial(self._client.call, operation, request, about, expected=("DuplicateRequest", *expected))
+        return await self._operations.confirm(await self._operations.submit(send, operation, about), about)
+
+
+def _creator(json: Mapping[str, Any], creator: str) -> str | None:
+    """Return who made it: `creator` itself, if its token is there, else the token that is."""
+    there: str | None = json.get("CreatorRequestId")
+    return creator if there == shapes.token(creator) else there
+
+
+def _may_update(spec: NamespaceSpec | ServiceSpec, found: Found, creator: str, policy: CreationPolicy) -> bool:
+    """Whether `creator` has something to update. Raises Conflict if what is there cannot be used."""
+    own = found.created_by == creator
+    if difference := conflict(found.spec, spec, own=own):
+        raise Conflict(f"{spec.ref} exists and {difference}. Ask for the same, or choose another name", found=found)
+    if not own and policy is CreationPolicy.CREATE:
+        text = f"{spec.ref} exists and was made by {found.created_by or 'somebody else'}. Allow adoption, or rename it"
+        raise Conflict(text, found=found)
+    return own and needs_update(found.spec, spec)
