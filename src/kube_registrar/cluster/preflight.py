@@ -4,6 +4,7 @@ One sentence if not. Source: Kubernetes documentation, "Checking API access" (Se
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,12 @@ from kube_registrar.model.errors import UserError
 from kube_registrar.model.refs import Uid
 
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 10.0
+"""CRDs that were applied a moment ago are not served yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +86,21 @@ class Cluster:
     """Such as `v1.37.2`."""
 
 
-async def check(session: Session, watch_namespaces: Sequence[str] = (), rights: Sequence[Right] = RIGHTS) -> Cluster:
+async def check(
+    session: Session,
+    watch_namespaces: Sequence[str] = (),
+    rights: Sequence[Right] = RIGHTS,
+    *,
+    patience: float = PATIENCE_SECONDS,
+) -> Cluster:
     """Prove that the API server answers, that we have the rights, and that our kinds are installed.
 
-    Raises UserError: one sentence with the URL, where the credentials came from, and the next step.
+    `patience`: seconds to wait for our kinds. Raises UserError: one sentence with the URL, where the credentials came from, and the next step.
     """
     where = f"the API server {session.server} ({session.credentials.source})"
     try:
         version = msgspec.json.decode(await session.get("/version"), type=_Version).git_version
-        await _check_kinds(session, where)
+        await _check_kinds(session, where, patience)
         await _check_rights(session, watch_namespaces, rights, where)
         return Cluster(await Lookup(session).cluster_uid(), version)
     except ApiUnreachable as error:
@@ -100,7 +113,19 @@ async def check(session: Session, watch_namespaces: Sequence[str] = (), rights: 
         raise UserError(f"{where} does not answer as one: check its URL and that it is well ({error})") from None
 
 
-async def _check_kinds(session: Session, where: str) -> None:
+async def _check_kinds(session: Session, where: str, patience: float) -> None:
+    """Wait a moment for our kinds: whoever applies the CRDs just before we start should not see us fail."""
+    deadline = session.clock.monotonic() + patience
+    while missing := await _missing_kinds(session):
+        if session.clock.monotonic() >= deadline:
+            raise UserError(
+                f"{where} lacks the kinds {' and '.join(missing)}: install them with kubectl apply -f crds/"
+            )
+        logger.info("waiting for the kinds %s to be served", " and ".join(missing))
+        await session.clock.sleep(1.0)
+
+
+async def _missing_kinds(session: Session) -> list[str]:
     try:
         body = await session.get(f"/apis/{GROUP}/{VERSION}")
     except (ApiUnreachable, ApiUnauthorized, ApiForbidden):
@@ -109,9 +134,7 @@ async def _check_kinds(session: Session, where: str) -> None:
         installed = set()
     else:
         installed = {one.name for one in msgspec.json.decode(body, type=_ApiResources).resources or ()}
-    missing = [f"{one.plural}.{GROUP}" for one in OURS.values() if one.plural not in installed]
-    if missing:
-        raise UserError(f"{where} lacks the kinds {' and '.join(missing)}: install them with kubectl apply -f crds/")
+    return [f"{one.plural}.{GROUP}" for one in OURS.values() if one.plural not in installed]
 
 
 async def _check_rights(session: Session, namespaces: Sequence[str], rights: Sequence[Right], where: str) -> None:
