@@ -15,7 +15,7 @@ class Limits:
     max_attributes: int | None = 30
     """Custom attributes (all but `AWS_*`) of one instance, ours included."""
     max_attribute_characters: int | None = 5_000
-    """Keys and values of all custom attributes of one instance together."""
+    """Keys and values of all attributes of one instance together, `AWS_*` included."""
     max_attribute_value: int | None = 1_024
     """Characters in one attribute value."""
     namespace_types: frozenset[NamespaceType] = frozenset(NamespaceType)
