@@ -52,6 +52,7 @@ class Reading:
 def read_annotations(annotations: Mapping[str, str]) -> Reading:
     """Read the annotations of ours; `annotations` has keys without the prefix. Raises nothing, whatever they hold."""
     told = _unknown(annotations)
+    # They may ask for anything, so the rest cannot be acted upon either.
     unsupported = tuple(_unsupported(key) for key in LATER if key in annotations)
     if unsupported:
         return Reading(None, (*unsupported, *told), held=True)
@@ -74,6 +75,7 @@ def _port(value: str | None) -> tuple[PortRequest | None, tuple[Problem, ...]]:
 
 
 def _lonely(annotations: Mapping[str, str]) -> tuple[Problem, ...]:
+    """Tell annotations that depend on one that is absent: removing that one is how a pod stops asking."""
     others = [ANNOTATION_PREFIX + key for key in KNOWN if key in annotations]
     if not others:
         return ()
@@ -84,6 +86,7 @@ def _lonely(annotations: Mapping[str, str]) -> tuple[Problem, ...]:
 
 
 def _unknown(annotations: Mapping[str, str]) -> tuple[Problem, ...]:
+    """Tell each key with our prefix that nothing reads, with the nearest one that something does."""
     problems = []
     for key in annotations:
         if key in KNOWN or key in LATER:

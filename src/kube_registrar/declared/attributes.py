@@ -75,6 +75,7 @@ def check_value(key: str, value: str, limit: int | None = MAX_VALUE_CHARACTERS) 
 
 
 def _template(key: str, value: str) -> Template:
+    """Parse a value; one without forms is checked at once, the others when they are filled from a pod."""
     try:
         template = templates.parse(value)
     except TemplateError as error:

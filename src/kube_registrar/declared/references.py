@@ -91,6 +91,7 @@ def read_reference(text: str, *, whole: str = "") -> Reference:
 
 
 def _arn(text: str) -> ArnReference:
+    # Only services hold instances: the ARN of a namespace is a mistake that is easy to make.
     if not _ARN.fullmatch(text):
         rule = "the ARN of a registry service is arn:aws:servicediscovery:REGION:ACCOUNT:service/srv-ID"
         raise wrong(KEY, shown(text), rule, "Copy ServiceArn from the registry, or write namespace/service")
@@ -98,6 +99,7 @@ def _arn(text: str) -> ArnReference:
 
 
 def _names(text: str) -> NameReference:
+    """Read namespace/service, with or without a registry before it."""
     namespace, _, service = text.rpartition("/")
     if not _SERVICE.fullmatch(service):
         rule = (

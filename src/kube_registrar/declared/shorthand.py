@@ -44,6 +44,7 @@ def parse(text: str) -> list[tuple[str, str]]:
 
 
 def _value(text: str, start: int) -> tuple[str, int]:
+    """Return the value that begins at `start`, and where it ends: at a comma, or at the end of the text."""
     first = text[start : start + 1]
     if first in {"[", "{"}:
         raise ShorthandError(
@@ -62,6 +63,7 @@ def _value(text: str, start: int) -> tuple[str, int]:
 
 
 def _json(text: str) -> list[tuple[str, str]]:
+    # Pairs, not a dictionary: that would keep the last of two equal keys, and nobody would be told.
     try:
         found = json.loads(text, object_pairs_hook=_Pairs)
     except json.JSONDecodeError as error:

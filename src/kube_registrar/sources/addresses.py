@@ -33,6 +33,7 @@ def addresses_of(pod: Pod, service: ServiceSpec, text: str) -> dict[str, str]:
 
 
 def _missing(found: dict[str, str], records: frozenset[RecordType]) -> str:
+    """Name what the records need and the pod does not have. SRV takes an address of either family."""
     if RecordType.CNAME in records:
         return "a host name for its CNAME record"
     if RecordType.A in records and keys.IPV4 not in found:

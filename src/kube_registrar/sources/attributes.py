@@ -39,6 +39,7 @@ def attributes_of(
     `addresses`: those that begin with `AWS_`, which no limit counts.
     """
     standard = _standard(pod, world, limits, user)
+    # Checked once more: a value may have grown when it was filled, and this registry may take less than Cloud Map.
     for key, value in user.items():
         check_value(key, value, limits.max_attribute_value)
     _check_room(standard, user, limits)
@@ -46,6 +47,7 @@ def attributes_of(
 
 
 def _standard(pod: Pod, world: World, limits: Limits, user: Mapping[str, str]) -> Mapping[str, str]:
+    """Return what we write of every pod; what it does not have, or nobody configured, is left out."""
     values = {
         keys.AVAILABILITY_ZONE: pod.labels.get(ZONE_LABEL, ""),
         keys.REGION: pod.labels.get(REGION_LABEL, ""),
@@ -71,6 +73,7 @@ def _fitted(value: str, limits: Limits) -> str:
 
 
 def _check_room(standard: Mapping[str, str], user: Mapping[str, str], limits: Limits) -> None:
+    """Raise AnnotationError where both do not fit together. The standard ones stay, for they say whose it is."""
     if limits.max_attributes is not None and len(standard) + len(user) > limits.max_attributes:
         left = max(limits.max_attributes - len(standard), 0)
         raise AnnotationError(

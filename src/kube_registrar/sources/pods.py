@@ -73,7 +73,7 @@ class _Wishing:
             except Unresolved as error:
                 self.unresolved |= error.problem is None or error.problem.reason in LOOKED_FOR
                 self._hold(error.why, error.problem)
-            except AnnotationError as error:
+            except AnnotationError as error:  # the registry service is there, but this pod does not fit
                 self._hold(f"{reference.text} cannot be registered", error.problem)
         told = dict.fromkeys((*self.reading.problems, *self.problems, *unknown_labels))
         return Wish(
@@ -92,6 +92,10 @@ class _Wishing:
             self.problems.append(problem)
 
     def _add(self, target: Target, user: Mapping[str, str]) -> None:
+        """Register in one service, or say why not. Raises AnnotationError before anything is noted.
+
+        All is worked out before readiness is looked at, so that what is wrong is told while the pod still starts.
+        """
         pod, service = self.pod, target.service
         port = port_of(pod, self.request.port, service)
         limits = self.world.registries.get(service.ref.namespace.registry, Limits())
@@ -111,6 +115,7 @@ class _Wishing:
             self.registrations.append(Registration(service.ref, instance, pod.origin))
 
     def _id(self, target: Target, port: int | None) -> InstanceId:
+        """Name the instance. In public DNS the answer to an SRV query shows ids to the world."""
         show_name = target.namespace_type is not NamespaceType.DNS_PUBLIC
         return instance_id(
             self.world.cluster_uid, self.pod.uid, target.service.ref, port, self.pod.name, show_name=show_name
@@ -118,4 +123,5 @@ class _Wishing:
 
 
 def _health(check: HealthCheckType) -> Health:
+    """Say how the instance is, where it is ours to say: elsewhere the registry knows, or nobody."""
     return Health.HEALTHY if check is HealthCheckType.CUSTOM else Health.UNKNOWN

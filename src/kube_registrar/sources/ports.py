@@ -25,6 +25,7 @@ def port_of(pod: Pod, request: PortRequest | None, service: ServiceSpec) -> int 
         return request.port
     named = [port for port in pod.ports if request.port in {port.name, port.number}]
     found = [port for port in named if not request.container or port.container == request.container]
+    # The same number twice is no choice: the containers of a pod share their ports.
     numbers = {port.number for port in found}
     if len(numbers) == 1:
         return numbers.pop()
@@ -37,6 +38,7 @@ def port_of(pod: Pod, request: PortRequest | None, service: ServiceSpec) -> int 
 
 
 def _only_port(pod: Pod, service: ServiceSpec) -> int | None:
+    """Take the port that the pod declares, if there is no choice: a guess would be right by chance only."""
     numbers = {port.number for port in pod.ports if port.protocol == "TCP"}
     if len(numbers) == 1:
         return numbers.pop()

@@ -61,6 +61,11 @@ def _problem(reason: Reason, reference: Reference, **fields: object) -> Unresolv
 
 
 def _namespace_of(reference: NameReference, world: World) -> NamespaceRef:
+    """Choose the reading that exists.
+
+    Both are looked for before either is taken: a pod must not be registered in one and become ambiguous, and held
+    there, a moment later.
+    """
     readings = [
         NamespaceRef(RegistryName(registry or world.default_registry), name) for registry, name in reference.readings
     ]
@@ -111,6 +116,7 @@ def _shortened(name: str) -> str:
 
 
 def _declared(reference: LocalReference, kube_namespace: str, world: World) -> ServiceRef:
+    # The pod's own Kubernetes namespace, always: a bare name must not reach into another tenant's.
     declared = world.declared_services.get((kube_namespace, reference.text))
     if declared is None:
         raise _problem(reasons.UNKNOWN_REGISTRY_SERVICE, reference, kube_namespace=kube_namespace)
@@ -124,6 +130,7 @@ def _by_arn(reference: ArnReference, world: World) -> ServiceRef:
     ref = world.arns.get(reference.text)
     if ref is not None:
         return ref
+    # An ARN does not say which namespace its service is in, so it may be in any that was not read yet.
     unread = next((ref for ref in world.declared_namespaces if _is_unread(ref, world)), None)
     if unread is not None:
         raise Unresolved(f"registry namespace {unread} has not been read yet")
@@ -139,9 +146,10 @@ def _check_tenancy(
     kube_namespace: str,
     world: World,
 ) -> None:
+    """Raise Unresolved unless somebody who declares the registry namespace allows this Kubernetes namespace."""
     if not declared:
         if world.allow_undeclared:
-            return
+            return  # a namespace that is declared keeps its rule even then
         raise _unknown_namespace(reference, ref)
     if any(one.allowed.from_ is AllowedFrom.ALL for one in declared):
         return
@@ -158,6 +166,7 @@ def _check_tenancy(
 
 
 def _missing(reference: Reference, ref: ServiceRef, world: World) -> Unresolved:
+    """Tell what is not there yet from what is not there: only the second is the author's to correct."""
     if _is_unread(ref.namespace, world):
         return Unresolved(f"registry namespace {ref.namespace} has not been read yet")
     if ref.namespace not in world.listed:
