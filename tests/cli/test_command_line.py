@@ -59,6 +59,13 @@ def test_completion_waits_for_nothing_heavy(words: str) -> None:
     assert imported_by(**call) & set(HEAVY) == set()
 
 
+def test_discover_gets_by_without_kopf_and_kubernetes() -> None:
+    args = ("discover", "a", "b", "--endpoint-url", "http://127.0.0.1:1")
+    modules = imported_by(*args)
+    assert "boto3" in modules, "it has asked the registry"
+    assert modules & {"kopf", "kubernetes", "sqlite3", "prometheus_client", "uvloop"} == set()
+
+
 def test_help_of_all_names_every_command_and_the_exit_codes() -> None:
     done = kube_registrar("--help")
     assert done.returncode == 0

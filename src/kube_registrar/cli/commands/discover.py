@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
 import click
 
@@ -16,6 +17,7 @@ from kube_registrar.model.errors import UserError
 from kube_registrar.model.instances import HealthFilter, Instance, Query
 from kube_registrar.model.refs import DEFAULT_REGISTRY, NamespaceRef, ServiceRef
 
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _HEALTH = [word.value.lower().replace("_", "-") for word in HealthFilter]
 
 
@@ -68,7 +70,8 @@ def command(
 
     configuration = _configuration(flags)
     logs.configure(configuration.log_format, configuration.log_level)
-    found = asyncio.run(_discover(configuration.registries[configuration.default_registry], asked))
+    entry = _on_this_machine(configuration.registries[configuration.default_registry])
+    found = asyncio.run(_discover(entry, asked))
     if output == "json":
         click.echo(json.dumps({"Instances": [_json(instance, asked) for instance in found]}, indent=2))
     elif found:
@@ -97,6 +100,19 @@ def _configuration(flags: Mapping[str, object]) -> Configuration:
             "--registry cloudmap --endpoint-url http://127.0.0.1:8081 (run says the address)"
         )
     return configuration
+
+
+def _on_this_machine(entry: RegistryEntry) -> RegistryEntry:
+    """Return the entry with a region, and give the SDK keys, where it asks an endpoint of this machine without any.
+
+    The embedded registry checks none on loopback, but the SDK sends no request without them.
+    """
+    host = urlsplit(str(entry.options.get("endpointUrl", ""))).hostname
+    if host not in _LOOPBACK:
+        return entry
+    if not {"AWS_ACCESS_KEY_ID", "AWS_PROFILE"} & os.environ.keys():
+        os.environ.update(AWS_ACCESS_KEY_ID="any", AWS_SECRET_ACCESS_KEY="any")  # noqa: S106 - no secret
+    return RegistryEntry(entry.kind, {"region": "us-east-1", **entry.options})
 
 
 async def _discover(entry: RegistryEntry, asked: Query) -> Sequence[Instance]:

@@ -43,7 +43,7 @@ class Operator:
     def address(self, serves: str) -> str | None:
         """Return the URL at which it serves `api` or `probes`; None as long as its log does not say."""
         for line in self._lines():
-            if line.get("message") == "listening" and line.get("serves") == serves:
+            if line.get("serves") == serves:
                 return str(line["address"])
         return None
 
