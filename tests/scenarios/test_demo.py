@@ -91,7 +91,8 @@ def test_what_the_demo_did_not_make_it_does_not_touch(own_cluster: ControlPlane)
     assert done.returncode == 1
     assert done.stderr == (
         f"kube-registrar: Namespace {DEMO_NAMESPACE} exists on {own_cluster.url}, and this demo did not make it: "
-        "choose a cluster without kube-registrar with --context, or leave --context out for a control plane on this machine\n"
+        "choose a cluster without kube-registrar with --context, or leave --context out for a control plane on this "
+        "machine\n"
     )
     assert own_cluster.kubectl("get", "namespace", DEMO_NAMESPACE, "--output=json") == before
     assert own_cluster.kubectl("get", "crds", "--output=name") == ""
