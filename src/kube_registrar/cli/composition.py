@@ -77,6 +77,7 @@ async def operate(configuration: Configuration) -> None:
             clock=clock,
             cluster_uid=cluster.uid,
             default_registry=RegistryName(configuration.default_registry),
+            main=asyncio.get_running_loop(),
         )
         async with asyncio.TaskGroup() as group:
             keep_running(group, "events", recorder.run())

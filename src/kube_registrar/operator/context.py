@@ -1,14 +1,18 @@
 """What every handler is given."""
 
+import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from kube_registrar.model.refs import RegistryName, Uid
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sync.catalog import Catalog
 from kube_registrar.sync.reporting import Recorder
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,12 @@ class Context:
     clock: Clock
     cluster_uid: Uid
     default_registry: RegistryName
+    main: asyncio.AbstractEventLoop
+    """The event loop that registries and catalog belong to."""
+
+    async def on_main(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do the work in the main event loop, and wait for it in the present one."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.main))
 
     def creator(self, kind: str, namespace: str, name: str) -> str:
         """Return the token by which what this object makes is known as its own.

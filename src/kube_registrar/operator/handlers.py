@@ -1,10 +1,12 @@
 """kopf's handlers: they translate between kopf and `lifecycle`, and decide nothing.
 
+They run in kopf's own thread; whatever they ask for is done in the main event loop, where everything else lives.
 A finalizer stands on an object only while its deletion has to remove something: kopf adds and takes it as the `when=`
 of the delete handler says, so that must never ask whether this process leads or whether a registry answers.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -34,10 +36,11 @@ def handlers(context: Context) -> kopf.OperatorRegistry:
 
 def _handle(registry: kopf.OperatorRegistry, context: Context, plural: str, kind: str) -> None:
     async def ensure(body: kopf.Body, patch: kopf.Patch, retry: int, **_: Any) -> None:
-        await _ensure(context, _thing(kind, body), patch, retry)
+        _write(await context.on_main(_ensured(context, _thing(kind, body), retry)), patch)
 
     async def remove(body: kopf.Body, patch: kopf.Patch, **_: Any) -> None:
-        await _remove(context, _thing(kind, body), patch, str(body.metadata["deletionTimestamp"]))
+        since = str(body.metadata["deletionTimestamp"])
+        _write(await context.on_main(_removed(context, _thing(kind, body), since)), patch)
 
     def removes(body: kopf.Body, **_: Any) -> bool:
         return lifecycle.removes(_thing(kind, body))
@@ -47,6 +50,21 @@ def _handle(registry: kopf.OperatorRegistry, context: Context, plural: str, kind
     kopf.on.create(**where, id="ensure")(ensure)
     kopf.on.update(**where, field="spec", id="ensure")(ensure)
     kopf.on.delete(**where, when=removes, id="remove")(remove)
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What a handler tells kopf: status fields to patch, and when to come again (seconds; None: done)."""
+
+    status: Mapping[str, object] = field(default_factory=dict)
+    retry_after: float | None = None
+    message: str = ""
+
+
+def _write(result: _Result, patch: kopf.Patch) -> None:
+    patch.status.update(result.status)
+    if result.retry_after is not None:
+        raise kopf.TemporaryError(result.message, delay=result.retry_after)
 
 
 def _thing(kind: str, body: kopf.Body) -> CustomObject:
@@ -63,19 +81,25 @@ def _thing(kind: str, body: kopf.Body) -> CustomObject:
     )
 
 
-async def _ensure(context: Context, thing: CustomObject, patch: kopf.Patch, attempt: int) -> None:
+async def _ensured(context: Context, thing: CustomObject, attempt: int) -> _Result:
     if thing.terminating:
-        return
+        return _Result()
     look_after = lifecycle.ensure_namespace if thing.kind == "RegistryNamespace" else lifecycle.ensure_service
     verdict = await look_after(context, thing, attempt)
     if thing.kind == "RegistryService":
         context.catalog.refuse(thing.uid, _lasting_refusal(verdict))
-    what = f"{thing.kind} {thing.name}"
-    patch.status.update(status_of(verdict, what, thing.status, thing.generation, context.clock.time()))
+    _tell(context, thing, verdict)
+    return _result(context, thing, f"{thing.kind} {thing.name}", verdict)
+
+
+def _result(context: Context, thing: CustomObject, what: str, verdict: Verdict) -> _Result:
+    status = status_of(verdict, what, thing.status, thing.generation, context.clock.time())
+    return _Result(status, verdict.retry_after, verdict.problem.message)
+
+
+def _tell(context: Context, thing: CustomObject, verdict: Verdict) -> None:
     if _is_news(verdict, thing.status):
         _record(context, thing, "Normal" if verdict.ready else "Warning", verdict.problem)
-    if verdict.retry_after is not None:
-        raise kopf.TemporaryError(verdict.problem.message, delay=verdict.retry_after)
 
 
 def _lasting_refusal(verdict: Verdict) -> str:
@@ -93,10 +117,10 @@ def _is_news(verdict: Verdict, status: Mapping[str, Any]) -> bool:
     return (ready.get("reason"), ready.get("message")) != (verdict.problem.reason, verdict.problem.message)
 
 
-async def _remove(context: Context, thing: CustomObject, patch: kopf.Patch, since: str) -> None:
+async def _removed(context: Context, thing: CustomObject, since: str) -> _Result:
     ref = lifecycle.target(context, thing)
     if ref is None:
-        return
+        return _Result()
     what, registry = lifecycle.described(ref), registry_of(ref)
     try:
         await lifecycle.remove(context, ref)
@@ -105,14 +129,14 @@ async def _remove(context: Context, thing: CustomObject, patch: kopf.Patch, sinc
         if waited >= DELETION_TIMEOUT_SECONDS:
             why = f"it could not be removed within {DELETION_TIMEOUT_SECONDS:.0f} s ({error})"
             _record(context, thing, "Warning", Problem.of(RETAINED, what=what, registry=registry, why=why))
-            return
-        verdict = Verdict(ready=False, problem=Problem.of(NOT_EMPTY, what=what, error=error))
-        patch.status.update(status_of(verdict, what, thing.status, thing.generation, context.clock.time()))
-        if _is_news(verdict, thing.status):
-            _record(context, thing, "Warning", verdict.problem)
+            return _Result()
+        problem = Problem.of(NOT_EMPTY, what=what, error=error)
         delay = SOON_SECONDS if isinstance(error, Conflict) else LATER_SECONDS
-        raise kopf.TemporaryError(verdict.problem.message, delay=delay) from error
+        verdict = Verdict(ready=False, problem=problem, retry_after=delay)
+        _tell(context, thing, verdict)
+        return _result(context, thing, what, verdict)
     _record(context, thing, "Normal", Problem.of(REMOVED, what=what, registry=registry))
+    return _Result()
 
 
 def _record(context: Context, thing: CustomObject, type_: EventType, problem: Problem) -> None:

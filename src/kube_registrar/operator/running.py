@@ -1,7 +1,9 @@
 """Runs kopf for our kinds, and starts it again when it gives up."""
 
 import asyncio
+import contextlib
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -12,6 +14,9 @@ from kube_registrar.operator.context import Context
 from kube_registrar.operator.handlers import GROUP, handlers
 from kube_registrar.runtime.backoff import Backoff
 
+STOP_SECONDS = 3.0
+"""How long kopf may take to stop; its thread does not outlive the process anyway."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -19,28 +24,61 @@ async def run(context: Context, credentials: Callable[[], Credentials], namespac
     """Reconcile our kinds until cancelled; `namespaces` empty: in all of them.
 
     kopf ends on a watch error other than 410 and when a list keeps failing, so it is started again. Its end never
-    ends the process: instances are kept true without it.
+    ends the process: instances are kept true without it. It has a thread and an event loop of its own, for it takes
+    over the signals of the main thread, and when it ends it cancels every task that its loop got since it began.
     """
+    logging.getLogger("kopf.objects").addFilter(_without_noise)
     backoff = Backoff()
     while True:
-        stop = asyncio.Event()
-        try:
-            await kopf.operator(
-                registry=_registry(context, credentials),
-                settings=_settings(),
-                standalone=True,
-                clusterwide=not namespaces,
-                namespaces=namespaces,
-                stop_flag=stop,
-            )
-        except asyncio.CancelledError:
-            stop.set()
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever ended kopf, it is started again
-            _log.warning("kopf ended: %s", error)
+        why = await _one_life(_registry(context, credentials), namespaces)
         delay = backoff.failed()
-        _log.warning("RegistryNamespaces and RegistryServices are not looked after; starting again in %.1f s", delay)
+        _log.warning(
+            "kopf ended (%s): RegistryNamespaces and RegistryServices are looked after again in %.1f s", why, delay
+        )
         await context.clock.sleep(delay)
+
+
+async def _one_life(registry: kopf.OperatorRegistry, namespaces: Sequence[str]) -> str:
+    """Run kopf until it ends, and return why; when cancelled, stop it."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[str] = loop.create_future()
+    stop = threading.Event()
+
+    def live() -> None:
+        try:
+            asyncio.run(
+                kopf.operator(
+                    registry=registry,
+                    settings=_settings(),
+                    standalone=True,
+                    clusterwide=not namespaces,
+                    namespaces=namespaces,
+                    stop_flag=stop,
+                )
+            )
+            why = "it gave no reason"
+        except Exception as error:  # noqa: BLE001 - whatever ended kopf, it is started again
+            why = f"{type(error).__name__}: {error}"
+        with contextlib.suppress(RuntimeError):  # the main loop may be closed by now
+            loop.call_soon_threadsafe(_end, ended, why)
+
+    threading.Thread(target=live, name="kopf", daemon=True).start()
+    try:
+        return await asyncio.shield(ended)
+    finally:
+        stop.set()
+        await asyncio.wait({ended}, timeout=STOP_SECONDS)
+
+
+def _end(ended: asyncio.Future[str], why: str) -> None:
+    if not ended.done():
+        ended.set_result(why)
+
+
+def _without_noise(record: logging.LogRecord) -> bool:
+    """Drop what the objects' conditions and events say in our words, and kopf's settings from what is left."""
+    record.__dict__.pop("settings", None)
+    return "failed temporarily" not in str(record.msg)
 
 
 def _registry(context: Context, credentials: Callable[[], Credentials]) -> kopf.OperatorRegistry:
