@@ -10,10 +10,10 @@ from kube_registrar.model.records import CustomObject
 from kube_registrar.model.refs import NamespaceRef, ServiceRef, registry_of
 from kube_registrar.model.specs import CreationPolicy, DeletionPolicy, NamespaceSpec, ServiceSpec
 from kube_registrar.operator.context import Context
-from kube_registrar.operator.verdicts import LATER_SECONDS, SOON_SECONDS, Verdict, failed, settled
+from kube_registrar.operator.verdicts import LATER_SECONDS, Verdict, failed, settled
 
 _log = logging.getLogger(__name__)
-_MANY_ATTEMPTS = 10
+_FIRST_WAIT_SECONDS = 0.25
 
 
 async def ensure_namespace(context: Context, thing: CustomObject, attempt: int) -> Verdict:
@@ -62,7 +62,7 @@ async def ensure_service(context: Context, thing: CustomObject, attempt: int) ->
 
 def _waiting(what: str, error: str, attempt: int) -> Verdict:
     """Something else has to come first: soon, as a rule, when objects are applied together."""
-    after = SOON_SECONDS if attempt < _MANY_ATTEMPTS else LATER_SECONDS
+    after = min(LATER_SECONDS, _FIRST_WAIT_SECONDS * 2.0 ** min(attempt, 10))
     return Verdict(ready=False, problem=Problem.of(NOT_READY, what=what, error=error), retry_after=after)
 
 

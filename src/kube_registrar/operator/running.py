@@ -1,11 +1,17 @@
-"""Runs kopf for our kinds, and starts it again when it gives up."""
+"""Runs kopf for our kinds in a thread with an event loop of its own, and starts it again when it gives up.
+
+In our loop it would do harm: it takes the signals over, it cancels every task that is younger than itself when it
+ends, and ten minutes after an end by error it kills the process (`kopf._core.reactor.running`). What handlers
+decide and write is done in our loop all the same (`handlers`), so nothing of ours is used by two threads.
+"""
 
 import asyncio
 import contextlib
 import logging
-import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import Any
 
 import kopf
 
@@ -14,8 +20,7 @@ from kube_registrar.operator.context import Context
 from kube_registrar.operator.handlers import GROUP, handlers
 from kube_registrar.runtime.backoff import Backoff
 
-STOP_SECONDS = 3.0
-"""How long kopf may take to stop; its thread does not outlive the process anyway."""
+_NOISY = ("kopf.objects", "kopf._core.reactor.running")
 
 _log = logging.getLogger(__name__)
 
@@ -24,65 +29,48 @@ async def run(context: Context, credentials: Callable[[], Credentials], namespac
     """Reconcile our kinds until cancelled; `namespaces` empty: in all of them.
 
     kopf ends on a watch error other than 410 and when a list keeps failing, so it is started again. Its end never
-    ends the process: instances are kept true without it. It has a thread and an event loop of its own, for it takes
-    over the signals of the main thread, and when it ends it cancels every task that its loop got since it began.
+    ends the process: instances are kept true without it.
     """
-    logging.getLogger("kopf.objects").addFilter(_without_noise)
     backoff = Backoff()
+    logging.getLogger("kopf._core.reactor.running").addFilter(_is_news)
     while True:
-        why = await _one_life(_registry(context, credentials), namespaces)
+        registry = _registry(context, credentials)
+        try:
+            await _one_life(registry=registry, clusterwide=not namespaces, namespaces=namespaces)
+        except Exception as error:  # noqa: BLE001 - whatever ended kopf, it is started again
+            _log.warning("kopf ended: %s", error)
         delay = backoff.failed()
-        _log.warning(
-            "kopf ended (%s): RegistryNamespaces and RegistryServices are looked after again in %.1f s", why, delay
-        )
+        _log.warning("RegistryNamespaces and RegistryServices are not looked after; starting again in %.1f s", delay)
         await context.clock.sleep(delay)
 
 
-async def _one_life(registry: kopf.OperatorRegistry, namespaces: Sequence[str]) -> str:
-    """Run kopf until it ends, and return why; when cancelled, stop it."""
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[str] = loop.create_future()
-    stop = threading.Event()
+async def _one_life(**options: Any) -> None:
+    """Run kopf until it ends by itself, or until cancelled: then it is asked to end, and that is waited for."""
+    loop, stop = asyncio.new_event_loop(), asyncio.Event()
 
     def live() -> None:
-        try:
-            asyncio.run(
-                kopf.operator(
-                    registry=registry,
-                    settings=_settings(),
-                    standalone=True,
-                    clusterwide=not namespaces,
-                    namespaces=namespaces,
-                    stop_flag=stop,
-                )
-            )
-            why = "it gave no reason"
-        except Exception as error:  # noqa: BLE001 - whatever ended kopf, it is started again
-            why = f"{type(error).__name__}: {error}"
-        with contextlib.suppress(RuntimeError):  # the main loop may be closed by now
-            loop.call_soon_threadsafe(_end, ended, why)
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(kopf.operator(settings=_settings(), standalone=True, stop_flag=stop, **options))
 
-    threading.Thread(target=live, name="kopf", daemon=True).start()
+    executor = ThreadPoolExecutor(1, thread_name_prefix="kopf")
+    done = asyncio.get_running_loop().run_in_executor(executor, live)
+    executor.shutdown(wait=False)  # the thread ends with what it was given
     try:
-        return await asyncio.shield(ended)
-    finally:
-        stop.set()
-        await asyncio.wait({ended}, timeout=STOP_SECONDS)
+        await asyncio.shield(done)
+    except asyncio.CancelledError:
+        with contextlib.suppress(RuntimeError):  # its loop is closed: it has just ended by itself
+            loop.call_soon_threadsafe(stop.set)
+        await asyncio.wait({done})
+        raise
 
 
-def _end(ended: asyncio.Future[str], why: str) -> None:
-    if not ended.done():
-        ended.set_result(why)
-
-
-def _without_noise(record: logging.LogRecord) -> bool:
-    """Drop what the objects' conditions and events say in our words, and kopf's settings from what is left."""
-    record.__dict__.pop("settings", None)
-    return "failed temporarily" not in str(record.msg)
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether kopf says something of interest: that it leaves the signals to us is none."""
+    return "OS signals are ignored" not in record.getMessage()
 
 
 def _registry(context: Context, credentials: Callable[[], Credentials]) -> kopf.OperatorRegistry:
-    registry = handlers(context)
+    registry = handlers(context, asyncio.get_running_loop())
 
     def login(**_: object) -> kopf.ConnectionInfo:
         return _connection(credentials())
@@ -115,6 +103,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.connect_timeout = 10
     settings.networking.request_timeout = 30
     settings.execution.max_workers = 2
+    settings.process.ultimate_exiting_timeout = None  # the process is not kopf's to kill
     settings.persistence.finalizer = f"{GROUP}/registry"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
