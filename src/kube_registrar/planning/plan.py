@@ -34,6 +34,8 @@ class Plan:
     """Own instances that nobody wants and that stay: why, in plain words."""
     conflicts: Sequence[Registration] = ()
     """Wanted registrations whose id somebody else's instance has: never overwritten."""
+    waiting: Sequence[Registration] = ()
+    """Wanted registrations whose address an instance on its way out still has: they come when that one is gone."""
 
 
 def unaccounted(wanted: Wanted, observed: Iterable[Instance], cluster_uid: Uid) -> Sequence[Instance]:
@@ -60,14 +62,13 @@ def plan(
     `busy`: instances with a change in flight or waiting for its next try; they are left alone.
     `moving`: pods with a wanted registration, anywhere, that is not confirmed yet.
     """
-    taken = {
-        address: r.origin.uid for r in wanted.registrations.values() for address in address_of(r.instance.attributes)
-    }
+    suspects = unaccounted(wanted, observed.values(), cluster_uid)
+    taken = _addresses(wanted) if suspects else {}
     evictions: list[Change] = []
     departures: list[Change] = []
     kept: dict[InstanceId, str] = {}
     leaving: set[tuple[str, str]] = set()
-    for instance in unaccounted(wanted, observed.values(), cluster_uid):
+    for instance in suspects:
         known = _evidence(instance, evidence, taken)
         if known.is_final:
             leaving |= address_of(instance.attributes)
@@ -80,8 +81,17 @@ def plan(
             evictions.append(_deregister(instance, known, Urgency.EVICT))
         else:
             departures.append(_deregister(instance, known, Urgency.REGISTER))
-    registers, conflicts = _registers(wanted, observed, cluster_uid, busy, leaving)
-    return Plan([*evictions, *registers, *departures], kept, conflicts)
+    due = _due(wanted, observed, busy)
+    conflicts = [r for r in due if _is_foreign(observed.get(r.instance.id), cluster_uid)]
+    waiting = [r for r in due if leaving and address_of(r.instance.attributes) & leaving]
+    blocked = {r.instance.id for r in (*conflicts, *waiting)}
+    registers = [_register(r, observed) for r in due if r.instance.id not in blocked]
+    return Plan([*evictions, *registers, *departures], kept, conflicts, waiting)
+
+
+def _addresses(wanted: Wanted) -> Mapping[tuple[str, str], Uid]:
+    registrations = wanted.registrations.values()
+    return {address: r.origin.uid for r in registrations for address in address_of(r.instance.attributes)}
 
 
 def _evidence(instance: Instance, evidence: Mapping[Uid, Evidence], taken: Mapping[tuple[str, str], Uid]) -> Evidence:
@@ -108,22 +118,23 @@ def _deregister(instance: Instance, known: Evidence, urgency: Urgency) -> Deregi
     return Deregister(instance.id, origin_of(instance.attributes), known.why, urgency)
 
 
-def _registers(
-    wanted: Wanted,
-    observed: Mapping[InstanceId, Instance],
-    cluster_uid: Uid,
-    busy: AbstractSet[InstanceId],
-    leaving: AbstractSet[tuple[str, str]],
-) -> tuple[Sequence[Register], Sequence[Registration]]:
-    changes: list[Register] = []
-    conflicts: list[Registration] = []
-    for instance_id, registration in wanted.registrations.items():
-        current = observed.get(instance_id)
-        if instance_id in busy or (current is not None and is_true_to(current, registration.instance)):
-            continue
-        if current is not None and not is_own(current.attributes, cluster_uid):
-            conflicts.append(registration)
-        elif not address_of(registration.instance.attributes) & leaving:
-            urgency = Urgency.REGISTER if current is None else Urgency.REPAIR
-            changes.append(Register(with_foreign_keys(registration.instance, current), registration.origin, urgency))
-    return changes, conflicts
+def _due(
+    wanted: Wanted, observed: Mapping[InstanceId, Instance], busy: AbstractSet[InstanceId]
+) -> Sequence[Registration]:
+    """Return the registrations that are not there as wanted, and with which nothing is being done."""
+    return [
+        registration
+        for instance_id, registration in wanted.registrations.items()
+        if instance_id not in busy
+        and not ((current := observed.get(instance_id)) and is_true_to(current, registration.instance))
+    ]
+
+
+def _is_foreign(current: Instance | None, cluster_uid: Uid) -> bool:
+    return current is not None and not is_own(current.attributes, cluster_uid)
+
+
+def _register(registration: Registration, observed: Mapping[InstanceId, Instance]) -> Register:
+    current = observed.get(registration.instance.id)
+    urgency = Urgency.REGISTER if current is None else Urgency.REPAIR
+    return Register(with_foreign_keys(registration.instance, current), registration.origin, urgency)

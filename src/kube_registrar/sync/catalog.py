@@ -1,9 +1,11 @@
 """Which registry namespaces and services are declared, and which exist: the world that wishes are made of."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from kube_registrar.declared import specs
+from kube_registrar.model.errors import NotFound
 from kube_registrar.model.records import CustomObject, KubeNamespace
 from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef, Uid
 from kube_registrar.model.specs import NamespaceSpec, ServiceSpec
@@ -12,23 +14,41 @@ from kube_registrar.sources.world import DeclaredNamespace, DeclaredService, Wor
 
 _log = logging.getLogger(__name__)
 
+Ref = NamespaceRef | ServiceRef
+
+
+@dataclass(frozen=True, slots=True)
+class _ServiceObject:
+    """A RegistryService with its spec typed, or why that cannot be."""
+
+    thing: CustomObject
+    spec: specs.RegistryServiceSpec | None
+    why: str = ""
+
 
 class Catalog:
-    """Declared and found things. `on_change` is called, at once, when a wish may come out differently."""
+    """Declared and found things.
+
+    `on_change` is called, at once, when a wish may come out differently, and only then: who hears it makes the wish of
+    every pod anew.
+    """
 
     def __init__(self, world: World) -> None:
         """`world` carries the identity and the configured registries; its mappings are replaced by live ones."""
         self.on_change: Callable[[], None] = lambda: None
         self._identity = world
-        self._namespace_objects: dict[str, CustomObject] = {}
-        self._service_objects: dict[tuple[str, str], CustomObject] = {}
+        self._namespace_objects: dict[str, tuple[CustomObject, DeclaredNamespace | None]] = {}
+        self._service_objects: dict[tuple[str, str], _ServiceObject] = {}
         self._kube_namespaces: dict[str, KubeNamespace] = {}
+        self._found: dict[Ref, Found] = {}
         self._namespaces: dict[NamespaceRef, NamespaceSpec] = {}
         self._services: dict[ServiceRef, ServiceSpec] = {}
         self._arns: dict[str, ServiceRef] = {}
         self._listed: set[NamespaceRef] = set()
         self._listed_registries: set[RegistryName] = set()
         self._refused: dict[Uid, str] = {}
+        self._newer: dict[RegistryName, set[Ref]] = {}
+        """For each registry that is being read: what was made or went since."""
         self._world: World | None = None
 
     @property
@@ -45,12 +65,18 @@ class Catalog:
     # What the cluster declares.
 
     def put_object(self, thing: CustomObject) -> None:
-        """Take in a RegistryNamespace or RegistryService."""
+        """Take in a RegistryNamespace or RegistryService. A change of its status alone changes nothing."""
         if thing.kind == "RegistryNamespace":
-            self._namespace_objects[thing.name] = thing
+            known = self._namespace_objects.get(thing.name)
+            self._namespace_objects[thing.name] = (thing, self._declared_namespace(thing))
+            before = known[0] if known else None
         else:
-            self._service_objects[thing.namespace, thing.name] = thing
-        self._changed()
+            key = (thing.namespace, thing.name)
+            service = self._service_objects.get(key)
+            self._service_objects[key] = _service_object(thing)
+            before = service.thing if service else None
+        if before is None or (before.uid, before.spec) != (thing.uid, thing.spec):
+            self._changed()
 
     def drop_object(self, thing: CustomObject) -> None:
         """Forget a RegistryNamespace or RegistryService. What exists in a registry is not touched by it."""
@@ -83,53 +109,82 @@ class Catalog:
 
     def learn(self, found: Found) -> None:
         """Take in one thing that was made or found."""
+        self._note_newer(found.spec.ref)
+        if self._put_found(found):
+            self._changed()
+
+    def forget(self, ref: Ref) -> None:
+        """Take out one thing that is gone from its registry."""
+        self._note_newer(ref)
+        if self._drop_found(ref):
+            self._changed()
+
+    async def refresh(self, registry: Registry) -> frozenset[ServiceRef]:
+        """Read which namespaces and services the registry has; return the services. Raises RegistryError.
+
+        What was made or went while it was read is newer than what was read.
+        """
+        newer = self._newer[registry.name] = set()
+        try:
+            namespaces = [f for f in await registry.find(None) if isinstance(f.spec, NamespaceSpec)]
+            services: list[Found] = []
+            for namespace in list(namespaces):
+                try:
+                    services += await registry.find(namespace.spec.ref)  # type: ignore[arg-type]
+                except NotFound:  # it went meanwhile
+                    namespaces.remove(namespace)
+        finally:
+            del self._newer[registry.name]
+        self._replace(registry.name, [*namespaces, *services], newer)
+        return frozenset(ref for ref in self._services if ref.namespace.registry == registry.name)
+
+    def _replace(self, registry: RegistryName, found: Sequence[Found], newer: set[Ref]) -> None:
+        there = {each.spec.ref: each for each in found if each.spec.ref not in newer}
+        gone = [ref for ref in self._found if _registry_of(ref) == registry and ref not in there and ref not in newer]
+        changes = [self._drop_found(ref) for ref in gone] + [self._put_found(each) for each in there.values()]
+        listed = {ref for ref in self._namespaces if ref.registry == registry}
+        is_listed = registry in self._listed_registries and listed <= self._listed
+        if any(changes) or not is_listed:
+            self._listed = {ref for ref in self._listed if ref.registry != registry} | listed
+            self._listed_registries.add(registry)
+            self._changed()
+
+    def _put_found(self, found: Found) -> bool:
+        """Return whether anything is different from before."""
         spec = found.spec
+        before = self._found.get(spec.ref)
+        self._found[spec.ref] = found
         if isinstance(spec, NamespaceSpec):
             self._namespaces[spec.ref] = spec
         else:
+            if before is not None and before.arn and before.arn != found.arn:
+                self._arns.pop(before.arn, None)
             self._services[spec.ref] = spec
             if found.arn:
                 self._arns[found.arn] = spec.ref
-        self._changed()
+        return before is None or (before.spec, before.arn) != (spec, found.arn)
 
-    def forget(self, ref: NamespaceRef | ServiceRef) -> None:
-        """Take out one thing that is gone from its registry."""
-        if isinstance(ref, ServiceRef):
-            self._services.pop(ref, None)
-            self._arns = {arn: service for arn, service in self._arns.items() if service != ref}
-        else:
+    def _drop_found(self, ref: Ref) -> bool:
+        found = self._found.pop(ref, None)
+        if isinstance(ref, NamespaceRef):
             self._namespaces.pop(ref, None)
-        self._changed()
+            self._listed.discard(ref)
+        else:
+            self._services.pop(ref, None)
+            if found is not None and found.arn:
+                self._arns.pop(found.arn, None)
+        return found is not None
 
-    async def refresh(self, registry: Registry) -> frozenset[ServiceRef]:
-        """Read which namespaces and services the registry has; return the services. Raises RegistryError."""
-        namespaces = {f.spec.ref: f for f in await registry.find(None) if isinstance(f.spec, NamespaceSpec)}
-        services: list[Found] = []
-        for ref in namespaces:
-            services += await registry.find(ref)
-        self._replace(registry.name, namespaces, services)
-        return frozenset(f.spec.ref for f in services if isinstance(f.spec, ServiceSpec))
-
-    def _replace(
-        self, registry: RegistryName, namespaces: dict[NamespaceRef, Found], services: Iterable[Found]
-    ) -> None:
-        for gone in [ref for ref in self._namespaces if ref.registry == registry]:
-            del self._namespaces[gone]
-        for service in [ref for ref in self._services if ref.namespace.registry == registry]:
-            del self._services[service]
-        self._arns = {arn: ref for arn, ref in self._arns.items() if ref.namespace.registry != registry}
-        self._listed = {ref for ref in self._listed if ref.registry != registry} | set(namespaces)
-        self._listed_registries.add(registry)
-        for found in [*namespaces.values(), *services]:
-            self.learn(found)
-        self._changed()
+    def _note_newer(self, ref: Ref) -> None:
+        newer = self._newer.get(_registry_of(ref))
+        if newer is not None:
+            newer.add(ref)
 
     # What follows.
 
     def namespace_of(self, object_name: str) -> DeclaredNamespace | None:
         """Return what the RegistryNamespace of this name declares; None if there is none or its spec is invalid."""
-        thing = self._namespace_objects.get(object_name)
-        return self._declared_namespace(thing) if thing else None
+        return self._namespace_objects.get(object_name, (None, None))[1]
 
     def service_of(self, kube_namespace: str, object_name: str) -> ServiceRef | None:
         """Return the registry service that a RegistryService stands for."""
@@ -138,8 +193,7 @@ class Catalog:
 
     def _make_world(self) -> World:
         namespaces: dict[NamespaceRef, list[DeclaredNamespace]] = {}
-        for thing in self._namespace_objects.values():
-            declared = self._declared_namespace(thing)
+        for _thing, declared in self._namespace_objects.values():
             if declared:
                 namespaces.setdefault(declared.ref, []).append(declared)
         identity = self._identity
@@ -150,7 +204,7 @@ class Catalog:
             allow_undeclared=identity.allow_undeclared,
             registries=identity.registries,
             declared_namespaces=namespaces,
-            declared_services={key: self._declared_service(thing) for key, thing in self._service_objects.items()},
+            declared_services={key: self._declared_service(each) for key, each in self._service_objects.items()},
             kube_namespaces={name: namespace.labels for name, namespace in self._kube_namespaces.items()},
             namespaces=self._namespaces,
             services=self._services,
@@ -167,14 +221,25 @@ class Catalog:
         ref = specs.namespace_ref(spec, thing.name, self._identity.default_registry)
         return DeclaredNamespace(thing.name, ref, spec.type, spec.allowed_namespaces)
 
-    def _declared_service(self, thing: CustomObject) -> DeclaredService:
-        try:
-            spec = specs.registry_service(thing)
-        except specs.InvalidSpec as error:
-            return DeclaredService(thing.name, None, ready=False, why=str(error))
+    def _declared_service(self, each: _ServiceObject) -> DeclaredService:
+        name, spec = each.thing.name, each.spec
+        if spec is None:
+            return DeclaredService(name, None, ready=False, why=each.why)
         namespace = self.namespace_of(spec.namespace_ref.name)
         if namespace is None:
-            return DeclaredService(thing.name, None, ready=False, why="its RegistryNamespace does not exist")
-        ref = ServiceRef(namespace.ref, spec.name or thing.name)
-        why = self._refused.get(thing.uid, "") or ("" if ref in self._services else "it is not in the registry yet")
-        return DeclaredService(thing.name, ref, ready=not why, why=why)
+            return DeclaredService(name, None, ready=False, why="its RegistryNamespace does not exist")
+        ref = ServiceRef(namespace.ref, spec.name or name)
+        missing = "" if ref in self._services else "it is not in the registry yet"
+        why = self._refused.get(each.thing.uid, "") or missing
+        return DeclaredService(name, ref, ready=not why, why=why)
+
+
+def _service_object(thing: CustomObject) -> _ServiceObject:
+    try:
+        return _ServiceObject(thing, specs.registry_service(thing))
+    except specs.InvalidSpec as error:
+        return _ServiceObject(thing, None, str(error))
+
+
+def _registry_of(ref: Ref) -> RegistryName:
+    return ref.namespace.registry if isinstance(ref, ServiceRef) else ref.registry

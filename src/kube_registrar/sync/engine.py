@@ -7,45 +7,33 @@ import asyncio
 import logging
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
-from kube_registrar.model.errors import RegistryError
-from kube_registrar.model.identity import origin_of
-from kube_registrar.model.instances import Registration
+from kube_registrar.model.instances import Instance
 from kube_registrar.model.reasons import Problem
 from kube_registrar.model.records import BarePod, CustomObject, KubeNamespace, Pod
-from kube_registrar.model.refs import RegistryName, ServiceRef, Uid
-from kube_registrar.planning.compare import is_true_to
-from kube_registrar.planning.plan import MOVING, Plan
+from kube_registrar.model.refs import InstanceId, RegistryName, ServiceRef, Uid
 from kube_registrar.registries.port import Registry
-from kube_registrar.runtime.backoff import Backoff
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sources.pods import wish_of
+from kube_registrar.sources.wishes import Wish
 from kube_registrar.sync.catalog import Catalog
 from kube_registrar.sync.evidence import EvidenceOfPods, PodLookup
+from kube_registrar.sync.following import RegistryFollower
+from kube_registrar.sync.progress import Counts, Progress
 from kube_registrar.sync.queue import KeyedQueue
-from kube_registrar.sync.reconcile import RegistrySync
+from kube_registrar.sync.reconcile import GATHER_SECONDS, RegistrySync
 from kube_registrar.sync.reporting import Reporter
 from kube_registrar.sync.wanted import WantedState
 
-RESYNC_SECONDS = 600.0
-CHECK_SECONDS = 5.0
+__all__ = ["GRACE_SECONDS", "KINDS", "Counts", "Engine"]
+
+KINDS = frozenset({"Pod", "Namespace", "RegistryNamespace", "RegistryService"})
+"""The kinds that must have been read in full before anything is done."""
 GRACE_SECONDS = 2.0
 """A problem is told if it lasts this long: what is applied together need not arrive in order."""
-UNRESOLVED = frozenset({"UnknownService", "UnknownNamespace", "UnknownRegistryService"})
-"""Problems that a look at the registry may solve: somebody else may have made the service."""
 _CHUNK = 200
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Instances of one registry service: wanted, registered as wanted, and kept though nobody wants them."""
-
-    wanted: int
-    registered: int
-    held: int
 
 
 class Engine:
@@ -58,37 +46,40 @@ class Engine:
         lookup: PodLookup,
         reporter: Reporter,
         clock: Clock,
+        *,
+        draw: random.Random | None = None,
     ) -> None:
+        """`draw` is the source of jitter; tests give their own."""
         self.catalog = catalog
         self.wanted = WantedState()
-        self._clock = clock
         self._reporter = reporter
-        self._evidence = EvidenceOfPods(self.wanted, lookup)
-        cluster_uid = catalog.world.cluster_uid
+        self._evidence = EvidenceOfPods(self.wanted, lookup, clock, self._wish_of, self._answered)
+        self._progress = Progress(self.wanted, self._instances, self._enqueue_soon, catalog.forget)
+        draw = draw or random.Random()
         self._syncs: Mapping[RegistryName, RegistrySync] = {
             registry.name: RegistrySync(
-                registry,
-                cluster_uid=cluster_uid,
+                registry=registry,
+                cluster_uid=catalog.world.cluster_uid,
                 wanted=self.wanted,
                 evidence=self._evidence,
                 reporter=reporter,
                 clock=clock,
+                hears=self._progress,
+                draw=draw,
             )
             for registry in registries
         }
-        for sync in self._syncs.values():
-            sync.is_moving = self._is_moving
-            sync.on_planned = self._planned
-            sync.on_registered = self._registered
-            sync.on_gone = catalog.forget
-        self._movers: dict[Uid, set[ServiceRef]] = {}
-        self._kept: dict[ServiceRef, int] = {}
+        self._followers = [
+            RegistryFollower(sync, catalog, clock, draw, lambda: bool(self._unresolved))
+            for sync in self._syncs.values()
+        ]
         self._told: dict[Uid, tuple[Problem, ...]] = {}
         self._unresolved: set[Uid] = set()
         self._problems: KeyedQueue[Uid] = KeyedQueue(clock)
-        self._kinds_missing = {"Pod", "Namespace", "RegistryNamespace", "RegistryService"}
+        self._kinds_missing = set(KINDS)
         self._started = asyncio.Event()
         self._world_changed = asyncio.Event()
+        self._is_following = False
         catalog.on_change = self._world_changed.set
 
     # What the watches tell.
@@ -96,22 +87,24 @@ class Engine:
     def pod_applied(self, pod: Pod | BarePod) -> None:
         """Take in a pod that is there."""
         if isinstance(pod, BarePod):
-            self._bare_pod_applied(pod)
-        elif self._started.is_set():
-            self._evidence.forget(pod.uid)
+            if self._knows(pod.uid):
+                self._evidence.saw_bare(pod)
+                self._drop(pod.uid)
+            return
+        self._evidence.forget(pod.uid)
+        if self._started.is_set():
             self._wish(pod)
         else:
             self.wanted.pods[pod.uid] = pod
 
-    def _bare_pod_applied(self, pod: BarePod) -> None:
-        if pod.uid in self.wanted.pods or self._holding(pod.uid):
-            self._evidence.saw_bare(pod)
-            self._drop(pod.uid)
-
     def pod_deleted(self, pod: Pod | BarePod, *, seen: bool) -> None:
         """Take in a pod that is gone; `seen=False`: a relist lacks it, which is no evidence by itself."""
+        if not self._knows(pod.uid):
+            return  # most pods of a cluster: should an instance of one turn up, the API server is asked
         if seen:
             self._evidence.saw_deletion(pod.uid)
+        else:
+            self._evidence.forget(pod.uid)
         self._drop(pod.uid)
 
     def object_applied(self, thing: CustomObject) -> None:
@@ -147,11 +140,7 @@ class Engine:
 
     def counts(self, service: ServiceRef) -> Counts:
         """Return the figures for a registry service."""
-        wanted = self.wanted.of(service).registrations
-        sync = self._syncs.get(service.namespace.registry)
-        present = sync.observed.of(service).instances if sync else {}
-        registered = sum(1 for i, r in wanted.items() if i in present and is_true_to(present[i], r.instance))
-        return Counts(len(wanted), registered, self._kept.get(service, 0))
+        return self._progress.counts(service)
 
     @property
     def queue_depth(self) -> int:
@@ -161,69 +150,42 @@ class Engine:
     @property
     def is_quiet(self) -> bool:
         """Whether everything that was told has been worked off; failures waiting for their next try do not count."""
-        return not self._world_changed.is_set() and all(sync.is_quiet() for sync in self._syncs.values())
+        is_working = self._world_changed.is_set() or self._is_following or self._evidence.is_asking
+        return (
+            not is_working
+            and all(follower.has_tried for follower in self._followers)
+            and all(sync.is_quiet for sync in self._syncs.values())
+        )
 
     # The work.
 
     async def run(self) -> None:
-        """Keep the registries true until cancelled."""
+        """Keep the registries true until cancelled. Stopping deregisters nothing."""
         await self._started.wait()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follow_world(), name="world")
-            tasks.create_task(self._tell_problems(), name="problems")
-            for sync in self._syncs.values():
-                tasks.create_task(sync.run(), name=f"registry {sync.registry.name}")
-                tasks.create_task(self._follow_registry(sync), name=f"catalog of {sync.registry.name}")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._follow_world(), name="world")
+                tasks.create_task(self._tell_problems(), name="problems")
+                for sync in self._syncs.values():
+                    tasks.create_task(sync.run(), name=f"registry {sync.registry.name}")
+                for follower, name in zip(self._followers, self._syncs, strict=True):
+                    tasks.create_task(follower.run(), name=f"catalog of {name}")
+        finally:
+            self._problems.close()
+            await self._evidence.close()
 
     async def _follow_world(self) -> None:
         """Make every wish anew when the world changed; many changes in a row make one round."""
         while True:
+            self._is_following = False
             await self._world_changed.wait()
             self._world_changed.clear()
+            self._is_following = True
             for number, pod in enumerate(list(self.wanted.pods.values())):
                 if self.wanted.pods.get(pod.uid) is pod:
                     self._wish(pod)
                 if number % _CHUNK == _CHUNK - 1:
                     await asyncio.sleep(0)
-
-    async def _follow_registry(self, sync: RegistrySync) -> None:
-        """Read which namespaces and services there are: at start, on a resync, while references are unresolved."""
-        failures, looks = Backoff(), Backoff()
-        resync_at = 0.0
-        while True:
-            try:
-                services = await self.catalog.refresh(sync.registry)
-            except RegistryError as error:
-                level = logging.DEBUG if failures.failures else logging.WARNING
-                _log.log(level, "registry %s cannot be read; it is tried again: %s", sync.registry.name, error)
-                await self._clock.sleep(failures.failed(getattr(error, "after", 0.0)))
-                continue
-            if failures.failures:
-                _log.info("registry %s can be read again", sync.registry.name)
-            failures.succeeded()
-            is_resync = self._clock.monotonic() >= resync_at
-            self._look_at(sync, services, again=is_resync)
-            if is_resync:
-                resync_at = self._clock.monotonic() + RESYNC_SECONDS * random.uniform(0.9, 1.1)
-            await self._until_next_look(resync_at, looks)
-
-    def _look_at(self, sync: RegistrySync, services: Iterable[ServiceRef], *, again: bool) -> None:
-        """Queue services that were never read; on a resync the others too, spread over a minute."""
-        for service in {*services, *sync.observed.services()}:
-            state = sync.observed.of(service)
-            if not state.is_listed:
-                sync.queue.add(service)
-            elif again:
-                state.is_stale = True
-                sync.queue.add_after(service, random.uniform(0.0, 60.0))
-
-    async def _until_next_look(self, resync_at: float, looks: Backoff) -> None:
-        while (rest := resync_at - self._clock.monotonic()) > 0:
-            if self._unresolved:
-                await self._clock.sleep(min(rest, looks.failed(at_least=1.0)))
-                return
-            looks.succeeded()
-            await self._clock.sleep(min(rest, CHECK_SECONDS))
 
     async def _tell_problems(self) -> None:
         """Tell a pod's problems once they have lasted a moment, and again only when they change."""
@@ -234,12 +196,19 @@ class Engine:
                     self._told[uid] = wish.problems
                     self._reporter.problems(pod, wish.problems)
 
+    def _wish_of(self, pod: Pod) -> Wish:
+        try:
+            return wish_of(pod, self.catalog.world)
+        except Exception:  # noqa: BLE001 - nothing a user writes may end the engine; the instances stay as they are
+            _log.exception("%s: what it asks for cannot be worked out; this is a mistake in kube-registrar", pod.origin)
+            return Wish(held=True, absent_because="what it asks for cannot be worked out")
+
     def _wish(self, pod: Pod) -> None:
-        wish = wish_of(pod, self.catalog.world)
+        wish = self._wish_of(pod)
         touched = self.wanted.put(pod, wish)
         if touched is None:
             return
-        if any(problem.reason in UNRESOLVED for problem in wish.problems):
+        if wish.unresolved:
             self._unresolved.add(pod.uid)
         else:
             self._unresolved.discard(pod.uid)
@@ -250,37 +219,31 @@ class Engine:
     def _drop(self, uid: Uid) -> None:
         self._told.pop(uid, None)
         self._unresolved.discard(uid)
+        self._progress.forget(uid)
         self._enqueue(self.wanted.drop(uid) | self._holding(uid))
 
+    def _answered(self, uid: Uid) -> None:
+        self._enqueue_soon(self._holding(uid))
+
+    def _knows(self, uid: Uid) -> bool:
+        return uid in self.wanted.pods or bool(self._holding(uid))
+
     def _holding(self, uid: Uid) -> frozenset[ServiceRef]:
-        return frozenset().union(*(sync.observed.holding(uid) for sync in self._syncs.values()))
+        return frozenset[ServiceRef]().union(*(sync.observed.holding(uid) for sync in self._syncs.values()))
+
+    def _instances(self, service: ServiceRef) -> Mapping[InstanceId, Instance]:
+        sync = self._syncs.get(service.namespace.registry)
+        return sync.observed.instances(service) if sync else {}
 
     def _enqueue(self, services: Iterable[ServiceRef]) -> None:
+        """Have services planned anew, now."""
+        self._progress.outdated(services)
         for service in services:
             sync = self._syncs.get(service.namespace.registry)
             if sync is not None:
                 sync.queue.add(service)
 
-    # Pods that move: what they leave waits until what they want is confirmed.
-
-    def _is_moving(self, uid: Uid) -> bool:
-        wish = self.wanted.wishes.get(uid)
-        return wish is not None and not all(self._is_confirmed(r) for r in wish.registrations)
-
-    def _is_confirmed(self, registration: Registration) -> bool:
-        sync = self._syncs.get(registration.service.namespace.registry)
-        if sync is None:
-            return False
-        current = sync.observed.of(registration.service).instances.get(registration.instance.id)
-        return current is not None and is_true_to(current, registration.instance)
-
-    def _planned(self, service: ServiceRef, made: Plan) -> None:
-        self._kept[service] = len(made.kept)
-        sync = self._syncs[service.namespace.registry]
-        for instance_id, why in made.kept.items():
-            if why == MOVING:
-                uid = origin_of(sync.observed.of(service).instances[instance_id].attributes).uid
-                self._movers.setdefault(uid, set()).add(service)
-
-    def _registered(self, uid: Uid) -> None:
-        self._enqueue(self._movers.pop(uid, ()))
+    def _enqueue_soon(self, services: Iterable[ServiceRef]) -> None:
+        """Have services planned anew, with what else comes within a moment: it comes in swarms and is not urgent."""
+        for service in services:
+            self._syncs[service.namespace.registry].queue.add_after(service, GATHER_SECONDS)

@@ -1,18 +1,35 @@
-"""Gathers evidence about pods whose instances nobody wants: from what was seen, else from the API server itself."""
+"""Gathers evidence about pods whose instances nobody wants: from what was seen, else from the API server itself.
+
+Asking takes its time, and an API server may hang, so nobody waits for it: what is known is returned at once, and what
+was asked for is told when the answer is there.
+"""
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from kube_registrar.model.records import BarePod, Pod
 from kube_registrar.model.refs import Origin, Uid
 from kube_registrar.planning.evidence import UNKNOWN, Evidence, Standing
+from kube_registrar.runtime.clock import Clock
+from kube_registrar.sources.wishes import Wish
 from kube_registrar.sync.wanted import WantedState
 
-_REMEMBERED = 20_000
-"""Deletions remembered; a forgotten one costs a GET."""
-_GETS_AT_ONCE = 20
+REMEMBERED = 20_000
+"""Pods of which something is remembered; a forgotten one costs a GET."""
+GETS_AT_ONCE = 20
+ASK_AGAIN_SECONDS = 30.0
+"""An answer that is no proof of a pod's end is asked for again after this long."""
+
+_DELETED = Evidence(Standing.GONE, "the pod was deleted")
+_GONE = Evidence(Standing.GONE, "the pod no longer exists")
+_REPLACED = Evidence(Standing.GONE, "another pod has its name now")
+_ASKED = Evidence(Standing.UNKNOWN, "the API server is being asked about the pod")
+_NAMELESS = Evidence(Standing.UNKNOWN, "the instance does not say which pod it stands for")
+_ALIVE = Evidence(
+    Standing.UNKNOWN, "a direct read shows that the pod lives and asks for it, though no watch tells of it"
+)
 
 
 class PodLookup(Protocol):
@@ -25,52 +42,94 @@ class PodLookup(Protocol):
 class EvidenceOfPods:
     """Remembers pods that were seen going, and asks the API server about the others."""
 
-    def __init__(self, wanted: WantedState, lookup: PodLookup) -> None:
+    def __init__(
+        self,
+        wanted: WantedState,
+        lookup: PodLookup,
+        clock: Clock,
+        wish_of: Callable[[Pod], Wish],
+        on_answer: Callable[[Uid], None],
+    ) -> None:
+        """`wish_of`: what a pod wants that no watch tells of. `on_answer` is called when more is known of a pod."""
         self._wanted = wanted
         self._lookup = lookup
-        self._seen: OrderedDict[Uid, Evidence] = OrderedDict()
-        self._slots = asyncio.Semaphore(_GETS_AT_ONCE)
+        self._clock = clock
+        self._wish_of = wish_of
+        self._on_answer = on_answer
+        self._ends: OrderedDict[Uid, Evidence] = OrderedDict()
+        self._answers: OrderedDict[Uid, tuple[Evidence, float]] = OrderedDict()
+        self._asking: dict[Uid, asyncio.Task[None]] = {}
+        self._slots = asyncio.Semaphore(GETS_AT_ONCE)
+
+    # What the watches tell.
 
     def saw_deletion(self, uid: Uid) -> None:
         """Note that a watch told of this pod's deletion."""
-        self._remember(uid, Evidence(Standing.GONE, "the pod was deleted"))
+        self._remember(uid, _DELETED)
 
     def saw_bare(self, pod: BarePod) -> None:
         """Note that a pod of which instances may exist carries no annotation of ours any more."""
+        self.forget(pod.uid)
         self._remember(pod.uid, _of_bare(pod))
 
     def forget(self, uid: Uid) -> None:
-        """Forget what was seen: the pod asks for something again."""
-        if uid in self._seen and self._seen[uid].standing is not Standing.GONE:
-            del self._seen[uid]
+        """Forget what was found out, and what is being asked: the pod's state has changed since."""
+        self._answers.pop(uid, None)
+        task = self._asking.pop(uid, None)
+        if task is not None:
+            task.cancel()
 
     def _remember(self, uid: Uid, evidence: Evidence) -> None:
-        self._seen[uid] = evidence
-        self._seen.move_to_end(uid)
-        while len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
+        """Keep an end for good, anything else for a while."""
+        self._answers.pop(uid, None)
+        if evidence.is_final:
+            self._ends[uid] = evidence
+        else:
+            self._answers[uid] = (evidence, self._clock.monotonic() + ASK_AGAIN_SECONDS)
+        for memory in (self._ends, self._answers):
+            if len(memory) > REMEMBERED:
+                memory.popitem(last=False)
 
-    async def of(self, origins: Iterable[Origin]) -> dict[Uid, Evidence]:
-        """Return the evidence about each pod."""
-        wanted = {origin.uid: origin for origin in origins}
-        found = await asyncio.gather(*(self._of(origin) for origin in wanted.values()))
-        return dict(zip(wanted, found, strict=True))
+    # What is known.
 
-    async def _of(self, origin: Origin) -> Evidence:
-        if origin.uid in self._wanted.pods:
-            return self._of_known(origin.uid)
-        if origin.uid in self._seen:
-            return self._seen[origin.uid]
+    def of(self, origins: Iterable[Origin]) -> dict[Uid, Evidence]:
+        """Return what is known of each pod; about the others the API server is asked from now on."""
+        return {origin.uid: self._of(origin) for origin in origins}
+
+    def again_at(self, origins: Iterable[Origin]) -> float:
+        """Return the monotonic time at which the first of these should be asked about again; infinity: none."""
+        times = (self._answers[origin.uid][1] for origin in origins if origin.uid in self._answers)
+        return min(times, default=float("inf"))
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether answers are outstanding."""
+        return bool(self._asking)
+
+    async def close(self) -> None:
+        """Stop asking."""
+        tasks = list(self._asking.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _of(self, origin: Origin) -> Evidence:
+        uid = origin.uid
+        if uid in self._wanted.pods:
+            return self._of_watched(uid)
+        if uid in self._ends:
+            return self._ends[uid]
         if not origin.name or not origin.namespace:
-            return Evidence(Standing.UNKNOWN, "the instance does not say which pod it stands for")
-        try:
-            async with self._slots:
-                pod = await self._lookup.pod(origin.namespace, origin.name)
-        except Exception as error:  # noqa: BLE001 - whatever went wrong, an error is never evidence
-            return Evidence(Standing.UNKNOWN, f"the API server could not be asked about the pod: {error}")
-        return self._of_answer(origin, pod)
+            return _NAMELESS
+        answer, until = self._answers.get(uid, (_ASKED, 0.0))
+        if until > self._clock.monotonic():
+            return answer
+        self._answers.pop(uid, None)
+        if uid not in self._asking:
+            self._asking[uid] = asyncio.create_task(self._ask(origin), name=f"evidence about {origin}")
+        return _ASKED
 
-    def _of_known(self, uid: Uid) -> Evidence:
+    def _of_watched(self, uid: Uid) -> Evidence:
         pod, wish = self._wanted.pods[uid], self._wanted.wishes.get(uid)
         if pod.is_terminal or pod.terminating:
             return _ending(pod)
@@ -78,18 +137,31 @@ class EvidenceOfPods:
             return UNKNOWN
         return Evidence(Standing.DECLINED, wish.absent_because or "the pod asks for it no longer")
 
+    async def _ask(self, origin: Origin) -> None:
+        try:
+            async with self._slots:
+                pod = await self._lookup.pod(origin.namespace, origin.name)
+            answer = self._of_answer(origin, pod)
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, an error is never evidence
+            answer = Evidence(Standing.UNKNOWN, f"the API server could not be asked about the pod: {error}")
+        # Whoever forgets this pod cancels this task, so from here on it is the one that asks.
+        del self._asking[origin.uid]
+        self._remember(origin.uid, answer)
+        self._on_answer(origin.uid)
+
     def _of_answer(self, origin: Origin, pod: Pod | BarePod | None) -> Evidence:
         if pod is None:
-            return Evidence(Standing.GONE, "the pod no longer exists")
+            return _GONE
         if pod.uid != origin.uid:
-            return Evidence(Standing.GONE, "another pod has its name now")
+            return _REPLACED
         if isinstance(pod, BarePod):
             return _of_bare(pod)
         if pod.is_terminal or pod.terminating:
             return _ending(pod)
-        if origin.uid in self._wanted.pods:  # it came while we asked
-            return self._of_known(origin.uid)
-        return Evidence(Standing.UNKNOWN, "a direct read shows the pod alive, though its list does not")
+        wish = self._wish_of(pod)
+        if wish.registrations or wish.held:
+            return _ALIVE
+        return Evidence(Standing.DECLINED, wish.absent_because)
 
 
 def _of_bare(pod: BarePod) -> Evidence:

@@ -1,14 +1,17 @@
 """What a registry service holds, as far as we know: its last list, and our own writes since."""
 
+import math
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register
-from kube_registrar.model.errors import Unreachable
+from kube_registrar.model.errors import NotFound, RegistryError, Unreachable
 from kube_registrar.model.identity import is_own, origin_of
 from kube_registrar.model.instances import Instance, Registration
 from kube_registrar.model.refs import InstanceId, ServiceRef, Uid
 from kube_registrar.runtime.backoff import Backoff
+from kube_registrar.sync.whereabouts import Whereabouts
 
 DOUBT_SECONDS = 300.0
 """A write of unknown outcome may land this late; the service is looked at until then."""
@@ -19,56 +22,91 @@ class Attempt:
     """A change that failed, and when it may be tried again (monotonic seconds)."""
 
     change: Change
-    backoff: Backoff = field(default_factory=Backoff)
+    backoff: Backoff
     not_before: float = 0.0
 
 
 @dataclass(slots=True)
 class ObservedService:
-    """The state of one registry service. Foreign instances are known by id only."""
+    """The state of one registry service. Foreign instances are known by id only. All times are monotonic seconds."""
 
     service: ServiceRef
     cluster_uid: Uid
+    whereabouts: Whereabouts = field(default_factory=Whereabouts)
+    draw: random.Random = field(default_factory=random.Random)
     instances: dict[InstanceId, Instance] = field(default_factory=dict)
-    is_listed: bool = False
-    """Whether a list has ever been read; nothing is planned before."""
-    is_stale: bool = True
-    """Whether the next look at the service begins with a list."""
+    is_readable: bool = False
+    """Whether a list was read and nothing since says that the service may be gone or out of reach."""
+    look_at: float = -math.inf
+    """When to read it in full next."""
     in_flight: dict[InstanceId, Change] = field(default_factory=dict)
     failed: dict[InstanceId, Attempt] = field(default_factory=dict)
     doubtful: dict[InstanceId, float] = field(default_factory=dict)
-    """Pairs whose last write has an unknown outcome, and until when (monotonic seconds) it may land."""
-    by_origin: dict[Uid, set[ServiceRef]] = field(default_factory=dict)
-    """Shared by all services of a registry: where instances of a pod may be. It may say too much, never too little."""
+    """Pairs whose last write has an unknown outcome, and until when it may land."""
     _written: set[InstanceId] | None = None
+    _look_backoff: Backoff = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._look_backoff = Backoff(draw=self.draw)
+
+    # Reading in full.
+
+    def look_by(self, moment: float) -> None:
+        """Ask for a list at this moment or sooner."""
+        self.look_at = min(self.look_at, moment)
 
     def begin_list(self) -> None:
         """Note that a list is asked for: what is written from now on is newer than what it says."""
         self._written = set(self.in_flight)
-        self.is_stale = False
+        self.look_at = math.inf
 
-    def end_list(self, listed: Sequence[Instance]) -> None:
-        """Take in a whole list, except for pairs written since it was asked for."""
+    def end_list(self, listed: Sequence[Instance], asked_at: float, now: float) -> None:
+        """Take in a whole list, except for pairs written since it was asked for.
+
+        A doubt ends with the first list that was asked for after its time; until then there will be another.
+        """
         newer = self._written or set()
         self._written = None
-        fresh = {i.id: self._slim(i) for i in listed if i.id not in newer}
-        kept = {instance_id: i for instance_id, i in self.instances.items() if instance_id in newer}
-        self.instances = fresh | kept
-        self.is_listed = True
-        for origin in origins(self.own()):
-            self.by_origin.setdefault(origin, set()).add(self.service)
+        before = self.instances
+        self.instances = {i.id: self._slim(i) for i in listed if i.id not in newer}
+        self.instances |= {instance_id: i for instance_id, i in before.items() if instance_id in newer}
+        self.whereabouts.replace(self.service, self._origins(before), self._origins(self.instances))
+        self.is_readable = True
+        self.doubtful = {instance_id: until for instance_id, until in self.doubtful.items() if until > asked_at}
+        if self.doubtful:
+            self.look_by(now + self._look_backoff.failed())
+        else:
+            self._look_backoff.succeeded()
 
-    def fail_list(self) -> None:
-        """Note that the list was not read: what is known stays as it was."""
+    def fail_list(self, error: RegistryError | None, now: float) -> None:
+        """Note that the list was not read: what is known stays as it was.
+
+        A registry out of reach is not written to either until it can be read again: one list, not a write an instance.
+        """
         self._written = None
-        self.is_stale = True
+        self.look_by(now + self._look_backoff.failed(getattr(error, "after", 0.0)))
+        if error is None or isinstance(error, Unreachable):
+            self.is_readable = False
+
+    def vanish(self) -> None:
+        """Note that the registry no longer has the service. What is in flight stays so until its outcome is known."""
+        self.whereabouts.replace(self.service, self._origins(self.instances), ())
+        self.instances.clear()
+        self.failed.clear()
+        self.doubtful.clear()  # what may still land has nowhere to
+        self._written = None
+        self.is_readable = False
+        self.look_at = -math.inf
+        self._look_backoff.succeeded()
 
     def _slim(self, instance: Instance) -> Instance:
         return instance if is_own(instance.attributes, self.cluster_uid) else Instance(instance.id, {})
 
-    def own(self) -> Iterable[Instance]:
-        """Return this cluster's instances."""
-        return (i for i in self.instances.values() if is_own(i.attributes, self.cluster_uid))
+    def _origins(self, instances: Mapping[InstanceId, Instance]) -> Sequence[Uid]:
+        own = (i.attributes for i in instances.values() if is_own(i.attributes, self.cluster_uid))
+        return [origin_of(attributes).uid for attributes in own]
+
+    # Writing.
 
     def send(self, changes: Iterable[Change]) -> None:
         """Note that these changes are on their way."""
@@ -76,99 +114,99 @@ class ObservedService:
             self.in_flight[change.instance_id] = change
             self._touch(change.instance_id)
 
-    def take(self, outcome: Outcome, now: float) -> float | None:
-        """Take in what came of a change; return the seconds to wait before the next try if it failed."""
-        change = outcome.change
+    def take(self, outcome: Outcome, now: float) -> None:
+        """Take in what came of a change; `next_try` tells when one that failed may be tried again."""
+        change, error = outcome.change, outcome.error
         self.in_flight.pop(change.instance_id, None)
         self._touch(change.instance_id)
-        if outcome.error is None:
+        if error is None:
             self._confirm(change)
-            return None
-        if isinstance(outcome.error, Unreachable) and outcome.error.doubtful:
+            return
+        if isinstance(error, Unreachable) and error.doubtful:
             self.doubtful[change.instance_id] = now + DOUBT_SECONDS
-            self.is_stale = True
-        attempt = self.failed.setdefault(change.instance_id, Attempt(change))
+        if isinstance(error, NotFound | Unreachable):
+            self.is_readable = False  # gone or out of reach, or what it holds is unknown: look before the next write
+            self.look_by(now)
+        attempt = self.failed.setdefault(change.instance_id, Attempt(change, Backoff(draw=self.draw)))
         attempt.change = change
-        delay = attempt.backoff.failed(getattr(outcome.error, "after", 0.0))
-        attempt.not_before = now + delay
-        return delay
+        attempt.not_before = now + attempt.backoff.failed(getattr(error, "after", 0.0))
 
     def _confirm(self, change: Change) -> None:
         self.failed.pop(change.instance_id, None)
-        if isinstance(change, Register):
-            self.instances[change.instance_id] = change.instance
-            self.by_origin.setdefault(change.origin.uid, set()).add(self.service)
-        elif isinstance(change, Deregister):
-            self.instances.pop(change.instance_id, None)
-            self._forget_origin(change.origin.uid)
-
-    def _forget_origin(self, origin: Uid) -> None:
-        services = self.by_origin.get(origin)
-        if services is not None and origin not in origins(self.own()):
-            services.discard(self.service)
-            if not services:
-                del self.by_origin[origin]
+        if isinstance(change, Register | Deregister):
+            before = self.instances.pop(change.instance_id, None)
+            after = {change.instance_id: change.instance} if isinstance(change, Register) else {}
+            self.instances |= after
+            gone = {change.instance_id: before} if before else {}
+            self.whereabouts.replace(self.service, self._origins(gone), self._origins(after))
 
     def _touch(self, instance_id: InstanceId) -> None:
         if self._written is not None:
             self._written.add(instance_id)
 
+    # Failures.
+
     def busy(self, wanted: Mapping[InstanceId, Registration], now: float) -> frozenset[InstanceId]:
         """Return the instances to leave alone: a change is in flight, or the same failed a moment ago."""
-        waiting = {
-            instance_id
-            for instance_id, attempt in self.failed.items()
-            if attempt.not_before > now and not _is_newer(wanted.get(instance_id), attempt.change)
-        }
+        waiting = {instance_id for instance_id, attempt in self.failed.items() if _waits(attempt, wanted, now)}
         return frozenset(self.in_flight) | waiting
 
-    def settle_doubts(self, now: float) -> None:
-        """Forget doubts whose time is over; the list that was read after it was the last look."""
-        self.doubtful = {instance_id: until for instance_id, until in self.doubtful.items() if until > now}
+    def next_try(self, wanted: Mapping[InstanceId, Registration], now: float) -> float:
+        """Return when the first of the changes that failed may be tried again; infinity if none waits."""
+        waiting = (attempt.not_before for attempt in self.failed.values() if _waits(attempt, wanted, now))
+        return min(waiting, default=math.inf)
 
-    def forget_attempts(self, known: Iterable[InstanceId]) -> None:
+    def forget_attempts(self, wanted: Mapping[InstanceId, Registration]) -> None:
         """Drop failures of instances that are neither wanted nor there any more."""
-        for instance_id in set(self.failed) - set(known) - set(self.instances):
+        for instance_id in [each for each in self.failed if each not in wanted and each not in self.instances]:
             del self.failed[instance_id]
+
+
+def _waits(attempt: Attempt, wanted: Mapping[InstanceId, Registration], now: float) -> bool:
+    return attempt.not_before > now and not _is_newer(wanted.get(attempt.change.instance_id), attempt.change)
 
 
 def _is_newer(wish: Registration | None, tried: Change) -> bool:
     """Whether the wish is another one than what was tried."""
     if wish is None:
         return isinstance(tried, Register)
-    return not isinstance(tried, Register) or dict(tried.instance.attributes) != {
-        **tried.instance.attributes,
-        **wish.instance.attributes,
-    }
+    if not isinstance(tried, Register):
+        return True
+    return any(tried.instance.attributes.get(key) != value for key, value in wish.instance.attributes.items())
 
 
 class ObservedState:
     """All registry services of one registry, and which of them hold instances of a pod."""
 
-    def __init__(self, cluster_uid: Uid) -> None:
+    def __init__(self, cluster_uid: Uid, draw: random.Random | None = None) -> None:
         self._cluster_uid = cluster_uid
-        self._by_origin: dict[Uid, set[ServiceRef]] = {}
+        self._draw = draw or random.Random()
+        self._whereabouts = Whereabouts()
         self._services: dict[ServiceRef, ObservedService] = {}
 
     def of(self, service: ServiceRef) -> ObservedService:
-        """Return the state of a service, empty and unlisted at first."""
+        """Return the state of a service, empty and unread at first."""
         if service not in self._services:
-            self._services[service] = ObservedService(service, self._cluster_uid, by_origin=self._by_origin)
+            self._services[service] = ObservedService(service, self._cluster_uid, self._whereabouts, self._draw)
         return self._services[service]
 
+    def instances(self, service: ServiceRef) -> Mapping[InstanceId, Instance]:
+        """Return what a service holds; nothing if it was never looked at."""
+        state = self._services.get(service)
+        return state.instances if state else {}
+
     def services(self) -> Sequence[ServiceRef]:
-        """Return every service that was ever looked at."""
+        """Return every service that is looked at."""
         return list(self._services)
 
     def holding(self, origin: Uid) -> frozenset[ServiceRef]:
-        """Return the services that may hold instances of a pod."""
-        return frozenset(self._by_origin.get(origin, ()))
+        """Return the services that hold instances of a pod."""
+        return self._whereabouts.of(origin)
 
     def forget(self, service: ServiceRef) -> None:
-        """Drop a service that the registry no longer has."""
-        self._services.pop(service, None)
-
-
-def origins(instances: Iterable[Instance]) -> frozenset[Uid]:
-    """Return the UIDs of the pods that these own instances stand for."""
-    return frozenset(origin_of(i.attributes).uid for i in instances)
+        """Note that the registry no longer has a service."""
+        state = self._services.get(service)
+        if state is not None:
+            state.vanish()
+            if not state.in_flight:
+                del self._services[service]

@@ -6,14 +6,16 @@ instance waiting; at most one change an instance is in flight, and a newer wish 
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
-from kube_registrar.model.changes import Change, Outcome, Register
+from kube_registrar.model.changes import Change, Deregister, Outcome, Register
 from kube_registrar.model.errors import NotFound, RegistryError, Unreachable
 from kube_registrar.model.identity import origin_of
 from kube_registrar.model.refs import ServiceRef, Uid
 from kube_registrar.planning.compare import is_true_to
-from kube_registrar.planning.evidence import Standing
 from kube_registrar.planning.plan import Plan, plan, unaccounted
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.backoff import Backoff
@@ -25,39 +27,55 @@ from kube_registrar.sync.reporting import Reporter
 from kube_registrar.sync.wanted import WantedState
 
 WORKERS = 32
-UNKNOWN_AGAIN_SECONDS = 30.0
-"""An instance without evidence is looked into again after this long."""
+GATHER_SECONDS = 0.2
+"""Next tries and answers that fall due within this time are planned together: a plan looks at the whole service."""
+LOOK_FOR_FOREIGN_SECONDS = 60.0
+"""Somebody else's instance under an id of ours is looked for again after this long: nobody tells when it goes."""
 
 _log = logging.getLogger(__name__)
 
 
+class Hears(Protocol):
+    """Who follows what becomes of services: the engine. Nothing of it blocks."""
+
+    def is_moving(self, origin: Uid, leaving: ServiceRef) -> bool:
+        """Whether what a pod wants instead of its instance in `leaving` is not confirmed yet."""
+
+    def planned(self, service: ServiceRef, made: Plan) -> None:
+        """Hear of a plan, also of an empty one."""
+
+    def looked(self, service: ServiceRef) -> None:
+        """Hear that a service was read in full."""
+
+    def changed(self, service: ServiceRef, outcome: Outcome) -> None:
+        """Hear what became of a change."""
+
+    def vanished(self, service: ServiceRef) -> None:
+        """Hear that the registry does not have this service."""
+
+
+@dataclass(slots=True)
 class RegistrySync:
     """One registry, its queue of services and the workers on it."""
 
-    def __init__(
-        self,
-        registry: Registry,
-        *,
-        cluster_uid: Uid,
-        wanted: WantedState,
-        evidence: EvidenceOfPods,
-        reporter: Reporter,
-        clock: Clock,
-    ) -> None:
-        self.registry = registry
-        self.observed = ObservedState(cluster_uid)
-        self.queue: KeyedQueue[ServiceRef] = KeyedQueue(clock)
-        self.on_gone: Callable[[ServiceRef], None] = lambda _service: None
-        self.on_registered: Callable[[Uid], None] = lambda _origin: None
-        self.on_planned: Callable[[ServiceRef, Plan], None] = lambda _service, _plan: None
-        self.is_moving: Callable[[Uid], bool] = lambda _origin: False
-        self._cluster_uid = cluster_uid
-        self._wanted = wanted
-        self._evidence = evidence
-        self._reporter = reporter
-        self._clock = clock
-        self._list_backoffs: dict[ServiceRef, Backoff] = {}
-        self._sending: set[asyncio.Task[None]] = set()
+    registry: Registry
+    cluster_uid: Uid
+    wanted: WantedState
+    evidence: EvidenceOfPods
+    reporter: Reporter
+    clock: Clock
+    hears: Hears
+    draw: random.Random
+    observed: ObservedState = field(init=False)
+    queue: KeyedQueue[ServiceRef] = field(init=False)
+    _surprises: dict[ServiceRef, Backoff] = field(default_factory=dict)
+    _blocked: set[ServiceRef] = field(default_factory=set)
+    """Services in which a registration waits for an address."""
+    _sending: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.observed = ObservedState(self.cluster_uid, self.draw)
+        self.queue = KeyedQueue(self.clock)
 
     async def run(self) -> None:
         """Work until cancelled. Changes that are on their way then are left to the registry; nothing is undone."""
@@ -67,79 +85,85 @@ class RegistrySync:
                     workers.create_task(self._work())
         finally:
             self.queue.close()
-            for task in self._sending:
+            sending = list(self._sending)
+            for task in sending:
                 task.cancel()
+            await asyncio.gather(*sending, return_exceptions=True)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is queued, worked on or in flight; what waits for its next try does not count."""
+        return self.queue.is_idle and not self._sending
 
     async def _work(self) -> None:
         while True:
             async with self.queue.take() as service:
                 try:
                     await self._reconcile(service)
+                    self._surprises.pop(service, None)
                 except Exception:  # noqa: BLE001 - one service's surprise must not stop the others
                     _log.exception("reconciling %s failed unexpectedly; it is tried again", service)
-                    self._again(service)
-
-    def is_quiet(self) -> bool:
-        """Whether nothing is queued, worked on or in flight."""
-        return self.queue.is_idle and not self._sending
+                    backoff = self._surprises.setdefault(service, Backoff(draw=self.draw))
+                    self.queue.add_after(service, backoff.failed())
 
     async def _reconcile(self, service: ServiceRef) -> None:
         state = self.observed.of(service)
-        if state.is_stale and not await self._look(state):
+        if state.look_at <= self.clock.monotonic() and not await self._look(state):
             return
-        wanted = self._wanted.of(service)
-        suspects = [origin_of(i.attributes) for i in unaccounted(wanted, state.instances.values(), self._cluster_uid)]
-        evidence = await self._evidence.of(suspects)
-        # No await from here to the sending: what is planned on must still be so when it is sent.
-        now = self._clock.monotonic()
-        wanted = self._wanted.of(service)
-        made = plan(
-            wanted,
-            state.instances,
-            evidence,
-            cluster_uid=self._cluster_uid,
-            busy=state.busy(wanted.registrations, now),
-            moving={origin.uid for origin in suspects if self.is_moving(origin.uid)},
-        )
-        state.forget_attempts(wanted.registrations)
-        self._reporter.planned(service, made)
-        if made.changes:
-            self._send(state, made.changes)
-        self.on_planned(service, made)
-        if any(known.standing is Standing.UNKNOWN for known in evidence.values()):
-            self.queue.add_after(service, UNKNOWN_AGAIN_SECONDS)
-        if state.doubtful:
-            state.is_stale = True
-            self._again(service)
+        if state.is_readable:
+            self._plan(state)
+        else:
+            self.queue.add_after(service, state.look_at - self.clock.monotonic())
 
     async def _look(self, state: ObservedService) -> bool:
-        """Read the service in full; return whether it could be read."""
-        service = state.service
+        """Read the service in full; return whether the registry has it, as far as is known."""
+        service, asked_at = state.service, self.clock.monotonic()
         state.begin_list()
-        started = self._clock.monotonic()
+        error: RegistryError | None = None
         try:
             listed = await self.registry.instances(service)
         except NotFound:
-            state.fail_list()
-            self._list_backoffs.pop(service, None)
             self.observed.forget(service)
-            self.on_gone(service)
+            self.hears.vanished(service)
             return False
-        except RegistryError as error:
-            state.fail_list()
-            self._reporter.unreadable(service, error)
-            self._again(service, getattr(error, "after", 0.0))
-            return False
-        state.end_list(listed)
-        if not state.doubtful:
-            self._list_backoffs.pop(service, None)
-        state.settle_doubts(started)
-        self._reporter.readable(service)
+        except RegistryError as failure:
+            state.fail_list(failure, self.clock.monotonic())
+            self.reporter.unreadable(service, failure)
+            return True
+        except BaseException:
+            state.fail_list(error, self.clock.monotonic())
+            raise
+        state.end_list(listed, asked_at, self.clock.monotonic())
+        self.reporter.readable(service)
+        self.hears.looked(service)
         return True
 
-    def _again(self, service: ServiceRef, at_least: float = 0.0) -> None:
-        backoff = self._list_backoffs.setdefault(service, Backoff())
-        self.queue.add_after(service, backoff.failed(at_least))
+    def _plan(self, state: ObservedService) -> None:
+        # Nothing is awaited here: what is planned on must still be so when it is sent.
+        service, now = state.service, self.clock.monotonic()
+        wanted = self.wanted.of(service)
+        suspects = [origin_of(i.attributes) for i in unaccounted(wanted, state.instances.values(), self.cluster_uid)]
+        made = plan(
+            wanted,
+            state.instances,
+            self.evidence.of(suspects),
+            cluster_uid=self.cluster_uid,
+            busy=state.busy(wanted.registrations, now),
+            moving={origin.uid for origin in suspects if self.hears.is_moving(origin.uid, service)},
+        )
+        state.forget_attempts(wanted.registrations)
+        self._blocked.discard(service)
+        if made.waiting:
+            self._blocked.add(service)
+        if made.changes:
+            self._send(state, made.changes)
+        if made.conflicts:
+            state.look_by(now + LOOK_FOR_FOREIGN_SECONDS)
+        again_at = min(state.next_try(wanted.registrations, now), state.look_at, self.evidence.again_at(suspects))
+        if again_at != float("inf"):
+            self.queue.add_after(service, max(again_at - now, GATHER_SECONDS))
+        self.hears.planned(service, made)
+        self.reporter.planned(service, made)
 
     def _send(self, state: ObservedService, changes: Sequence[Change]) -> None:
         state.send(changes)
@@ -148,34 +172,38 @@ class RegistrySync:
         task.add_done_callback(self._sending.discard)
 
     async def _apply(self, state: ObservedService, changes: Sequence[Change]) -> None:
-        open_changes = {change.instance_id: change for change in changes}
+        in_flight = {change.instance_id: change for change in changes}
+        lost = Unreachable("the registry's backend gave no outcome", doubtful=True)
         try:
             async for outcome in self.registry.apply(state.service, changes):
-                open_changes.pop(outcome.change.instance_id, None)
-                self._take(state, outcome)
-        except Exception as error:  # noqa: BLE001 - a backend that breaks the contract costs its own service only
+                change = in_flight.pop(outcome.change.instance_id, None)
+                if change is not None:
+                    self._take(state, Outcome(change, outcome.error))
+        except Exception as error:  # noqa: BLE001 - a backend's mistake costs its own service only
             _log.exception("registry %s broke its contract while changing %s", self.registry.name, state.service)
-            broken = Unreachable(f"the registry's backend failed: {error}", doubtful=True)
-            for change in open_changes.values():
-                self._take(state, Outcome(change, broken))
-            return
-        lost = Unreachable("the registry's backend gave no outcome", doubtful=True)
-        for change in open_changes.values():
+            lost = Unreachable(f"the registry's backend failed: {error}", doubtful=True)
+        for change in in_flight.values():
             self._take(state, Outcome(change, lost))
 
     def _take(self, state: ObservedService, outcome: Outcome) -> None:
-        change, service = outcome.change, state.service
-        delay = state.take(outcome, self._clock.monotonic())
-        self._reporter.outcome(service, outcome)
-        if isinstance(outcome.error, NotFound):
-            state.is_stale = True  # the service itself may be gone: look before the next try
-        if delay is not None:
-            self.queue.add_after(service, delay)
-        elif not isinstance(change, Register) or self._is_outdated(change, service):
+        service, now = state.service, self.clock.monotonic()
+        state.take(outcome, now)
+        if outcome.error is not None:
+            attempt = state.failed[outcome.change.instance_id]
+            self.queue.add_after(service, max(attempt.not_before - now, GATHER_SECONDS))
+        if self._is_outdated(service, outcome):
             self.queue.add(service)
-        if outcome.error is None and isinstance(change, Register):
-            self.on_registered(change.origin.uid)
+        self.hears.changed(service, outcome)
+        self.reporter.outcome(service, outcome)
 
-    def _is_outdated(self, change: Register, service: ServiceRef) -> bool:
-        wish = self._wanted.of(service).registrations.get(change.instance_id)
-        return wish is None or not is_true_to(change.instance, wish.instance)
+    def _is_outdated(self, service: ServiceRef, outcome: Outcome) -> bool:
+        """Whether something else can be done now than before: a plan looks at the whole service, so not for nothing."""
+        change = outcome.change
+        wish = self.wanted.registration(service, change.instance_id)
+        match change:
+            case Register():
+                return wish is None or not is_true_to(change.instance, wish.instance)
+            case Deregister():
+                return wish is not None or (outcome.error is None and service in self._blocked)
+            case _:
+                return True

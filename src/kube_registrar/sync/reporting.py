@@ -14,7 +14,7 @@ from kube_registrar.model.reasons import (
     Reason,
 )
 from kube_registrar.model.records import Pod
-from kube_registrar.model.refs import ObjectRef, Origin, RegistryName, ServiceRef
+from kube_registrar.model.refs import InstanceId, ObjectRef, Origin, RegistryName, ServiceRef
 from kube_registrar.planning.plan import Plan
 
 _log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ class Reporter:
         self._recorder = recorder
         self._metrics = metrics
         self._unreadable: set[ServiceRef] = set()
+        self._conflicts: dict[ServiceRef, frozenset[InstanceId]] = {}
 
     def problems(self, pod: Pod, problems: tuple[Problem, ...]) -> None:
         """Tell a pod's owner what is wrong with what it asks for."""
@@ -54,10 +55,15 @@ class Reporter:
             self._recorder.record(pod.ref, "Warning", problem.reason, problem.message)
 
     def planned(self, service: ServiceRef, made: Plan) -> None:
-        """Say what a plan could not do."""
+        """Say what a plan could not do; once, for the same is planned again and again."""
         if made.changes or made.kept:
             _log.debug("%s: %d changes, %d kept", service, len(made.changes), len(made.kept))
+        told = self._conflicts.pop(service, frozenset())
+        if made.conflicts:
+            self._conflicts[service] = frozenset(registration.instance.id for registration in made.conflicts)
         for registration in made.conflicts:
+            if registration.instance.id in told:
+                continue
             self._failed(REGISTRATION_FAILED, registration.origin, registration.instance.id, service, FOREIGN_ID)
 
     def outcome(self, service: ServiceRef, outcome: Outcome) -> None:

@@ -1,6 +1,7 @@
 """What the cluster wants: the wish of every pod that asks for something, indexed by registry service."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from kube_registrar.model.instances import Registration, Wanted
@@ -22,8 +23,11 @@ class WantedState:
 
     def of(self, service: ServiceRef) -> Wanted:
         """Return what is wanted of one service: a view, to be used before the next change."""
-        held = frozenset(uid for uid in self._held if self.wishes[uid].holds(service))
-        return Wanted(self._by_service.get(service, _NOTHING), held)
+        return Wanted(self._by_service.get(service, _NOTHING), _Held(service, self._held, self.wishes))
+
+    def registration(self, service: ServiceRef, instance_id: InstanceId) -> Registration | None:
+        """Return one wanted registration, if it is wanted."""
+        return self._by_service.get(service, _NOTHING).get(instance_id)
 
     def services(self) -> Iterable[ServiceRef]:
         """Return every service that somebody wants something of."""
@@ -67,3 +71,21 @@ class WantedState:
             if not wanted:
                 self._by_service.pop(registration.service, None)
         return frozenset(r.service for r in registrations)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Held(AbstractSet[Uid]):
+    """The pods that are held in one service. A plan asks for a few of them, so the whole set is never made."""
+
+    service: ServiceRef
+    held: AbstractSet[Uid]
+    wishes: Mapping[Uid, Wish]
+
+    def __contains__(self, uid: object) -> bool:
+        return uid in self.held and self.wishes[Uid(str(uid))].holds(self.service)
+
+    def __iter__(self) -> Iterator[Uid]:
+        return (uid for uid in self.held if uid in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

@@ -1,0 +1,85 @@
+"""Follows which namespaces and services a registry has, and has its services read in full from time to time."""
+
+import logging
+import random
+from collections.abc import Callable, Iterable
+
+from kube_registrar.model.errors import RegistryError
+from kube_registrar.model.refs import ServiceRef
+from kube_registrar.runtime.backoff import Backoff
+from kube_registrar.runtime.clock import Clock
+from kube_registrar.sync.catalog import Catalog
+from kube_registrar.sync.reconcile import RegistrySync
+
+RESYNC_SECONDS = 600.0
+SPREAD_SECONDS = 60.0
+"""A resync reads the services one after the other over this long."""
+CHECK_SECONDS = 5.0
+"""How often it is looked whether references are unresolved."""
+LOOKS = Backoff(first=1.0, most=10.0)
+"""How often the registry is looked at while they are: somebody else may make what they name."""
+
+_log = logging.getLogger(__name__)
+
+
+class RegistryFollower:
+    """Keeps the catalog true to one registry. Nothing that the registry does ends it."""
+
+    def __init__(
+        self, sync: RegistrySync, catalog: Catalog, clock: Clock, draw: random.Random, is_unresolved: Callable[[], bool]
+    ) -> None:
+        self.has_tried = False
+        """Whether the registry was read, or could not be, at least once."""
+        self._sync = sync
+        self._catalog = catalog
+        self._clock = clock
+        self._draw = draw
+        self._is_unresolved = is_unresolved
+        self._failures = Backoff(draw=draw)
+        self._looks = Backoff(LOOKS.first, LOOKS.most, draw=draw)
+        self._resync_at = clock.monotonic()
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        while True:
+            try:
+                services = await self._catalog.refresh(self._sync.registry)
+            except Exception as error:  # noqa: BLE001 - a backend that breaks its contract is one that cannot be read
+                await self._failed(error)
+                continue
+            if self._failures.failures:
+                _log.info("registry %s can be read again", self._sync.registry.name)
+            self._failures.succeeded()
+            now = self._clock.monotonic()
+            self._look_at(services, now)
+            self.has_tried = True
+            if now >= self._resync_at:
+                self._resync_at = now + RESYNC_SECONDS * self._draw.uniform(0.9, 1.1)
+            await self._until_next_look()
+
+    async def _failed(self, error: Exception) -> None:
+        level = logging.DEBUG if self._failures.failures else logging.WARNING
+        is_surprise = not isinstance(error, RegistryError)
+        name = self._sync.registry.name
+        _log.log(level, "registry %s cannot be read; it is tried again: %s", name, error, exc_info=is_surprise)
+        self.has_tried = True
+        await self._clock.sleep(self._failures.failed(getattr(error, "after", 0.0)))
+
+    def _look_at(self, services: Iterable[ServiceRef], now: float) -> None:
+        """Queue services that were never read; on a resync the others too."""
+        known = set(self._sync.observed.services())
+        for service in sorted(set(services) - known):
+            self._sync.queue.add(service)
+        if now >= self._resync_at:
+            for service in sorted(known):
+                wait = self._draw.uniform(0.0, SPREAD_SECONDS)
+                self._sync.observed.of(service).look_by(now + wait)
+                self._sync.queue.add_after(service, wait)
+
+    async def _until_next_look(self) -> None:
+        while (rest := self._resync_at - self._clock.monotonic()) > 0:
+            if self._is_unresolved():
+                await self._clock.sleep(min(rest, self._looks.failed(at_least=self._looks.first)))
+                return
+            self._looks.succeeded()
+            await self._clock.sleep(min(rest, CHECK_SECONDS))

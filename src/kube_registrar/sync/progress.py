@@ -1,0 +1,98 @@
+"""What has been reached: figures for each registry service, and pods that wait with leaving one for another."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from kube_registrar.model.changes import Outcome, Register
+from kube_registrar.model.identity import origin_of
+from kube_registrar.model.instances import Instance, Registration
+from kube_registrar.model.refs import InstanceId, ServiceRef, Uid
+from kube_registrar.planning.compare import is_true_to
+from kube_registrar.planning.plan import MOVING, Plan
+from kube_registrar.sync.wanted import WantedState
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Instances of one registry service: wanted, registered as wanted, and kept though nobody wants them."""
+
+    wanted: int
+    registered: int
+    held: int
+
+
+@dataclass(slots=True)
+class Progress:
+    """Hears of every plan, look and outcome.
+
+    `instances`: what a service is known to hold. `released` is called with services in which instances waited for a
+    registration elsewhere; `vanished` with one that its registry does not have.
+    """
+
+    wanted: WantedState
+    instances: Callable[[ServiceRef], Mapping[InstanceId, Instance]]
+    released: Callable[[Iterable[ServiceRef]], None]
+    vanished: Callable[[ServiceRef], None]
+    _movers: dict[Uid, set[ServiceRef]] = field(default_factory=dict)
+    _kept: dict[ServiceRef, int] = field(default_factory=dict)
+    _counts: dict[ServiceRef, Counts] = field(default_factory=dict)
+
+    def counts(self, service: ServiceRef) -> Counts:
+        """Return the figures of a service. They are counted anew only after a change: they are asked for every 5 s."""
+        if service not in self._counts:
+            wanted, present = self.wanted.of(service).registrations, self.instances(service)
+            registered = sum(1 for i, r in wanted.items() if i in present and is_true_to(present[i], r.instance))
+            self._counts[service] = Counts(len(wanted), registered, self._kept.get(service, 0))
+        return self._counts[service]
+
+    def outdated(self, services: Iterable[ServiceRef]) -> None:
+        """Note that something else is wanted of these services than before."""
+        for service in services:
+            self._counts.pop(service, None)
+
+    def forget(self, uid: Uid) -> None:
+        """Forget a pod."""
+        self._movers.pop(uid, None)
+
+    # What the workers tell.
+
+    def is_moving(self, origin: Uid, leaving: ServiceRef) -> bool:
+        """Whether what a pod wants instead of its instance in `leaving` is not confirmed yet.
+
+        That is what it wants in the same registry, if anything: another registry that does not answer must not keep
+        instances in this one.
+        """
+        wish = self.wanted.wishes.get(origin)
+        registrations = wish.registrations if wish else ()
+        near = [r for r in registrations if r.service.namespace.registry == leaving.namespace.registry]
+        return not all(self._is_confirmed(r) for r in near or registrations)
+
+    def planned(self, service: ServiceRef, made: Plan) -> None:
+        """Note what a plan keeps, and who waits."""
+        self._kept[service] = len(made.kept)
+        self._counts.pop(service, None)
+        for instance_id, why in made.kept.items():
+            if why == MOVING:
+                uid = origin_of(self.instances(service)[instance_id].attributes).uid
+                self._movers.setdefault(uid, set()).add(service)
+
+    def looked(self, service: ServiceRef) -> None:
+        """Note that a service was read: what pods wait for may be there, without an outcome that says so."""
+        self._counts.pop(service, None)
+        if self._movers:
+            for registration in self.wanted.of(service).registrations.values():
+                self._release(registration.origin.uid)
+
+    def changed(self, service: ServiceRef, outcome: Outcome) -> None:
+        """Note what became of a change."""
+        self._counts.pop(service, None)
+        if outcome.error is None and isinstance(outcome.change, Register):
+            self._release(outcome.change.origin.uid)
+
+    def _release(self, uid: Uid) -> None:
+        if uid in self._movers:
+            self.released(self._movers.pop(uid))
+
+    def _is_confirmed(self, registration: Registration) -> bool:
+        current = self.instances(registration.service).get(registration.instance.id)
+        return current is not None and is_true_to(current, registration.instance)
