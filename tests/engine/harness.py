@@ -1,0 +1,320 @@
+"""A cluster, registries and an engine between them, on a clock that stands still: what scenarios are played on.
+
+Pods, watches and direct reads are a `FakeCluster`; registries are `FakeRegistry`s. Whatever a scenario is about, the
+ground checks one rule at every deregistration: the pod must not be alive, ready and asking for just this, nor held.
+"""
+
+import asyncio
+import random
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from kube_registrar.model.attributes import CLUSTER_UID as CLUSTER_UID_KEY
+from kube_registrar.model.attributes import POD
+from kube_registrar.model.changes import Change, Deregister
+from kube_registrar.model.instances import Instance
+from kube_registrar.model.limits import Limits
+from kube_registrar.model.records import BarePod, CustomObject, KubeNamespace, Pod
+from kube_registrar.model.refs import DEFAULT_REGISTRY, InstanceId, ObjectRef, RegistryName, ServiceRef, Uid
+from kube_registrar.registries.port import Capabilities
+from kube_registrar.sources.pods import wish_of
+from kube_registrar.sources.world import World
+from kube_registrar.sync.catalog import Catalog
+from kube_registrar.sync.engine import KINDS, Engine
+from kube_registrar.sync.reporting import EventType, Reporter
+from kube_registrar.testing import builders
+from kube_registrar.testing.clock import FakeClock
+from kube_registrar.testing.fake import LIKE_CLOUD_MAP, FakeRegistry
+from kube_registrar.testing.faults import Op
+
+FLASK = builders.service_ref("test-namespace/flask-app")
+OTHER = builders.service_ref("test-namespace/other")
+EDGE = RegistryName("edge")
+
+Key = tuple[str, str]
+
+
+class FakeCluster:
+    """Pods as they are, and what the watches of one engine were told of them."""
+
+    def __init__(self) -> None:
+        self.pods: dict[Key, Pod | BarePod] = {}
+        self.objects: list[CustomObject] = []
+        self.namespaces: list[KubeNamespace] = []
+        self.lookups: list[Key] = []
+        self.lookup_error: Exception | None = None
+        """Raised for every direct read while it is set."""
+        self.lookup_gate: asyncio.Event | None = None
+        """Direct reads wait for it while it is set."""
+        self._told: dict[Key, Pod] = {}
+        self._engine: Engine | None = None
+
+    # The watches.
+
+    def connect(self, engine: Engine, *, synced: Iterable[str] = KINDS) -> None:
+        """Tell an engine all there is, as first lists do, and that these kinds are complete."""
+        self._engine, self._told = engine, {}
+        for namespace in self.namespaces:
+            engine.namespace_applied(namespace)
+        for thing in self.objects:
+            engine.object_applied(thing)
+        for pod in self.pods.values():
+            self._tell(pod)
+        for kind in synced:
+            engine.synced(kind)
+
+    def disconnect(self) -> None:
+        """Nobody watches from now on."""
+        self._engine = None
+
+    def relist(self) -> None:
+        """Tell everything anew; what misses is told as deleted, unseen."""
+        assert self._engine is not None
+        for key in [key for key in self._told if key not in self.pods]:
+            self._engine.pod_deleted(self._told.pop(key), seen=False)
+        for pod in list(self.pods.values()):
+            self._tell(pod)
+        self._engine.synced("Pod")
+
+    def _tell(self, pod: Pod | BarePod) -> None:
+        if self._engine is None:
+            return
+        key = (pod.namespace, pod.name)
+        before = self._told.pop(key, None)
+        if before is not None and before.uid != pod.uid:
+            self._engine.pod_deleted(before, seen=True)
+        self._engine.pod_applied(pod)
+        if isinstance(pod, Pod):
+            self._told[key] = pod
+
+    # What happens to pods.
+
+    def apply(self, pod: Pod | BarePod) -> None:
+        """Make or change a pod."""
+        self.pods[pod.namespace, pod.name] = pod
+        self._tell(pod)
+
+    def edit(self, name: str, **fields: Any) -> Pod:
+        """Change fields of a pod of Kubernetes namespace `default`."""
+        pod = self.pods["default", name]
+        assert isinstance(pod, Pod)
+        changed = replace(pod, **fields)
+        self.apply(changed)
+        return changed
+
+    def annotate(self, name: str, **annotations: str) -> Pod:
+        """Replace all annotations of a pod."""
+        return self.edit(name, annotations=annotations)
+
+    def bare(self, name: str) -> None:
+        """Take all annotations of ours from a pod."""
+        pod = self.pods["default", name]
+        self.apply(BarePod(pod.namespace, pod.name, pod.uid, pod.terminating, pod.phase))
+
+    def delete(self, name: str) -> None:
+        """Remove a pod, seen by the watch."""
+        pod = self.pods.pop(("default", name))
+        self._told.pop(("default", name), None)
+        if self._engine is not None:
+            self._engine.pod_deleted(pod, seen=True)
+
+    def lose(self, name: str) -> None:
+        """Remove a pod, seen by nobody."""
+        del self.pods["default", name]
+
+    # Direct reads.
+
+    async def pod(self, namespace: str, name: str) -> Pod | BarePod | None:
+        """Answer as the API server would."""
+        self.lookups.append((namespace, name))
+        if self.lookup_gate is not None:
+            await self.lookup_gate.wait()
+        if self.lookup_error is not None:
+            raise self.lookup_error
+        return self.pods.get((namespace, name))
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What was recorded."""
+
+    object: str
+    type: str
+    reason: str
+    message: str
+
+
+@dataclass(slots=True)
+class Notebook:
+    """Records events and counts changes."""
+
+    events: list[Event] = field(default_factory=list)
+    counted: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def record(self, ref: ObjectRef, type: EventType, reason: str, message: str) -> None:  # noqa: A002
+        self.events.append(Event(ref.name, type, reason, message))
+
+    def changed(self, registry: RegistryName, action: str, result: str) -> None:
+        self.counted.append((registry, action, result))
+
+
+class WatchedRegistry(FakeRegistry):
+    """A fake that looks at every deregistration when it is asked for, whatever comes of it."""
+
+    def __init__(self, ground: "Ground", name: RegistryName, capabilities: Capabilities) -> None:
+        super().__init__(name, ground.clock, capabilities)
+        self.grounds = [ground]
+        self.hangs = False
+        """Every read and write of it waits for ever while this is set."""
+
+    def apply(self, service: ServiceRef, changes: Sequence[Change]) -> Any:
+        for change in changes:
+            if isinstance(change, Deregister):
+                for ground in self.grounds:
+                    ground.check(service, change)
+        return super().apply(service, changes)
+
+    async def _answer(self, *args: Any, **kwargs: Any) -> Any:
+        if self.hangs:
+            await asyncio.Event().wait()
+        return await super()._answer(*args, **kwargs)
+
+
+class Ground:
+    """Everything of one cluster. `registries` may be shared by two grounds that share a clock: two clusters."""
+
+    def __init__(
+        self,
+        *,
+        cluster_uid: Uid = builders.CLUSTER_UID,
+        names: Sequence[RegistryName] = (DEFAULT_REGISTRY,),
+        capabilities: Capabilities = LIKE_CLOUD_MAP,
+        like: "Ground | None" = None,
+    ) -> None:
+        self.cluster_uid = cluster_uid
+        self.clock: FakeClock = like.clock if like else FakeClock()
+        self.cluster = FakeCluster()
+        self.notebook = Notebook()
+        self.violations: list[str] = []
+        self.registries: dict[RegistryName, WatchedRegistry] = (
+            like.registries if like else {name: WatchedRegistry(self, name, capabilities) for name in names}
+        )
+        self.starts = 0
+        self.allow_undeclared = False
+        self.engine: Engine = self._engine()
+        self._task: asyncio.Task[None] | None = None
+        if like:
+            for registry in self.registries.values():
+                registry.grounds.append(self)
+        else:
+            for name, registry in self.registries.items():
+                namespace = builders.service_ref(registry=name).namespace
+                registry.add(builders.namespace_spec(ref=namespace))
+                registry.add(builders.service_spec(ref=builders.service_ref("test-namespace/flask-app", name)))
+                registry.add(builders.service_spec(ref=builders.service_ref("test-namespace/other", name)))
+        self.cluster.namespaces.append(KubeNamespace("default", Uid("kube-default")))
+        self.cluster.objects += [registry_namespace(name) for name in self.registries]
+
+    @property
+    def registry(self) -> WatchedRegistry:
+        """The default registry."""
+        return self.registries[DEFAULT_REGISTRY]
+
+    def _engine(self) -> Engine:
+        world = World(
+            self.cluster_uid,
+            "test",
+            allow_undeclared=self.allow_undeclared,
+            registries={
+                name: Limits(
+                    max_attributes=registry.capabilities.max_attributes,
+                    max_attribute_characters=registry.capabilities.max_attribute_characters,
+                    max_attribute_value=registry.capabilities.max_attribute_value,
+                )
+                for name, registry in self.registries.items()
+            },
+        )
+        reporter = Reporter(self.notebook, self.notebook)
+        self.starts += 1
+        draw = random.Random(self.starts)
+        return Engine(list(self.registries.values()), Catalog(world), self.cluster, reporter, self.clock, draw=draw)
+
+    # The life of the engine.
+
+    async def start(self, *, synced: Iterable[str] = KINDS) -> None:
+        """Run a new engine and tell it all there is."""
+        self.engine = self._engine()
+        self._task = asyncio.create_task(self.engine.run())
+        self.cluster.connect(self.engine, synced=synced)
+        await self.clock.settle()
+
+    async def stop(self) -> None:
+        """Cancel the engine and wait for its end."""
+        self.cluster.disconnect()
+        if self._task is not None:
+            task, self._task = self._task, None
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def restart(self) -> None:
+        """Stop, and start a new engine."""
+        await self.stop()
+        await self.start()
+
+    async def settle(self) -> None:
+        """Let everything happen that needs no time."""
+        await self.clock.settle()
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        await self.clock.advance(seconds)
+
+    # What is looked at.
+
+    def check(self, service: ServiceRef, change: Deregister) -> None:
+        """Note a violation if the pod of an instance lives and asks for it, or is held."""
+        pod = next((p for p in self.cluster.pods.values() if p.uid == change.origin.uid), None)
+        if isinstance(pod, Pod):
+            wish = wish_of(pod, self.engine.catalog.world)
+            asked = {r.instance.id for r in wish.registrations if r.service == service}
+            if change.instance_id in asked or wish.holds(service):
+                self.violations.append(f"{change.instance_id} leaves {service} ({change.why}), but {pod.name} wants it")
+
+    def own(self, service: ServiceRef = FLASK) -> list[Instance]:
+        """Return this cluster's instances."""
+        held = self.registries[service.namespace.registry].held(service).values()
+        return [i for i in held if i.attributes.get(CLUSTER_UID_KEY) == self.cluster_uid]
+
+    def names(self, service: ServiceRef = FLASK) -> list[str]:
+        """Return the names of the pods that are registered, sorted."""
+        return sorted(i.attributes[POD] for i in self.own(service))
+
+    def instance(self, name: str, service: ServiceRef = FLASK) -> Instance:
+        """Return the one instance of a pod."""
+        [found] = [i for i in self.own(service) if i.attributes[POD] == name]
+        return found
+
+    def deregistered(self, service: ServiceRef = FLASK) -> list[InstanceId]:
+        """Return the instances that somebody of ours asked to deregister."""
+        calls = self.registries[service.namespace.registry].asked(Op.DEREGISTER, service)
+        return [call.change.instance_id for call in calls if call.change]
+
+    def reasons(self, name: str) -> list[str]:
+        """Return the reasons of the events on a pod, in order."""
+        return [event.reason for event in self.notebook.events if event.object == name]
+
+
+def registry_namespace(registry: RegistryName = DEFAULT_REGISTRY, name: str = "test-namespace") -> CustomObject:
+    """Return a RegistryNamespace that lets everyone in."""
+    spec = {"type": "HTTP", "registry": registry, "name": name, "allowedNamespaces": {"from": "All"}}
+    object_name = f"{registry}-{name}"
+    return CustomObject("RegistryNamespace", "", object_name, builders.uid_of(object_name), 1, spec)
+
+
+def registry_service(name: str, namespace: str = "default-test-namespace") -> CustomObject:
+    """Return a RegistryService of Kubernetes namespace `default`."""
+    spec = {"namespaceRef": {"name": namespace}}
+    return CustomObject("RegistryService", "default", name, builders.uid_of(f"svc-{name}"), 1, spec)
