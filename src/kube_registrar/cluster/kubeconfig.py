@@ -65,7 +65,9 @@ def _merged(paths: str) -> KubeConfigMerger:
 
 
 def _check_context(config: Any, name: str | None, paths: str) -> None:
-    known = sorted(str(one["name"]) for one in config.value.get("contexts") or ())
+    # Each is a ConfigNode of the loader's; what is no mapping has no name.
+    contexts = [one.value for one in config.value.get("contexts") or ()]
+    known = sorted(str(one["name"]) for one in contexts if isinstance(one, dict) and "name" in one)
     there_is = f"there is {', '.join(known)}" if known else "there is none"
     if not name:
         raise UserError(f"kubeconfig {paths} has no current-context: choose one with --context; {there_is}")

@@ -95,7 +95,8 @@ async def check(
 ) -> Cluster:
     """Prove that the API server answers, that we have the rights, and that our kinds are installed.
 
-    `patience`: seconds to wait for our kinds. Raises UserError: one sentence with the URL, where the credentials came from, and the next step.
+    `patience`: seconds to wait for our kinds. Raises UserError: one sentence with the URL, where the credentials came
+    from, and the next step.
     """
     where = f"the API server {session.server} ({session.credentials.source})"
     try:

@@ -4,6 +4,8 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
+_ROUNDING = 1e-9
+
 
 @dataclass(slots=True)
 class Bucket:
@@ -21,7 +23,9 @@ class Bucket:
         """Return the seconds until there is a token; 0.0 if there is one."""
         self.tokens = min(self.burst, self.tokens + max(0.0, now - self.at) * self.per_second)
         self.at = now
-        return max(0.0, (1.0 - self.tokens) / self.per_second)
+        missing = 1.0 - self.tokens
+        # Less than that is a rounding error: waiting for it might not move the clock at all.
+        return missing / self.per_second if missing > _ROUNDING else 0.0
 
     def take(self, now: float) -> bool:
         """Take a token if there is one."""

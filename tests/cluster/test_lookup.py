@@ -1,0 +1,67 @@
+"""Evidence: only the API server's own NotFound says that something is gone."""
+
+from collections.abc import Callable
+
+import pytest
+
+from kube_registrar.cluster.errors import ApiError, ApiForbidden, ApiNotFound
+from kube_registrar.cluster.lookup import Lookup
+from kube_registrar.cluster.session import Session
+from kube_registrar.model.records import BarePod, Pod
+from kube_registrar.testing.control_plane import ControlPlane
+from kube_registrar.testing.fault_proxy import FaultProxy
+from kube_registrar.testing.fault_rules import Answer, gets
+
+MakePods = Callable[..., list[str]]
+
+
+async def test_a_pod_that_is_there_is_read_at_its_latest(
+    proxy: FaultProxy, session: Session, kube_namespace: str, make_pods: MakePods
+) -> None:
+    make_pods("ours")
+    make_pods("other", annotated=False)
+    lookup = Lookup(session)
+    ours, other = await lookup.pod(kube_namespace, "ours"), await lookup.pod(kube_namespace, "other")
+    assert isinstance(ours, Pod)
+    assert ours.annotations == {"service": "shop/web"}
+    assert isinstance(other, BarePod)
+    assert all("resourceVersion" not in call.query for call in proxy.calls)
+
+
+async def test_a_pod_that_is_not_there_is_none(session: Session, kube_namespace: str) -> None:
+    assert await Lookup(session).pod(kube_namespace, "none") is None
+    assert await Lookup(session).pod("no-such-namespace", "none") is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (Answer(gets("pods"), status=500), ApiError),
+        (Answer(gets("pods"), status=403, reason="Forbidden"), ApiForbidden),
+        (Answer(gets("pods"), status=404, reason="", message="404 page not found"), ApiError),
+    ],
+)
+async def test_whatever_else_is_answered_is_no_evidence(
+    answer: Answer, kind: type[ApiError], proxy: FaultProxy, session: Session, kube_namespace: str
+) -> None:
+    proxy.add(answer)
+    with pytest.raises(kind) as error:
+        await Lookup(session).pod(kube_namespace, "web")
+    assert not isinstance(error.value, ApiNotFound)
+
+
+async def test_an_api_server_out_of_reach_is_no_evidence(proxy: FaultProxy, session: Session) -> None:
+    with proxy.down(), pytest.raises(ApiError):
+        await Lookup(session).pod("default", "web")
+
+
+async def test_the_cluster_is_known_by_its_kube_system_namespace(control_plane: ControlPlane, direct: Session) -> None:
+    uid = control_plane.api.get("/api/v1/namespaces/kube-system")["metadata"]["uid"]
+    assert await Lookup(direct).cluster_uid() == uid
+
+
+async def test_a_kubernetes_namespace_is_read_with_its_labels(direct: Session, kube_namespace: str) -> None:
+    found = await Lookup(direct).namespace(kube_namespace)
+    assert found is not None
+    assert found.labels == {"kubernetes.io/metadata.name": kube_namespace}
+    assert await Lookup(direct).namespace("no-such") is None
