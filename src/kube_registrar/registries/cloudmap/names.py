@@ -29,11 +29,12 @@ class _Listing:
         self._asked = 0
         self._answered = 0
 
-    async def renew(self) -> None:
+    async def renew(self, is_enough: Callable[[], bool] = lambda: False) -> None:
+        """Read; but not if, once it is our turn, `is_enough` says that what is known by then will do."""
         self._asked += 1
         mine = self._asked
         async with self._lock:
-            if self._answered < mine:
+            if self._answered < mine and not is_enough():
                 covered = self._asked
                 await self._read()
                 self._answered = covered
@@ -64,7 +65,7 @@ class Names:
     async def namespace(self, ref: NamespaceRef, *, fresh: bool = False) -> KnownNamespace:
         """Return a registry namespace; `fresh`: as a list begun from now on says. NotFound, Conflict."""
         if fresh or ref.name not in self._namespaces:
-            await self._all_namespaces.renew()
+            await self._all_namespaces.renew(lambda: not fresh and ref.name in self._namespaces)
         match self._namespaces.get(ref.name, []):
             case []:
                 raise NotFound(f"registry namespace {ref} is not there. Create it, or correct the name")
@@ -81,7 +82,7 @@ class Names:
         """Return a registry service; `fresh`: as a list begun from now on says. NotFound, Conflict."""
         if fresh or ref not in self._services:
             await self.namespace(ref.namespace)
-            await self._listing(ref.namespace).renew()
+            await self._listing(ref.namespace).renew(lambda: not fresh and ref in self._services)
         if ref not in self._services:
             raise NotFound(f"registry service {ref} is not there. Create it, or correct the name")
         return self._services[ref]
