@@ -73,7 +73,7 @@ def _keep(shown: Stage, ground: Ground, operator: Operator, registry: Client) ->
 
 def _what_next(shown: Stage, *, is_borrowed: bool) -> None:
     shown.say("What to try next:")
-    shown.say("- the same, left running to play with:        kube-registrar demo --keep   (make demo ARGS=--keep)")
+    shown.say("- the same, left running to play with: kube-registrar demo --keep (or make demo ARGS=--keep)")
     if not is_borrowed:
-        shown.say("- the same on a cluster of yours:             kube-registrar demo --context NAME")
+        shown.say("- the same on a cluster of yours: kube-registrar demo --context NAME")
     shown.say("- your own pods: README.md, “On your own cluster”, and docs/annotations.md")

@@ -100,11 +100,12 @@ class TerminalStage:
         self._console = console
         self._live: Live | None = None
         self._began = time.monotonic()
+        self._course: list[int] = []
 
     def step(self, title: str) -> None:
-        """Begin a step with a rule and its title."""
+        """Begin a step with an empty line and its title."""
         self.settle()
-        self._began = time.monotonic()
+        self._began, self._course = time.monotonic(), []
         self._console.print()
         self._console.print(f"[bold cyan]==[/] [bold]{title}[/]")
 
@@ -118,6 +119,9 @@ class TerminalStage:
 
     def counts(self, rows: Sequence[Row]) -> None:
         """Show the table of this moment in place of the last one."""
+        together = sum(row.found for row in rows)
+        if self._course[-1:] != [together]:
+            self._course.append(together)
         table = self._table(rows)
         if self._live is None:
             self._live = Live(table, console=self._console, refresh_per_second=_FRAMES_PER_SECOND)
@@ -131,7 +135,9 @@ class TerminalStage:
             self._live = None
 
     def _table(self, rows: Sequence[Row]) -> Table:
-        table = Table(caption=f"after {time.monotonic() - self._began:.1f} s", caption_justify="left", min_width=60)
+        course = " → ".join(map(str, self._course))
+        caption = f"after {time.monotonic() - self._began:.1f} s; discoverable together: {course}"
+        table = Table(caption=caption, caption_justify="left", min_width=60)
         table.add_column("attributes")
         table.add_column("pods ready", justify="right")
         table.add_column("discoverable", justify="right")
@@ -139,7 +145,6 @@ class TerminalStage:
         for row in rows:
             style = "green" if row.found == row.ready else "yellow"
             table.add_row(row.version, str(row.ready), f"[{style}]{row.found}[/]", f"[{style}]{'●' * row.found}[/]")
-        together = sum(row.found for row in rows)
         table.add_section()
-        table.add_row("together", str(sum(row.ready for row in rows)), str(together), "")
+        table.add_row("together", str(sum(row.ready for row in rows)), str(self._course[-1]), "")
         return table

@@ -12,13 +12,13 @@ from typing import Any
 from kube_registrar.cli.demo import client
 from kube_registrar.cli.demo.client import Client
 from kube_registrar.cli.demo.ground import Ground
-from kube_registrar.cli.demo.kube import Manifest
+from kube_registrar.cli.demo.kube import Manifest, name_of
 from kube_registrar.cli.demo.operator import Operator, OperatorEnded
 from kube_registrar.cli.demo.stage import Stage
 from kube_registrar.cli.tables import table
 from kube_registrar.model.errors import KubeRegistrarError, UserError
 
-_LOOK_SECONDS = 0.1
+_LOOK_SECONDS = 0.02
 _ANNOTATION = "kube-registrar.dev/attributes"
 DEV = "stage=dev,version=1.0.0"
 DEV_NEXT = "stage=dev,version=1.1.0"
@@ -99,15 +99,19 @@ class Story:
     def apply_quickstart(self, operator: Operator, registry: Client) -> None:
         """Apply examples/quickstart and follow six pods until they are six instances."""
         with self._step("Pods become instances", "pods become instances", operator):
-            kube = self._ground.kube
+            kube, objects = self._ground.kube, self._ground.quickstart
+            kinds = [manifest for manifest in objects if manifest["kind"].startswith("Registry")]
             self._stage.say(
-                "examples/quickstart: a registry namespace, a registry service, two Deployments of 3 pods each"
+                "examples/quickstart: a registry namespace, a service in it, two Deployments of 3 pods each"
             )
-            for manifest in self._ground.quickstart:
+            for manifest in kinds:
                 kube.apply(manifest)
-            for manifest in self._ground.quickstart:
-                if manifest["kind"].startswith("Registry"):
-                    self._wait(partial(self._why_not, manifest, "Ready"))
+            for manifest in kinds:
+                self._wait(partial(self._why_not, manifest, "Ready"))
+                self._stage.say(f"{name_of(manifest)} is Ready")
+            for manifest in objects:
+                if manifest not in kinds:
+                    kube.apply(manifest)
             self._follow(registry, {DEV: REPLICAS, PROD: REPLICAS})
             self._stage.say("every ready pod is discoverable, by 3 annotations on its Deployment")
 
