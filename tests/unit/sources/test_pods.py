@@ -436,3 +436,61 @@ def test_the_second_reading_can_be_written_so_that_it_is_meant(world: World, pod
     assert [one.reason for one in ambiguous.problems] == ["AmbiguousService"]
     meant = wish_of(pod({**ARTICLE, "service": "default:edge:odd/flask-app"}), world)
     assert _services(meant) == ["default:edge:odd/flask-app"]
+
+
+# Exactly at the bounds.
+
+
+@pytest.mark.parametrize(
+    ("attributes", "fits"),
+    [
+        ("k" * 255 + "=v", True),
+        ("k" * 256 + "=v", False),
+        ("k=" + "v" * 1_024, True),
+        ("k=" + "v" * 1_025, False),
+        (",".join(f"{letter * 204}=" for letter in "abcde"), True),  # 1,024 with the commas between them
+        (",".join(f"{letter * 204}=" for letter in "abcd") + f",{'e' * 205}=", False),
+    ],
+)
+def test_a_bound_itself_is_allowed(attributes: str, fits: bool, world: World, pod: MakePod) -> None:
+    wish = wish_of(pod({**ARTICLE, "attributes": attributes}), world)
+    assert (len(wish.registrations), wish.held) == (int(fits), not fits)
+
+
+def test_all_characters_together_may_reach_the_registrys_limit(world: World, pod: MakePod) -> None:
+    base = _attributes(wish_of(pod(ARTICLE), world))
+    used = sum(len(key) + len(value) for key, value in base.items() if not key.startswith("AWS_"))
+    for limit, fits in ((used, True), (used - 1, False)):
+        limited = replace(world, registries={DEFAULT_REGISTRY: Limits(max_attribute_characters=limit)})
+        assert bool(wish_of(pod(ARTICLE), limited).registrations) is fits
+
+
+@pytest.mark.parametrize("port", ["1", "65535"])
+def test_the_first_and_the_last_port_can_be_registered(port: str, world: World, pod: MakePod) -> None:
+    assert _attributes(wish_of(pod({**ARTICLE, "port": port}), world))["AWS_INSTANCE_PORT"] == port
+
+
+def test_a_registry_without_room_for_the_standard_ones_leaves_none(world: World, pod: MakePod) -> None:
+    tiny = replace(world, registries={DEFAULT_REGISTRY: Limits(max_attributes=3)})
+    text = ",".join(f"k{n}=v" for n in range(10))
+    assert [one.message for one in wish_of(pod({**ARTICLE, "attributes": text}), tiny).problems] == [
+        (
+            "annotation kube-registrar.dev/attributes has 10 attributes, but 0 of the registry's 3 are left beside the "
+            "standard ones. Remove 'k0', 'k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'k7' and 2 more"
+        )
+    ]
+
+
+def test_a_long_list_of_ports_to_choose_from_is_cut(world: World, pod: MakePod) -> None:
+    ports = tuple(ContainerPort("web", "", 8_000 + n) for n in range(10))
+    (problem,) = wish_of(pod({"service": "test-namespace/flask-app"}, ports=ports), world).problems
+    assert problem.message.endswith("Add it with one of " + ", ".join(f"web:800{n}" for n in range(8)) + " and 2 more")
+
+
+def test_a_default_registry_that_is_not_configured_is_named(world: World, pod: MakePod) -> None:
+    elsewhere = replace(world, default_registry=RegistryName("main"))
+    (problem,) = wish_of(pod(ARTICLE), elsewhere).problems
+    assert problem.message == (
+        "annotation kube-registrar.dev/service names 'test-namespace/flask-app', but no registry 'main' is "
+        "configured; there is default, edge. Correct it"
+    )
