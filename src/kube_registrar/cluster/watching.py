@@ -139,6 +139,11 @@ class Reflector(Generic[R]):
                 if what == "watch" and not isinstance(error, _ELSEWHERE):
                     self._count_failed_watch()
             await self._pause(error.after if isinstance(error, ApiThrottled) else 0.0)
+        except Exception:
+            # A mistake of ours must not make us deaf; the backoff keeps it from filling the log.
+            self.counters.errors += 1
+            logger.exception("%s: this is a mistake in kube-registrar; it is tried again by itself", self._call)
+            await self._pause()
 
     def _count_failed_watch(self) -> None:
         self._failed_watches += 1
