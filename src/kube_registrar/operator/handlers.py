@@ -3,12 +3,9 @@
 They run in kopf's own thread; whatever they ask for is done in the main event loop, where everything else lives.
 A finalizer stands on an object only while its deletion has to remove something: kopf adds and takes it as the `when=`
 of the delete handler says, so that must never ask whether this process leads or whether a registry answers.
-
-kopf calls them in a thread of its own (`running`); all that they set going runs in the loop of everything else.
 """
 
-import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -29,20 +26,15 @@ DELETION_TIMEOUT_SECONDS = 600.0
 """A thing that cannot be removed for so long is retained, so that deleting an object always ends."""
 
 
-def handlers(context: Context, home: asyncio.AbstractEventLoop) -> kopf.OperatorRegistry:
-    """Return the handlers for both kinds; `home` is the loop in which everything of `context` lives."""
+def handlers(context: Context) -> kopf.OperatorRegistry:
+    """Return the handlers for both kinds."""
     registry = kopf.OperatorRegistry()
     for plural, kind in (("registrynamespaces", "RegistryNamespace"), ("registryservices", "RegistryService")):
-        _handle(registry, context, home, plural, kind)
+        _handle(registry, context, plural, kind)
     return registry
 
 
-def _handle(
-    registry: kopf.OperatorRegistry, context: Context, home: asyncio.AbstractEventLoop, plural: str, kind: str
-) -> None:
-    async def at_home(work: Coroutine[Any, Any, None]) -> None:
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, home))
-
+def _handle(registry: kopf.OperatorRegistry, context: Context, plural: str, kind: str) -> None:
     async def ensure(body: kopf.Body, patch: kopf.Patch, retry: int, **_: Any) -> None:
         _write(await context.on_main(_ensured(context, _thing(kind, body), retry)), patch)
 

@@ -1,17 +1,16 @@
 """Runs kopf for our kinds in a thread with an event loop of its own, and starts it again when it gives up.
 
 In our loop it would do harm: it takes the signals over, it cancels every task that is younger than itself when it
-ends, and ten minutes after an end by error it kills the process (`kopf._core.reactor.running`). What handlers
-decide and write is done in our loop all the same (`handlers`), so nothing of ours is used by two threads.
+ends, and ten minutes after an end by error it kills the process (`kopf._core.reactor.running`). What handlers decide
+is done in our loop all the same (`Context.on_main`), so nothing of ours is used by two threads.
 """
 
 import asyncio
 import contextlib
 import logging
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
 
 import kopf
 
@@ -19,6 +18,9 @@ from kube_registrar.cluster.credentials import Credentials
 from kube_registrar.operator.context import Context
 from kube_registrar.operator.handlers import GROUP, handlers
 from kube_registrar.runtime.backoff import Backoff
+
+STOP_SECONDS = 3.0
+"""How long kopf may take to stop; its thread does not outlive the process anyway."""
 
 _NOISY = ("kopf.objects", "kopf._core.reactor.running")
 
@@ -31,46 +33,65 @@ async def run(context: Context, credentials: Callable[[], Credentials], namespac
     kopf ends on a watch error other than 410 and when a list keeps failing, so it is started again. Its end never
     ends the process: instances are kept true without it.
     """
+    for name in _NOISY:
+        logging.getLogger(name).addFilter(_without_noise)
     backoff = Backoff()
-    logging.getLogger("kopf._core.reactor.running").addFilter(_is_news)
     while True:
-        registry = _registry(context, credentials)
-        try:
-            await _one_life(registry=registry, clusterwide=not namespaces, namespaces=namespaces)
-        except Exception as error:  # noqa: BLE001 - whatever ended kopf, it is started again
-            _log.warning("kopf ended: %s", error)
+        why = await _one_life(_registry(context, credentials), namespaces)
         delay = backoff.failed()
-        _log.warning("RegistryNamespaces and RegistryServices are not looked after; starting again in %.1f s", delay)
+        _log.warning(
+            "kopf ended (%s): RegistryNamespaces and RegistryServices are looked after again in %.1f s", why, delay
+        )
         await context.clock.sleep(delay)
 
 
-async def _one_life(**options: Any) -> None:
-    """Run kopf until it ends by itself, or until cancelled: then it is asked to end, and that is waited for."""
-    loop, stop = asyncio.new_event_loop(), asyncio.Event()
+async def _one_life(registry: kopf.OperatorRegistry, namespaces: Sequence[str]) -> str:
+    """Run kopf until it ends, and return why; when cancelled, stop it."""
+    main, ours = asyncio.get_running_loop(), asyncio.new_event_loop()
+    ended: asyncio.Future[str] = main.create_future()
+    stop = asyncio.Event()  # of kopf's loop: a flag of threads would hold one up that waits for it
 
     def live() -> None:
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(kopf.operator(settings=_settings(), standalone=True, stop_flag=stop, **options))
+        try:
+            with asyncio.Runner(loop_factory=lambda: ours) as runner:
+                runner.run(
+                    kopf.operator(
+                        registry=registry,
+                        settings=_settings(),
+                        standalone=True,
+                        clusterwide=not namespaces,
+                        namespaces=namespaces,
+                        stop_flag=stop,
+                    )
+                )
+            why = "it gave no reason"
+        except Exception as error:  # noqa: BLE001 - whatever ended kopf, it is started again
+            why = f"{type(error).__name__}: {error}"
+        with contextlib.suppress(RuntimeError):  # the main loop may be closed by now
+            main.call_soon_threadsafe(_end, ended, why)
 
-    executor = ThreadPoolExecutor(1, thread_name_prefix="kopf")
-    done = asyncio.get_running_loop().run_in_executor(executor, live)
-    executor.shutdown(wait=False)  # the thread ends with what it was given
+    threading.Thread(target=live, name="kopf", daemon=True).start()
     try:
-        await asyncio.shield(done)
-    except asyncio.CancelledError:
-        with contextlib.suppress(RuntimeError):  # its loop is closed: it has just ended by itself
-            loop.call_soon_threadsafe(stop.set)
-        await asyncio.wait({done})
-        raise
+        return await asyncio.shield(ended)
+    finally:
+        with contextlib.suppress(RuntimeError):  # kopf's loop is closed when it has ended by itself
+            ours.call_soon_threadsafe(stop.set)
+        await asyncio.wait({ended}, timeout=STOP_SECONDS)
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    """Whether kopf says something of interest: that it leaves the signals to us is none."""
-    return "OS signals are ignored" not in record.getMessage()
+def _end(ended: asyncio.Future[str], why: str) -> None:
+    if not ended.done():
+        ended.set_result(why)
+
+
+def _without_noise(record: logging.LogRecord) -> bool:
+    """Drop what objects' conditions and events say in our words, and that signals are left to us."""
+    record.__dict__.pop("settings", None)
+    return not any(noise in str(record.msg) for noise in ("failed temporarily", "OS signals are ignored"))
 
 
 def _registry(context: Context, credentials: Callable[[], Credentials]) -> kopf.OperatorRegistry:
-    registry = handlers(context, asyncio.get_running_loop())
+    registry = handlers(context)
 
     def login(**_: object) -> kopf.ConnectionInfo:
         return _connection(credentials())
