@@ -1,0 +1,152 @@
+"""An embedded registry behind its wire, in a thread of its own, so that tests speak to it as any client does."""
+
+import asyncio
+import http.client
+import json
+import threading
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from kube_registrar.model.refs import DEFAULT_REGISTRY
+from kube_registrar.model.simulation import simulation
+from kube_registrar.registries.embedded import open_registry
+from kube_registrar.runtime.clock import Clock, SystemClock
+from kube_registrar.server.cloudmap import app, serve
+
+T = TypeVar("T")
+
+TARGET = "Route53AutoNaming_v20170314"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer with its JSON."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that runs."""
+
+    port: int
+    loop: asyncio.AbstractEventLoop
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, region: str = "us-east-1") -> Any:
+        """Return a boto3 client that never retries."""
+        return boto3.client(
+            "servicediscovery",
+            endpoint_url=self.url,
+            region_name=region,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(inject_host_prefix=False, retries={"total_max_attempts": 1}, proxies={}),
+        )
+
+    def call(self, operation: str, **members: Any) -> Answer:
+        """Send an operation without an SDK between, and without a signature."""
+        return self.post(json.dumps(members).encode(), {"X-Amz-Target": f"{TARGET}.{operation}"})
+
+    def post(self, body: bytes, headers: Mapping[str, str], method: str = "POST", path: str = "/") -> Answer:
+        """Send anything."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, body, dict(headers))
+            answer = connection.getresponse()
+            content = answer.read()
+        finally:
+            connection.close()
+        names = {key.lower(): value for key, value in answer.getheaders()}
+        return Answer(answer.status, names, json.loads(content) if content else {})
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run something in the server's loop."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+
+
+@contextmanager
+def running(folder: Path, simulate: str = "", clock: Clock | None = None, **options: object) -> Iterator[Server]:
+    """Run a server with its data in `folder`."""
+    ready = threading.Event()
+    found: list[Server] = []
+    failed: list[BaseException] = []
+    stop = asyncio.Event()
+    time = clock or SystemClock()
+
+    async def main() -> None:
+        config = {"data": folder, "simulate": simulate, **options}
+        async with (
+            open_registry(config, DEFAULT_REGISTRY, time) as registry,
+            serve(app(registry, simulation(simulate), time), "127.0.0.1", 0) as port,
+        ):
+            found.append(Server(port, asyncio.get_running_loop()))
+            ready.set()
+            await stop.wait()
+
+    def work() -> None:
+        try:
+            asyncio.run(main())
+        except BaseException as error:  # noqa: BLE001 - told in the test's thread
+            failed.append(error)
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=work, name="server")
+    thread.start()
+    ready.wait(30)
+    try:
+        if failed:
+            raise failed[0]
+        yield found[0]
+    finally:
+        if found:
+            found[0].loop.call_soon_threadsafe(stop.set)
+        thread.join(30)
+    if failed:
+        raise failed[0]
+
+
+def error_of(call: Any, **members: Any) -> tuple[str, str]:
+    """Return the code and message of the error that a boto3 call must end with."""
+    try:
+        call(**members)
+    except ClientError as error:
+        return error.response["Error"]["Code"], error.response["Error"]["Message"]
+    raise AssertionError("the call succeeded")
+
+
+def namespace(api: Any, name: str = "test-namespace", **members: Any) -> str:
+    """Make an HTTP namespace, or a private one if a Vpc is given, and return its id."""
+    create = api.create_private_dns_namespace if "Vpc" in members else api.create_http_namespace
+    operation = create(Name=name, **members)["OperationId"]
+    found = api.get_operation(OperationId=operation)["Operation"]
+    assert found["Status"] == "SUCCESS", found
+    identifier: str = found["Targets"]["NAMESPACE"]
+    return identifier
+
+
+def service(api: Any, namespace_id: str, name: str = "flask-app", **members: Any) -> str:
+    """Make a service and return its id."""
+    identifier: str = api.create_service(Name=name, NamespaceId=namespace_id, **members)["Service"]["Id"]
+    return identifier
+
+
+def register(api: Any, service_id: str, instance_id: str = "i-1", **attributes: str) -> str:
+    """Register an instance and return the operation's id."""
+    operation: str = api.register_instance(ServiceId=service_id, InstanceId=instance_id, Attributes=attributes)[
+        "OperationId"
+    ]
+    return operation
