@@ -182,7 +182,8 @@ def load(connection: sqlite3.Connection) -> Loaded:
 
 def interned(attributes: Mapping[str, str]) -> dict[str, str]:
     """Return the attributes with each text once in memory: most of them are the same on many instances."""
-    return {sys.intern(key): sys.intern(value) for key, value in attributes.items()}
+    # str: a member of a StrEnum is a string too, but not one that can be interned.
+    return {sys.intern(str(key)): sys.intern(str(value)) for key, value in attributes.items()}
 
 
 def _json(value: object) -> str:
