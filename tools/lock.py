@@ -23,9 +23,9 @@ SILENT = ["--no-emit-index-url", "--no-emit-find-links", "--no-emit-build-option
 
 def compile_list(name: str, target: Path, *, upgrade: bool) -> None:
     """Resolve one list into `target`; versions already in it are kept unless `upgrade`."""
-    uv = Path(sys.executable).parent / "uv"
+    uv = str(Path(sys.executable).parent / "uv")
     command = [uv, "pip", "compile", *LISTS[name], "--universal", "--generate-hashes", "--python-version", "3.11"]
-    command += [*SILENT, "--custom-compile-command", "make lock", "-o", target]
+    command += [*SILENT, "--custom-compile-command", "make lock", "-o", str(target)]
     subprocess.run([*command, *(["--upgrade"] if upgrade else [])], cwd=ROOT, check=True)
 
 
