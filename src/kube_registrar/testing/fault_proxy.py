@@ -8,7 +8,7 @@
             ...
 
 It speaks plain HTTP to the client and TLS to the API server, and runs in a thread with a loop of its own, so that tests
-may block. All methods may be called from any thread.
+may block. All methods may be called from any thread. Requests without a token are the administrator's.
 """
 
 import asyncio
@@ -245,7 +245,7 @@ class FaultProxy:
         lose = self._next(call, LoseReply)
         upstream, sender = await asyncio.open_connection(self._host, self._upstream_port, ssl=self._ssl)
         try:
-            sender.write(request.head(f"{self._host}:{self._upstream_port}") + request.body)
+            sender.write(request.head(f"{self._host}:{self._upstream_port}", self._token) + request.body)
             response = await wire.read_response(upstream)
             if call.is_watch and response.status == 200:  # noqa: PLR2004
                 await self._stream(call, response, upstream, reader, writer)
