@@ -54,7 +54,7 @@ async def ensure_service(context: Context, thing: CustomObject, attempt: int) ->
     settings = specs.service_settings(namespace.ref, spec, thing.name)
     misfit = specs.misfit(settings, namespace.type)
     if misfit:
-        return Verdict(ready=False, problem=Problem.of(NOT_READY, what=what, error=misfit))
+        return Verdict(ready=False, problem=misfit)
     if context.catalog.world.namespaces.get(namespace.ref) is None:
         return _waiting(what, f"registry namespace {namespace.ref} does not exist yet", attempt)
     return await _ensure(context, thing, settings, spec.creation_policy, attempt)
