@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,15 +14,21 @@ from kube_registrar.cli.demo.ground import DEMO_NAMESPACE
 from kube_registrar.testing.control_plane import ControlPlane
 
 DEV, DEV_NEXT, PROD = "stage=dev,version=1.0.0", "stage=dev,version=1.1.0", "stage=prod,version=2.0.0"
-CRDS = ("registrynamespaces.kube-registrar.dev", "registryservices.kube-registrar.dev")
+
+
+COMMAND = [sys.executable, "-m", "kube_registrar", "demo"]
+MADE = ("get", "namespaces,crds,deployments", "--all-namespaces", "--output=name")
+
+
+def environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith(("KUBE_REGISTRAR_LOG", "AWS_"))}
 
 
 def demo(*args: str) -> subprocess.CompletedProcess[str]:
     """Play the demo to its end, without a terminal."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("KUBE_REGISTRAR_LOG", "AWS_"))}
     return subprocess.run(
-        [sys.executable, "-m", "kube_registrar", "demo", *args],
-        env=kept,
+        [*COMMAND, *args],
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=150,
@@ -51,7 +58,7 @@ def assert_all_happened(lines: Sequence[str]) -> None:
     assert f"{DEV_NEXT}: 3 discoverable, 3 ready; {PROD}: 3 discoverable, 3 ready" in counts
     assert counts[-1] == f"{DEV_NEXT}: 3 discoverable, 3 ready; {PROD}: 1 discoverable, 1 ready"
     assert "   at no moment were fewer than 6 instances discoverable" in lines
-    assert any(line.startswith("   $ kube-registrar run --registry embedded --data ") for line in lines)
+    assert any(re.match(r"   \$ .*kube.registrar run --registry embedded --data ", line) for line in lines)
     assert any(
         line.endswith(
             " aws servicediscovery discover-instances --namespace-name test-namespace --service-name flask-app "
@@ -74,14 +81,31 @@ def test_the_demo_shows_all_that_it_promises_and_ends_well() -> None:
 
 
 def test_on_a_cluster_of_ones_own_nothing_is_left_behind(own_cluster: ControlPlane) -> None:
-    before = own_cluster.kubectl("get", "namespaces,crds,deployments", "--all-namespaces", "--output=name")
+    before = own_cluster.kubectl(*MADE)
     done = demo("--context", "test-ground", "--kubeconfig", str(own_cluster.kubeconfig))
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     lines = done.stdout.splitlines()
     assert "== Your cluster, context test-ground" in lines
     assert_all_happened(lines)
     assert lines[-1] == "   nothing is left behind"
-    assert own_cluster.kubectl("get", "namespaces,crds,deployments", "--all-namespaces", "--output=name") == before
+    assert own_cluster.kubectl(*MADE) == before
+
+
+def test_an_interrupted_demo_leaves_nothing_behind_either(own_cluster: ControlPlane) -> None:
+    before = own_cluster.kubectl(*MADE)
+    command = [*COMMAND, "--context", "test-ground", "--kubeconfig", str(own_cluster.kubeconfig)]
+    with subprocess.Popen(
+        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line == "== A rolling update is followed\n":
+                process.send_signal(signal.SIGINT)
+                break
+        out, err = process.communicate(timeout=120)
+    assert (process.returncode, err.strip()) == (130, "")
+    assert out.endswith("   nothing is left behind\n")
+    assert own_cluster.kubectl(*MADE) == before
 
 
 def test_what_the_demo_did_not_make_it_does_not_touch(own_cluster: ControlPlane) -> None:

@@ -1,5 +1,6 @@
 """Where the demo plays: a control plane of its own on this machine, or a cluster of the user's."""
 
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,12 +21,17 @@ _LOOK_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """A cluster to play on. `patience`: seconds that a step may take. `borrowed`: it is the user's own."""
+    """A cluster to play on.
+
+    `kubectl`: the command to paste that talks to it. `patience`: seconds that a step may take. `borrowed`: it is the
+    user's own.
+    """
 
     kube: Kube
     kubeconfig: str | None
     context: str | None
     namespace: str
+    kubectl: str
     patience: float
     borrowed: bool = False
 
@@ -72,7 +78,8 @@ def local(stage: Stage) -> Iterator[Ground]:
         stage.say(f"ready at {plane.url} after {time.monotonic() - began:.1f} s")
         kubeconfig = str(plane.kubeconfig)
         kube = Kube(kubeconfig, None)
-        yield Ground(kube, kubeconfig, None, "default", _LOCAL_SECONDS)
+        kubectl = f"{shutil.which('kubectl') or plane.parts.binaries['kubectl']} --kubeconfig {kubeconfig}"
+        yield Ground(kube, kubeconfig, None, "default", kubectl, _LOCAL_SECONDS)
         kube.close()
     finally:
         plane.stop()
@@ -86,7 +93,8 @@ def remote(stage: Stage, kubeconfig: str | None, context: str) -> Iterator[Groun
     """
     stage.step(f"Your cluster, context {context}")
     kube = Kube(kubeconfig, context)
-    ground = Ground(kube, kubeconfig, context, DEMO_NAMESPACE, _REMOTE_SECONDS, borrowed=True)
+    kubectl = f"kubectl --context {context}{f' --kubeconfig {kubeconfig}' if kubeconfig else ''}"
+    ground = Ground(kube, kubeconfig, context, DEMO_NAMESPACE, kubectl, _REMOTE_SECONDS, borrowed=True)
     _refuse_to_touch_others(ground)
     stage.say(
         f"at {kube.server}; everything is made in the Kubernetes namespace {DEMO_NAMESPACE} and removed afterwards"

@@ -97,11 +97,20 @@ class Kube:
             content = answer.read()
         except Exception as error:  # noqa: BLE001 - urllib3's errors; it is the kubernetes package's choice, not ours
             raise KubeError(f"the API server {self.server} does not answer: {_reason(error)}") from None
-        parsed: dict[str, Any] = json.loads(content or "{}")
+        parsed = _parsed(content)
         if answer.status >= _FIRST_ERROR:
             message = f"{method} {path.partition('?')[0]}: {parsed.get('message', answer.status)}"
             raise KubeError(f"the API server refuses {message}", answer.status)
         return parsed
+
+
+def _parsed(content: bytes | None) -> dict[str, Any]:
+    """Return the object of an answer; an unknown path and a proxy answer with text, which is no object."""
+    try:
+        parsed = json.loads(content or b"{}")
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
 
 
 def _reason(error: BaseException) -> str:

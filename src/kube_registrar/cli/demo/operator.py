@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import sys
 import urllib.error
 import urllib.request
@@ -21,7 +22,10 @@ class OperatorEnded(KubeRegistrarError):
 
 
 class Operator:
-    """A running operator with an embedded registry, on ports that it chose itself. It dies with this process."""
+    """A running operator with an embedded registry, on ports that it chose itself.
+
+    It dies with this process, and `folder`, which holds its log and its data, goes with it.
+    """
 
     def __init__(self, folder: Path, *, kubeconfig: str | None, context: str | None, watched: str | None) -> None:
         self.arguments = _arguments(folder, kubeconfig, context, watched)
@@ -33,12 +37,13 @@ class Operator:
             [sys.executable, "-m", "kube_registrar", *self.arguments, "--log-format", "json"],
             self.log,
             env=environment,
+            remove=folder,
         )
 
     @property
     def command(self) -> str:
         """The command to paste that would start the same operator."""
-        return shlex.join(["kube-registrar", *self.arguments])
+        return f"{program()} {shlex.join(self.arguments)}"
 
     def address(self, serves: str) -> str | None:
         """Return the URL at which it serves `api` or `probes`; None as long as its log does not say."""
@@ -89,6 +94,16 @@ class Operator:
             if isinstance(line, dict):
                 found.append(line)
         return found
+
+
+def program() -> str:
+    """Return how this program is called here: by its name where the shell finds it, else as it was called."""
+    if shutil.which("kube-registrar"):
+        return "kube-registrar"
+    called = sys.argv[0]
+    return (
+        shlex.quote(called) if called.endswith("kube-registrar") else f"{shlex.quote(sys.executable)} -m kube_registrar"
+    )
 
 
 def _arguments(folder: Path, kubeconfig: str | None, context: str | None, watched: str | None) -> list[str]:

@@ -1,6 +1,5 @@
 """The demo from its first step to its last, with everything ended and removed in whatever way it ends."""
 
-import shlex
 import signal
 import tempfile
 import time
@@ -10,7 +9,7 @@ from pathlib import Path
 from kube_registrar.cli.demo import ground as grounds
 from kube_registrar.cli.demo.client import NAMESPACE, SERVICE, Client
 from kube_registrar.cli.demo.ground import Ground
-from kube_registrar.cli.demo.operator import Operator
+from kube_registrar.cli.demo.operator import Operator, program
 from kube_registrar.cli.demo.stage import Stage, stage
 from kube_registrar.cli.demo.story import DEV_NEXT, Story
 from kube_registrar.model.errors import UserError
@@ -59,11 +58,11 @@ def _ground(shown: Stage, context: str | None, kubeconfig: str | None) -> Abstra
 def _keep(shown: Stage, ground: Ground, operator: Operator, registry: Client) -> None:
     """Say how to look at it, and wait for Ctrl-C, or for the operator's end."""
     shown.say("It stays until Ctrl-C. In another terminal:")
-    query = shlex.quote(DEV_NEXT)
-    shown.command(f"kube-registrar discover {NAMESPACE} {SERVICE} -q {query} --endpoint-url {registry.endpoint}")
-    chosen = f"--context {ground.context}" if ground.context else f"--kubeconfig {ground.kubeconfig}"
-    shown.command(f"kubectl {chosen} --namespace {ground.namespace} get registrynamespaces,registryservices,pods")
-    shown.command(f"kubectl {chosen} --namespace {ground.namespace} scale deployment flask-app-dev --replicas=5")
+    discover = f"{program()} discover {NAMESPACE} {SERVICE} -q {DEV_NEXT}"
+    kubectl = f"{ground.kubectl} --namespace {ground.namespace}"
+    shown.command(f"{discover} --endpoint-url {registry.endpoint}")
+    shown.command(f"{kubectl} get registrynamespaces,registryservices,pods")
+    shown.command(f"{kubectl} scale deployment flask-app-dev --replicas=5")
     shown.command(f"curl {operator.address('probes')}/metrics")
     with suppress(KeyboardInterrupt):
         while True:
@@ -73,7 +72,7 @@ def _keep(shown: Stage, ground: Ground, operator: Operator, registry: Client) ->
 
 def _what_next(shown: Stage, *, is_borrowed: bool) -> None:
     shown.say("What to try next:")
-    shown.say("- the same, left running to play with: kube-registrar demo --keep (or make demo ARGS=--keep)")
+    shown.say(f"- the same, left running to play with: {program()} demo --keep (or make demo ARGS=--keep)")
     if not is_borrowed:
-        shown.say("- the same on a cluster of yours: kube-registrar demo --context NAME")
+        shown.say(f"- the same on a cluster of yours: {program()} demo --context NAME")
     shown.say("- your own pods: README.md, “On your own cluster”, and docs/annotations.md")
