@@ -258,6 +258,13 @@ async def test_credentials_are_read_again_before_they_end(
         assert session.credentials.authorization == f"Bearer {control_plane.token}"
 
 
+async def test_another_client_gets_credentials_that_were_just_read(administrator: Credentials) -> None:
+    logins = Logins(administrator, "first", "second", renew_at=0.0)
+    async with open_session(load=logins) as session:
+        assert session.login().authorization == "Bearer second"
+        assert session.credentials.authorization == "Bearer first"
+
+
 async def test_no_log_holds_a_token(
     administrator: Credentials, control_plane: ControlPlane, caplog: pytest.LogCaptureFixture
 ) -> None:

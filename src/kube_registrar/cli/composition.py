@@ -85,7 +85,7 @@ async def operate(configuration: Configuration) -> None:
                 keep_running(group, f"watch of {watch.resource.plural}", watch.run())
             keep_running(group, "engine", engine.run())
             namespaces = configuration.watch_namespaces
-            keep_running(group, "kopf", running.run(context, lambda: session.credentials, namespaces))
+            keep_running(group, "kopf", running.run(context, session.login, namespaces))
             keep_running(group, "counts", follow_counts(engine, catalog, partial(patch_status, session), clock))
 
 

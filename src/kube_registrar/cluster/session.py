@@ -75,6 +75,13 @@ class Session:
         """The URL of the API server, fit for messages: without a password."""
         return str(URL(self._credentials.server).with_user(None))
 
+    def login(self) -> Credentials:
+        """Read credentials now, for another client, in the calling thread; blocks. Raises UserError.
+
+        What this session uses may be past its `renew_at` while it has nothing to ask, and does not change by this.
+        """
+        return self._load()
+
     async def get(self, path: str, params: Params | None = None, *, seconds: float | None = None) -> bytes:
         """GET `path` and return the body. `seconds`: for the whole answer, instead of the usual 10."""
         return await self._call("GET", path, params=params, seconds=seconds)
