@@ -220,6 +220,8 @@ def test_a_token_of_another_list_is_refused(api: Any, http: str) -> None:
     for wrong in (token, "nonsense", "", "AAAA"):
         assert error_of(api.list_instances, ServiceId=other, NextToken=wrong) == (
             "InvalidInput",
-            "NextToken is not valid: a NextToken is valid for the operation and the resource that it was "
-            "answered for only",
+            (
+                "NextToken is not valid: a NextToken is valid for the operation and the resource that it was "
+                "answered for only"
+            ),
         )

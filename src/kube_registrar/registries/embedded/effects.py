@@ -34,7 +34,7 @@ def effect(state: State, operation: Operation, request: Mapping[str, Any], now_m
         case "DEREGISTER_INSTANCE":
             return _deregister(state, operation, now_ms)
         case "CREATE_NAMESPACE":
-            return _create_namespace(state, request)
+            return _create_namespace(state, operation, request)
         case "UPDATE_NAMESPACE":
             return _update_namespace(state, operation, request)
         case "DELETE_NAMESPACE":
@@ -99,10 +99,10 @@ def _deregister(state: State, operation: Operation, now_ms: int) -> Effect:
     return Effect((stored, storage.put_revision(operation.service_id, revision)), apply)
 
 
-def _create_namespace(state: State, request: Mapping[str, Any]) -> Effect | Failure:
+def _create_namespace(state: State, operation: Operation, request: Mapping[str, Any]) -> Effect | Failure:
     record = msgspec.convert(request["namespace"], NamespaceRecord)
     tags = dict(request["tags"])
-    overlap = _overlapping(state, record)
+    overlap = _overlapping(state, operation, record)
     if overlap:
         return Failure(
             "CANNOT_CREATE_HOSTED_ZONE",
@@ -112,15 +112,19 @@ def _create_namespace(state: State, request: Mapping[str, Any]) -> Effect | Fail
     return Effect(stored, lambda: state.add_namespace(record, tags))
 
 
-def _overlapping(state: State, record: NamespaceRecord) -> str | None:
-    """Return the private namespace of the same VPC that is a parent or child domain of this one, if any."""
+def _overlapping(state: State, operation: Operation, record: NamespaceRecord) -> str | None:
+    """Return the private namespace of the same VPC that is a parent or child domain of this one, if any.
+
+    Those that were asked for earlier count too, though they are not made yet: of two that race the first is made.
+    """
     if record.type != DNS_PRIVATE:
         return None
+    earlier = [other for other, item in state.arriving.values() if item.operation.sequence < operation.sequence]
     name = f".{record.name.lower()}"
-    for other in state.namespaces.values():
-        theirs = f".{other.record.name.lower()}"
-        if other.record.vpc == record.vpc and (name.endswith(theirs) or theirs.endswith(name)):
-            return other.record.name
+    for other in (*(namespace.record for namespace in state.namespaces.values()), *earlier):
+        theirs = f".{other.name.lower()}"
+        if other.vpc == record.vpc and (name.endswith(theirs) or theirs.endswith(name)):
+            return other.name
     return None
 
 
