@@ -26,7 +26,6 @@ from kube_registrar.model.errors import RegistryError
 # `_created` doubles the number of series and tells nothing that a rate does not.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
-_LATENCY_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 _DURATION_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -65,17 +64,7 @@ class Metrics:
             "action",
             "result",
         )
-        self.registration_latency = histogram(
-            "registration_latency_seconds",
-            "From the moment a pod's readiness was seen to the registry's confirmation.",
-            _LATENCY_SECONDS,
-            "registry",
-        )
         self.queue_depth = gauge("queue_depth", "Registry services that wait for a worker.")
-        self.reconciles = counter("reconcile_total", "Reconciliations; result is ok or error.", "kind", "result")
-        self.reconcile_duration = histogram(
-            "reconcile_duration_seconds", "How long a reconciliation took.", _DURATION_SECONDS, "kind"
-        )
         self.registry_requests = counter(
             "registry_requests_total",
             "Requests to registries, by operation; result is ok or the error's reason.",
@@ -100,17 +89,6 @@ class Metrics:
         finally:
             self.registry_requests.labels(registry, operation, result).inc()
             self.registry_request_duration.labels(registry, operation).observe(time.perf_counter() - began)
-
-    @contextmanager
-    def reconcile(self, kind: str) -> Iterator[None]:
-        """Count and time one reconciliation; an error passes through and is counted."""
-        result, began = "error", time.perf_counter()
-        try:
-            yield
-            result = "ok"
-        finally:
-            self.reconciles.labels(kind, result).inc()
-            self.reconcile_duration.labels(kind).observe(time.perf_counter() - began)
 
     def read_watches(self, read: Callable[[], Iterable[WatchState]]) -> None:
         """Show the watches that `read` returns; called once."""

@@ -34,17 +34,6 @@ def test_a_request_is_counted_by_its_result_and_its_error_passes_through() -> No
     )
 
 
-def test_a_reconciliation_is_counted_by_its_result() -> None:
-    metrics = Metrics("0")
-    with metrics.reconcile("RegistryService"):
-        pass
-    with pytest.raises(ValueError, match="no"), metrics.reconcile("RegistryService"):
-        raise ValueError("no")
-    lines = lines_of(metrics)
-    assert 'kube_registrar_reconcile_total{kind="RegistryService",result="ok"} 1.0' in lines
-    assert 'kube_registrar_reconcile_total{kind="RegistryService",result="error"} 1.0' in lines
-
-
 def test_what_others_count_is_read_when_it_is_rendered() -> None:
     metrics = Metrics("0")
     reconnects, dropped, waiting = 0, 0, 0
