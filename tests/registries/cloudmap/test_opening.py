@@ -9,7 +9,8 @@ import pytest
 from kube_registrar.model.errors import Unreachable, UserError
 from kube_registrar.model.instances import Query
 from kube_registrar.model.refs import DEFAULT_REGISTRY
-from kube_registrar.registries.cloudmap import open_registry
+from kube_registrar.registries.cloudmap import client, open_registry
+from kube_registrar.registries.cloudmap.options import Options
 from kube_registrar.runtime.clock import SystemClock
 from kube_registrar.testing.builders import service_ref
 from tests.registries.cloudmap.scripted import Script
@@ -138,3 +139,24 @@ def test_boto3_is_imported_only_when_a_registry_is_opened() -> None:
     program = "import sys, kube_registrar.registries.cloudmap; print(sorted({'boto3', 'botocore'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("variables", "host", "prefixed"),
+    [
+        ({}, "servicediscovery.eu-west-1.amazonaws.com", True),
+        ({"AWS_USE_DUALSTACK_ENDPOINT": "true"}, "servicediscovery.eu-west-1.api.aws", True),
+        ({"AWS_ENDPOINT_URL": "https://vpce-1.example.com"}, "vpce-1.example.com", False),
+    ],
+)
+def test_the_prefix_stays_where_the_endpoint_is_that_of_aws(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], host: str, prefixed: bool
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    boto = client._make(Options(region="eu-west-1"), DEFAULT_REGISTRY)
+    assert boto.meta.endpoint_url == f"https://{host}"
+    assert (boto.meta.config.inject_host_prefix is not False) == prefixed
+    assert boto.meta.config.retries["total_max_attempts"] == 1
+    assert boto.meta.config.max_pool_connections >= client.THREADS
+    boto.close()

@@ -50,7 +50,7 @@ class Changes:
         try:
             operation_id = await self._submit("RegisterInstance", service, change, request, about)
             self._doubts.accepted(pair, operation_id)
-            await self._confirm(operation_id, service, about)
+            await self._confirm(operation_id, service, change, about)
         except Unreachable as error:
             if not error.doubtful:
                 self._doubts.resolved(pair)
@@ -74,7 +74,7 @@ class Changes:
                 if await self._nothing_may_land(pair, about):
                     return
             else:
-                await self._confirm(operation_id, service, about)
+                await self._confirm(operation_id, service, change, about)
                 # It was accepted, so no operation of an earlier register was under way any more.
                 self._doubts.resolved(pair)
                 return
@@ -109,7 +109,7 @@ class Changes:
     ) -> str:
         """Return the id of the operation that was accepted. Answered if InstanceNotFound; RegistryError."""
         send = partial(self._call, operation, service, change, request, about)
-        return await self._operations.submit(send, operation, about)
+        return await self._operations.submit(send, operation, about, change.urgency)
 
     async def _call(
         self, operation: str, service: ServiceRef, change: Change, request: Mapping[str, object], about: str
@@ -133,9 +133,9 @@ class Changes:
                 self._names.forget(service)
         raise NotFound(f"{about}: registry service {service} is listed, but gone. It is looked up again")
 
-    async def _confirm(self, operation_id: str, service: ServiceRef, about: str) -> None:
+    async def _confirm(self, operation_id: str, service: ServiceRef, change: Change, about: str) -> None:
         try:
-            await self._operations.confirm(operation_id, about)
+            await self._operations.confirm(operation_id, about, change.urgency)
         except RegistryError:
             # A register into a service that is gone is accepted, and fails like this.
             self._names.forget(service)

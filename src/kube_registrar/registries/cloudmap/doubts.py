@@ -1,7 +1,7 @@
 """Registers that may still land: sent, and never seen to end."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from kube_registrar.model.refs import InstanceId, ServiceRef
@@ -30,17 +30,16 @@ class Doubts:
     def sent(self, pair: Pair) -> None:
         """Note that a register is about to leave."""
         oldest = self._now() - DOUBT_SECONDS
-        # Notes are made in order of time, so the old ones stand first.
+        # Notes stand in the order in which they were last made, so the old ones come first.
         for old in list(self._doubts):
             if self._doubts[old].since > oldest:
                 break
             del self._doubts[old]
-        self._doubts.pop(pair, None)
-        self._doubts[pair] = Doubt(self._now())
+        self._note(pair, Doubt(self._now()))
 
     def accepted(self, pair: Pair, operation_id: str) -> None:
         """Note by which operation the register is carried out."""
-        self._doubts[pair] = replace(self._doubts[pair], operation_id=operation_id)
+        self._note(pair, Doubt(self._now(), operation_id))
 
     def resolved(self, pair: Pair) -> None:
         """Note that the register is done, refused or failed: nothing of it will come any more."""
@@ -50,3 +49,7 @@ class Doubts:
         """Return the register of this pair that may still land, if there is one."""
         doubt = self._doubts.get(pair)
         return None if doubt is None or doubt.since <= self._now() - DOUBT_SECONDS else doubt
+
+    def _note(self, pair: Pair, doubt: Doubt) -> None:
+        self._doubts.pop(pair, None)
+        self._doubts[pair] = doubt
