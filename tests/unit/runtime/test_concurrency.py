@@ -1,6 +1,8 @@
 """Several things at once: results as they come, and nothing left running."""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 
@@ -22,7 +24,8 @@ async def test_results_come_in_the_order_in_which_they_end() -> None:
 
 
 async def test_nothing_asked_for_is_nothing_given() -> None:
-    assert [result async for result in as_they_finish([])] == []
+    nothing: list[Coroutine[Any, Any, str]] = []
+    assert [result async for result in as_they_finish(nothing)] == []
 
 
 async def test_closing_early_ends_what_is_left() -> None:
