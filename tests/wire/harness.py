@@ -39,7 +39,7 @@ class Server:
     """A server that runs."""
 
     port: int
-    loop: asyncio.AbstractEventLoop
+    loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def url(self) -> str:
@@ -74,6 +74,7 @@ class Server:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run something in the server's loop."""
+        assert self.loop is not None
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
 
 
@@ -113,7 +114,9 @@ def running(folder: Path, simulate: str = "", clock: Clock | None = None, **opti
         yield found[0]
     finally:
         if found:
-            found[0].loop.call_soon_threadsafe(stop.set)
+            loop = found[0].loop
+            assert loop is not None
+            loop.call_soon_threadsafe(stop.set)
         thread.join(30)
     if failed:
         raise failed[0]
