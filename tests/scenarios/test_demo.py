@@ -125,8 +125,8 @@ def test_what_the_demo_did_not_make_it_does_not_touch(own_cluster: ControlPlane)
 @pytest.mark.parametrize(
     ("args", "sentence"),
     [
-        (("--context", "nope", "--kubeconfig", "{kubeconfig}"), "the kubeconfig cannot be used ("),
-        (("--context", "nope", "--kubeconfig", "/no/such/file"), "the kubeconfig cannot be used ("),
+        (("--context", "nope", "--kubeconfig", "{kubeconfig}"), "kubeconfig {kubeconfig} has no context 'nope': "),
+        (("--context", "nope", "--kubeconfig", "/no/such/file"), "kubeconfig /no/such/file does not exist: "),
         (
             ("--kubeconfig", "{kubeconfig}"),
             "--kubeconfig needs --context: without one the demo plays on a control plane",
@@ -138,5 +138,5 @@ def test_a_cluster_that_is_not_there_is_one_sentence(
 ) -> None:
     done = demo(*(arg.format(kubeconfig=control_plane.kubeconfig) for arg in args))
     assert done.returncode == 1
-    assert done.stderr.startswith(f"kube-registrar: {sentence}")
+    assert done.stderr.startswith(f"kube-registrar: {sentence.format(kubeconfig=control_plane.kubeconfig)}")
     assert done.stderr.count("\n") == 1

@@ -9,6 +9,7 @@ from typing import Any
 
 from kubernetes import config
 
+from kube_registrar.cluster import credentials
 from kube_registrar.model.errors import UserError
 
 MANAGER = "kube-registrar-demo"
@@ -35,6 +36,7 @@ class Kube:
     """A client of one cluster. Raises UserError where the kubeconfig or the context is not usable."""
 
     def __init__(self, kubeconfig: str | None, context: str | None) -> None:
+        credentials.load(kubeconfig, context)  # says what is wrong with them in the words of `run`
         try:
             self._client: Any = config.new_client_from_config(kubeconfig, context, persist_config=False)
         except (config.ConfigException, OSError) as error:

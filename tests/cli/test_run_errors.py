@@ -1,0 +1,102 @@
+"""What `kube-registrar run` says where it cannot begin: one sentence, and no secret."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+TOKEN = "a-token-that-nobody-may-see"
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """An API server that knows nobody."""
+
+    def do_GET(self) -> None:
+        self.send_response(401)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_POST = do_GET  # noqa: N815 - http.server's name
+
+    def log_message(self, *args: object) -> None:
+        """Write nothing."""
+
+
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def kubeconfig(folder: Path, server: str) -> str:
+    path = folder / "kubeconfig"
+    path.write_text(
+        "{apiVersion: v1, kind: Config, current-context: here,"
+        f" clusters: [{{name: here, cluster: {{server: '{server}'}}}}],"
+        f" users: [{{name: here, user: {{token: {TOKEN}}}}}],"
+        " contexts: [{name: here, context: {cluster: here, user: here}}]}"
+    )
+    return str(path)
+
+
+def run(folder: Path, *args: str) -> str:
+    """Return the one sentence that `run` ends with."""
+    environ = {key: value for key, value in os.environ.items() if not key.startswith(("KUBE", "AWS_"))}
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "kube_registrar",
+            "run",
+            "--registry",
+            "embedded",
+            "--data",
+            str(folder / "data"),
+            *args,
+        ],
+        env={**environ, "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert TOKEN not in done.stderr
+    sentence = done.stderr.removeprefix("kube-registrar: ")
+    assert sentence != done.stderr
+    assert sentence.count("\n") == 1
+    return sentence
+
+
+def test_no_cluster_is_configured(tmp_path: Path) -> None:
+    assert run(tmp_path).startswith("no cluster is configured: ")
+
+
+def test_a_kubeconfig_that_is_not_there_is_named(tmp_path: Path) -> None:
+    assert run(tmp_path, "--kubeconfig", "/no/such/file").startswith("kubeconfig /no/such/file does not exist: ")
+
+
+def test_an_unknown_context_is_told_with_those_that_are_known(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path, "http://127.0.0.1:1")
+    assert run(tmp_path, "--kubeconfig", path, "--context", "there") == (
+        f"kubeconfig {path} has no context 'there': there is here\n"
+    )
+
+
+def test_an_api_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path, "http://127.0.0.1:1")
+    sentence = run(tmp_path, "--kubeconfig", path)
+    assert sentence.startswith(f"the API server http://127.0.0.1:1 (context here of {path}) does not answer: check ")
+
+
+def test_an_api_server_that_refuses_the_credentials_is_named(tmp_path: Path, refusing: str) -> None:
+    assert refusing in run(tmp_path, "--kubeconfig", kubeconfig(tmp_path, refusing))
