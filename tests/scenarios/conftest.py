@@ -1,0 +1,89 @@
+"""One control plane that knows our kinds; for each test a place of its own and operators that end with it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from kube_registrar.testing.api import ApiError
+from kube_registrar.testing.control_plane import ControlPlane
+from kube_registrar.testing.waiting import wait_until
+from tests.scenarios.harness import Operator
+from tests.scenarios.place import OURS, Place
+from tests.scenarios.registry import Registry
+
+ROOT = Path(__file__).parents[2]
+
+NewOperator = Callable[..., Operator]
+
+
+def install_kinds(plane: ControlPlane) -> None:
+    """Apply our custom resource definitions and wait until they are served."""
+    for path in sorted((ROOT / "crds").glob("*.yaml")):
+        plane.apply(path)
+
+    def served() -> bool:
+        try:
+            names = {one["name"] for one in plane.api.get(OURS)["resources"]}
+        except ApiError:
+            return False
+        return {
+            "registrynamespaces",
+            "registrynamespaces/status",
+            "registryservices",
+            "registryservices/status",
+        } <= names
+
+    wait_until(served, "our kinds to be served")
+
+
+@pytest.fixture(scope="session")
+def plane(control_plane: ControlPlane) -> ControlPlane:
+    """The control plane of all scenarios."""
+    install_kinds(control_plane)
+    return control_plane
+
+
+@pytest.fixture
+def place(plane: ControlPlane) -> Iterator[Place]:
+    """A Kubernetes namespace and a registry namespace of this test alone."""
+    place = Place(plane).make()
+    yield place
+    place.clear()
+
+
+@pytest.fixture
+def new_operator(plane: ControlPlane, tmp_path: Path) -> Iterator[NewOperator]:
+    """Make an operator with an embedded registry: flags; `kubeconfig`, `endpoint`, `name` (of its folder) if need be.
+
+    It is not started. Whatever happens to the test it is killed, and its log must hold no sign of a mistake of ours.
+    """
+    with ExitStack() as stack:
+        made: list[Operator] = []
+
+        def new(
+            *flags: str, kubeconfig: Path | None = None, endpoint: str | None = None, name: str = "operator"
+        ) -> Operator:
+            folder = tmp_path / name
+            folder.mkdir(exist_ok=True)
+            operator = Operator(folder, kubeconfig or plane.kubeconfig, *flags, endpoint=endpoint)
+            stack.callback(operator.kill)
+            made.append(operator)
+            return operator
+
+        yield new
+    for operator in made:
+        assert operator.unexpected() == []
+
+
+@pytest.fixture
+def operator(new_operator: NewOperator) -> Operator:
+    """An operator that runs and is ready, on an embedded registry of its own."""
+    return new_operator().start()
+
+
+@pytest.fixture
+def registry(operator: Operator, place: Place) -> Registry:
+    """A client of the operator's registry, in the registry namespace of this test."""
+    return Registry(operator.endpoint, place.registry_namespace)
