@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from kube_registrar.declared import specs
 from kube_registrar.model.errors import NotFound
 from kube_registrar.model.records import CustomObject, KubeNamespace
-from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef, Uid
+from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef, Uid, registry_of
 from kube_registrar.model.specs import NamespaceSpec, ServiceSpec
 from kube_registrar.registries.port import Found, Registry
 from kube_registrar.sources.world import DeclaredNamespace, DeclaredService, World
@@ -140,7 +140,7 @@ class Catalog:
 
     def _replace(self, registry: RegistryName, found: Sequence[Found], newer: set[Ref]) -> None:
         there = {each.spec.ref: each for each in found if each.spec.ref not in newer}
-        gone = [ref for ref in self._found if _registry_of(ref) == registry and ref not in there and ref not in newer]
+        gone = [ref for ref in self._found if registry_of(ref) == registry and ref not in there and ref not in newer]
         changes = [self._drop_found(ref) for ref in gone] + [self._put_found(each) for each in there.values()]
         listed = {ref for ref in self._namespaces if ref.registry == registry}
         is_listed = registry in self._listed_registries and listed <= self._listed
@@ -176,7 +176,7 @@ class Catalog:
         return found is not None
 
     def _note_newer(self, ref: Ref) -> None:
-        newer = self._newer.get(_registry_of(ref))
+        newer = self._newer.get(registry_of(ref))
         if newer is not None:
             newer.add(ref)
 
@@ -239,7 +239,3 @@ def _service_object(thing: CustomObject) -> _ServiceObject:
         return _ServiceObject(thing, specs.registry_service(thing))
     except specs.InvalidSpec as error:
         return _ServiceObject(thing, None, str(error))
-
-
-def _registry_of(ref: Ref) -> RegistryName:
-    return ref.namespace.registry if isinstance(ref, ServiceRef) else ref.registry

@@ -171,7 +171,7 @@ class Engine:
                 for follower, name in zip(self._followers, self._syncs, strict=True):
                     tasks.create_task(follower.run(), name=f"catalog of {name}")
         finally:
-            self._problems.close()
+            await self._problems.close()
             await self._evidence.close()
 
     async def _follow_world(self) -> None:

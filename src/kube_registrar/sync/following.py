@@ -77,9 +77,12 @@ class RegistryFollower:
                 self._sync.queue.add_after(service, wait)
 
     async def _until_next_look(self) -> None:
+        """Wait for the next resync, or until references have been unresolved for a while."""
         while (rest := self._resync_at - self._clock.monotonic()) > 0:
-            if self._is_unresolved():
-                await self._clock.sleep(min(rest, self._looks.failed(at_least=self._looks.first)))
+            was_unresolved = self._is_unresolved()
+            wait = self._looks.failed(at_least=self._looks.first) if was_unresolved else CHECK_SECONDS
+            await self._clock.sleep(min(rest, wait))
+            if not self._is_unresolved():
+                self._looks.succeeded()
+            elif was_unresolved:
                 return
-            self._looks.succeeded()
-            await self._clock.sleep(min(rest, CHECK_SECONDS))

@@ -5,6 +5,9 @@ so no change is missed and none is handled twice at once.
 """
 
 import asyncio
+import heapq
+import itertools
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
@@ -24,8 +27,12 @@ class KeyedQueue(Generic[Key]):
         self._waiting: set[Key] = set()
         self._working: set[Key] = set()
         self._again: set[Key] = set()
-        self._timers: dict[Key, tuple[float, asyncio.Task[None]]] = {}
         self._readable = asyncio.Semaphore(0)
+        self._due: dict[Key, float] = {}
+        self._times: list[tuple[float, int, Key]] = []
+        self._number = itertools.count()
+        self._alarm: asyncio.Task[None] | None = None
+        self._alarm_at = math.inf
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._again)
@@ -47,17 +54,30 @@ class KeyedQueue(Generic[Key]):
     def add_after(self, key: Key, seconds: float) -> None:
         """Put the key in after `seconds`; the earliest of several times counts."""
         due = self._clock.monotonic() + seconds
-        pending = self._timers.get(key)
-        if pending is not None:
-            if pending[0] <= due:
-                return
-            pending[1].cancel()
-        self._timers[key] = (due, asyncio.create_task(self._add_when_due(key, seconds)))
+        if due < self._due.get(key, math.inf):
+            self._due[key] = due
+            heapq.heappush(self._times, (due, next(self._number), key))
+            self._set_alarm()
 
-    async def _add_when_due(self, key: Key, seconds: float) -> None:
+    def _set_alarm(self) -> None:
+        """Have the keys put in when the first of them is due: one task, however many keys wait."""
+        due = self._times[0][0] if self._times else math.inf
+        if due < self._alarm_at:
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm_at = due
+            self._alarm = asyncio.create_task(self._ring(due - self._clock.monotonic()))
+
+    async def _ring(self, seconds: float) -> None:
         await self._clock.sleep(seconds)
-        self._timers.pop(key, None)
-        self.add(key)
+        now = self._clock.monotonic()
+        while self._times and self._times[0][0] <= now:
+            due, _number, key = heapq.heappop(self._times)
+            if self._due.get(key) == due:  # else an earlier time has counted
+                del self._due[key]
+                self.add(key)
+        self._alarm, self._alarm_at = None, math.inf
+        self._set_alarm()
 
     @asynccontextmanager
     async def take(self) -> AsyncIterator[Key]:
@@ -74,8 +94,11 @@ class KeyedQueue(Generic[Key]):
                 self._again.remove(key)
                 self.add(key)
 
-    def close(self) -> None:
-        """Forget the timers."""
-        for _due, timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
+    async def close(self) -> None:
+        """Forget the keys that wait for their time."""
+        self._due.clear()
+        self._times.clear()
+        if self._alarm is not None:
+            self._alarm.cancel()
+            await asyncio.gather(self._alarm, return_exceptions=True)
+            self._alarm, self._alarm_at = None, math.inf

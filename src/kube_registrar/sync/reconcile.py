@@ -84,7 +84,7 @@ class RegistrySync:
                 for _ in range(WORKERS):
                     workers.create_task(self._work())
         finally:
-            self.queue.close()
+            await self.queue.close()
             sending = list(self._sending)
             for task in sending:
                 task.cancel()
