@@ -73,4 +73,5 @@ def states(watching: Sequence[AnyWatch], clock: Clock) -> Iterator[WatchState]:
     for watch in watching:
         counters = watch.counters
         heard = counters.last_event_monotonic
-        yield WatchState(watch.resource.kind, counters.watches, None if heard is None else heard + since_1970)
+        anew = max(0, counters.watches - len(watch.reflectors))
+        yield WatchState(watch.resource.kind, anew, None if heard is None else heard + since_1970)
