@@ -1,8 +1,12 @@
 """List-and-watch against a real API server, with a proxy between that makes go wrong what can."""
 
+import asyncio
+import json
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -11,6 +15,7 @@ from kube_registrar.cluster.session import Session
 from kube_registrar.cluster.watching import Limits, Reflector, Watch
 from kube_registrar.model.records import BarePod, Pod
 from kube_registrar.runtime.backoff import Backoff
+from kube_registrar.runtime.clock import SystemClock
 from kube_registrar.testing.control_plane import ControlPlane
 from kube_registrar.testing.fault_proxy import FaultProxy
 from kube_registrar.testing.fault_rules import Answer, Drop, Freeze, Hide, Reset, continued, lists, watches
@@ -342,3 +347,81 @@ async def test_a_listener_that_raises_hears_of_all_others(
     assert caplog.messages == [
         f"{kube_namespace}/bad could not be taken in; this is a mistake in kube-registrar",
     ]
+
+
+async def test_a_watch_that_is_cut_tells_nothing_twice(
+    control_plane: ControlPlane, proxy: FaultProxy, session: Session, kube_namespace: str, make_pods: MakePods
+) -> None:
+    heard = Heard()
+    reflector = pods_of(session, kube_namespace, heard)
+    async with running(reflector.run):
+        await eventually(lambda: proxy.open_watches("pods") == 1, "the watch")
+        make_pods("before")
+        await eventually(lambda: "before" in heard.there, "the first pod")
+        proxy.cut("pods")
+        make_pods("after")
+        await eventually(lambda: "after" in heard.there, "the second pod")
+    pod = control_plane.api.get(f"/api/v1/namespaces/{kube_namespace}/pods/before")
+    versions = [call.query["resourceVersion"] for call in proxy.calls if watches("pods")(call)]
+    assert versions[1:] == [pod["metadata"]["resourceVersion"]]
+    assert [name for said, name in heard.log if said == "applied"] == ["before", "after"]
+
+
+class Scripted:
+    """In place of a session: lists and watches with what a real API server never sends."""
+
+    def __init__(self, *lists: list[dict[str, Any]], lines: list[dict[str, Any]]) -> None:
+        self.clock = SystemClock()
+        self._lists = [json.dumps({"metadata": {"resourceVersion": "1"}, "items": items}).encode() for items in lists]
+        self._lines = [json.dumps(line).encode() for line in lines]
+
+    async def get(self, path: str, params: Any, *, seconds: float) -> bytes:
+        return self._lists.pop(0)
+
+    @asynccontextmanager
+    async def stream(self, path: str, params: Any, *, silence: float) -> AsyncIterator[AsyncIterator[bytes]]:
+        async def lines() -> AsyncIterator[bytes]:
+            while self._lines:
+                yield self._lines.pop(0)
+            await asyncio.Event().wait()
+
+        yield lines()
+
+
+def manifest(name: str, **metadata: Any) -> dict[str, Any]:
+    annotations = {"kube-registrar.dev/service": "shop/web"}
+    return {"metadata": {"name": name, "namespace": "shop", "uid": name, "annotations": annotations, **metadata}}
+
+
+async def test_an_object_that_cannot_be_read_is_not_taken_for_gone_and_hurts_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    unreadable = manifest("web", labels={"a": 1})
+    session = Scripted(
+        [manifest("web"), manifest("other")],
+        [unreadable],
+        lines=[
+            {"type": "MODIFIED", "object": unreadable},
+            {"type": "MODIFIED", "object": manifest("next", resourceVersion="2")},
+            {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}},
+        ],
+    )
+    heard = Heard()
+    reflector = pods_of(session, "shop", heard)  # type: ignore[arg-type]
+    async with running(reflector.run):
+        await eventually(lambda: heard.syncs == 2, "the second list")
+    assert sorted(heard.there) == ["web"]
+    assert heard.names("missing") == ["next", "other"]
+    assert reflector.counters.unreadable == 2
+    assert "shop/web" in caplog.text
+
+
+async def test_a_mistake_of_ours_makes_no_watch_deaf(caplog: pytest.LogCaptureFixture) -> None:
+    session = Scripted([manifest("web")], lines=[])
+    session.get = Mock(side_effect=[RuntimeError("made up"), session.get("", None, seconds=1.0)])  # type: ignore[method-assign]
+    heard = Heard()
+    reflector = pods_of(session, "shop", heard)  # type: ignore[arg-type]
+    async with running(reflector.run):
+        await eventually(lambda: heard.syncs == 1, "the list")
+    assert sorted(heard.there) == ["web"]
+    assert "this is a mistake in kube-registrar" in caplog.text
