@@ -170,6 +170,35 @@ async def test_removing_waits_until_it_is_gone(slow: EmbeddedRegistry, clock: Fa
     assert list(await slow.find(None)) == []
 
 
+async def test_a_service_that_is_removed_by_two_at_once_is_gone(slow: EmbeddedRegistry) -> None:
+    await asyncio.gather(*(slow.remove(SERVICE) for _ in range(3)))
+    assert list(await slow.find(NAMESPACE)) == []
+
+
+async def test_a_bug_in_one_change_leaves_nothing_busy(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await filled(tmp_path, clock)
+    async with open_registry({"data": tmp_path}, DEFAULT_REGISTRY, clock) as registry:
+        with monkeypatch.context() as patch:
+            patch.setattr("kube_registrar.registries.embedded.storage.interned", lambda _: 1 // 0)
+            with pytest.raises(ZeroDivisionError):
+                await apply(registry, SERVICE, register("a"))
+        outcomes = await apply(registry, SERVICE, register("a"))
+        assert [outcome.error for outcome in outcomes.values()] == [None]
+        assert await ids(registry) == {"a"}
+
+
+async def test_any_kind_of_text_may_be_an_attribute(tmp_path: Path, clock: FakeClock) -> None:
+    """A member of a StrEnum is one too, and the engine gives such."""
+    await filled(tmp_path, clock)
+    async with open_registry({"data": tmp_path}, DEFAULT_REGISTRY, clock) as registry:
+        outcomes = await apply(registry, SERVICE, register("a", {"health": Health.HEALTHY}))
+        assert [outcome.error for outcome in outcomes.values()] == [None]
+        [instance] = await registry.instances(SERVICE)
+        assert type(instance.attributes["health"]) is str
+
+
 async def test_a_private_namespace_is_conflicting_in_another_vpc(tmp_path: Path, clock: FakeClock) -> None:
     async with open_registry({"data": tmp_path}, DEFAULT_REGISTRY, clock) as registry:
         spec = NamespaceSpec(NAMESPACE, NamespaceType.DNS_PRIVATE, vpc_id="vpc-1")

@@ -88,3 +88,16 @@ async def test_closing_writes_what_waits_and_tells(connection: sqlite3.Connectio
     await writer.close()
     assert (told, stored(connection)) == (list(range(1000)), list(range(1000)))
     connection.close()
+
+
+async def test_a_bug_in_one_callback_keeps_no_other_from_being_told(
+    connection: sqlite3.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer, told = Writer(connection), list[int]()
+    writer.submit(Job(put(1), lambda: told.append(1 // 0), lambda _: None))
+    writer.submit(Job(put(2), lambda: told.append(2), lambda _: None))
+    writer.start()
+    await writer.close()
+    assert (told, stored(connection)) == ([2], [1, 2])
+    assert "this is a bug" in caplog.text
+    connection.close()

@@ -18,7 +18,7 @@ DEFAULT_RESULTS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Criteria:
     """What a discovery asks for; `health` in Cloud Map's words."""
 
     parameters: Mapping[str, str]
@@ -30,13 +30,13 @@ class Wanted:
 async def discover(core: Core, request: Mapping[str, Any], region: str) -> dict[str, Any]:  # noqa: ARG001
     """Answer DiscoverInstances."""
     service = _service(core, request)
-    wanted = Wanted(
+    criteria = Criteria(
         request.get("QueryParameters", {}),
         request.get("OptionalParameters", {}),
         request.get("HealthStatus", "HEALTHY"),
         request.get("MaxResults", DEFAULT_RESULTS),
     )
-    found = chosen(service, wanted, core.dice)
+    found = chosen(service, criteria, core.dice)
     instances = [rendering.discovered(service, instance) for instance in found]
     return {"Instances": instances, "InstancesRevision": service.revision}
 
@@ -55,14 +55,14 @@ def _service(core: Core, request: Mapping[str, Any]) -> Service:
     return core.state.service_named(name, request["ServiceName"])
 
 
-def chosen(service: Service, wanted: Wanted, dice: random.Random) -> list[Instance]:
+def chosen(service: Service, criteria: Criteria, dice: random.Random) -> list[Instance]:
     """Return the instances that match, in random order, as many as are wanted at most."""
-    found = _matching(service.instances.values(), wanted.parameters)
+    found = _matching(service.instances.values(), criteria.parameters)
     if service.record.custom_health:
-        found = _by_health(found, wanted.health)
-    if wanted.optional:
-        found = _matching(found, wanted.optional) or found
-    return dice.sample(found, min(wanted.most, len(found)))
+        found = _by_health(found, criteria.health)
+    if criteria.optional:
+        found = _matching(found, criteria.optional) or found
+    return dice.sample(found, min(criteria.most, len(found)))
 
 
 def _matching(instances: Iterable[Instance], parameters: Mapping[str, str]) -> list[Instance]:

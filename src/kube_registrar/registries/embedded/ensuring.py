@@ -37,8 +37,9 @@ async def namespace(
     while True:
         arriving = _arriving(core, spec.ref.name)
         existing = core.state.by_http_name.get(spec.ref.name)
-        if arriving:
-            await asyncio.wait([arriving.finished])
+        under_way = arriving or (existing.busy if existing else None)
+        if under_way:
+            await asyncio.wait([under_way.finished])
         elif existing:
             found = translation.found_namespace(core, existing, registry)
             _check_namespace(found, existing, spec)
@@ -94,10 +95,14 @@ async def remove_namespace(core: Core, ref: NamespaceRef) -> None:
 
 async def remove_service(core: Core, ref: ServiceRef) -> None:
     """Remove a service; one that is gone is done, with its namespace or without."""
-    parent = core.state.by_http_name.get(ref.namespace.name)
-    found = services.named(parent, ref.name) if parent else None
-    if found:
-        await core.exclusive(lambda: services.removed(core, found))
+
+    async def change() -> None:
+        parent = core.state.by_http_name.get(ref.namespace.name)
+        found = services.named(parent, ref.name) if parent else None
+        if found:
+            await services.removed(core, found)
+
+    await core.exclusive(change)
 
 
 async def ended(submission: Submission) -> None:
@@ -167,8 +172,6 @@ async def _update_namespace(core: Core, existing: Namespace, spec: NamespaceSpec
     if existing.record.type != HTTP and spec.soa_ttl_seconds not in {None, existing.record.soa_ttl}:
         change["soa_ttl"] = spec.soa_ttl_seconds
     if change:
-        while existing.busy:
-            await asyncio.wait([existing.busy.finished])
         await ended(namespaces.begin_update(core, existing, change))
     await _update_tags(core, existing, spec)
 

@@ -97,10 +97,14 @@ class Ledger:
         self._state.add_operation(operation)
         self._rules.reserve(self._state, submission)
         delay = self._simulation.operation_delay.draw(self._dice)
-        if delay > 0:
-            self._accept(submission, delay)
-        else:
-            self._end(submission, is_new=True)
+        try:
+            if delay > 0:
+                self._accept(submission, delay)
+            else:
+                self._end(submission, is_new=True)
+        except BaseException:
+            self._forget(submission)
+            raise
         return submission
 
     def resume(self, unfinished: Sequence[storage.Unfinished]) -> None:
@@ -191,13 +195,16 @@ class Ledger:
 
     def _refuse(self, submission: Submission, error: Exception) -> None:
         """Undo a submission that could not be stored."""
-        self._rules.release(self._state, submission)
-        del self._state.operations[submission.operation.id]
-        self._state.log.remove(submission.operation)
+        self._forget(submission)
         failure = storage_failed(error)
         for future in (submission.accepted, submission.finished):
             future.set_exception(failure)
             future.exception()  # Looked at here: that nobody waits for one of the two is no mistake.
+
+    def _forget(self, submission: Submission) -> None:
+        self._rules.release(self._state, submission)
+        del self._state.operations[submission.operation.id]
+        self._state.log.remove(submission.operation)
 
     def _prune(self) -> None:
         """Forget old operations, but none that is under way and none after such a one."""

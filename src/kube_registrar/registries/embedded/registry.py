@@ -115,8 +115,8 @@ class EmbeddedRegistry:
         """Answer a discovery as a client sees it, through the rules of DiscoverInstances."""
         service = self._service(query.service)
         most = discovery.DEFAULT_RESULTS if query.max_results is None else query.max_results
-        wanted = discovery.Wanted(query.parameters, query.optional_parameters, query.health.value, most)
-        found = discovery.chosen(service, wanted, self._core.dice)
+        criteria = discovery.Criteria(query.parameters, query.optional_parameters, query.health.value, most)
+        found = discovery.chosen(service, criteria, self._core.dice)
         return [translation.port_instance(service, item) for item in found]
 
     async def apply(self, service: ServiceRef, changes: Sequence[Change]) -> AsyncIterator[Outcome]:
@@ -141,12 +141,11 @@ class EmbeddedRegistry:
 
     async def _apply(self, ref: ServiceRef, change: Change) -> None:
         try:
-            service = self._service(ref)
+            service = await self._idle(ref, change.instance_id)
         except NotFound:
             if isinstance(change, Deregister):
                 return
             raise
-        await _idle(service, change.instance_id)
         match change:
             case Register(instance):
                 validation.check("InstanceId", "InstanceId", instance.id)
@@ -161,6 +160,15 @@ class EmbeddedRegistry:
                     raise Refused(f"health is UNKNOWN: {rule}", field="health", rule=rule)
                 await health.change(self._core, service, instance_id, change.health.value)
 
+    async def _idle(self, ref: ServiceRef, instance_id: str) -> Service:
+        """Return the service once no operation of this instance is under way: where the wire refuses, the port waits.
+
+        The service is looked up after each wait: it may have been made anew. NotFound if it is not there.
+        """
+        while submission := self._service(ref).busy.get(instance_id):
+            await asyncio.wait([submission.finished])
+        return self._service(ref)
+
     def _namespace(self, ref: NamespaceRef) -> Namespace:
         namespace = self._core.state.by_http_name.get(ref.name)
         if namespace is None:
@@ -172,9 +180,3 @@ class EmbeddedRegistry:
         if service is None:
             raise NotFound(f"Namespace {ref.namespace.name!r} of registry {self._name} has no service {ref.name!r}")
         return service
-
-
-async def _idle(service: Service, instance_id: str) -> None:
-    """Wait until no operation of this instance is under way: one at a time is the rule, and the port waits."""
-    while submission := service.busy.get(instance_id):
-        await asyncio.wait([submission.finished])

@@ -6,11 +6,14 @@ cannot come apart, whether or not anybody still waits for the answer.
 
 import asyncio
 import contextlib
+import logging
 import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+_log = logging.getLogger(__name__)
 
 Statement = tuple[str, Sequence[object]]
 
@@ -116,9 +119,9 @@ class Writer:
     def _tell(self, told: Sequence[tuple[Job, Exception | None]]) -> None:
         def tell() -> None:
             for job, error in told:
-                if error is None:
-                    job.committed()
-                else:
-                    job.failed(error)
+                try:
+                    job.committed() if error is None else job.failed(error)
+                except Exception:  # noqa: BLE001 - a bug in one must not keep the others from being told
+                    _log.exception("a change was stored, but not taken over into memory; this is a bug")
 
         self._loop.call_soon_threadsafe(tell)
