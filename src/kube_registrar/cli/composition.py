@@ -1,6 +1,7 @@
 """Builds every part of the operator and runs them in one TaskGroup: the one place that knows them all."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -31,6 +32,9 @@ from kube_registrar.sync.catalog import Catalog
 from kube_registrar.sync.engine import Engine
 from kube_registrar.sync.gauges import set_gauges
 from kube_registrar.sync.reporting import Reporter
+
+FLUSH_SECONDS = 1.0
+"""How long a stop may take for the last events."""
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +83,7 @@ async def operate(configuration: Configuration) -> None:
             default_registry=RegistryName(configuration.default_registry),
             main=asyncio.get_running_loop(),
         )
+        stack.push_async_callback(_flush, recorder)
         async with asyncio.TaskGroup() as group:
             keep_running(group, "events", recorder.run())
             for watch in watching:
@@ -87,6 +92,13 @@ async def operate(configuration: Configuration) -> None:
             namespaces = configuration.watch_namespaces
             keep_running(group, "kopf", running.run(context, session.login, namespaces))
             keep_running(group, "counts", follow_counts(engine, catalog, partial(patch_status, session), clock))
+
+
+async def _flush(recorder: Recorder) -> None:
+    """Post what is still to be said, if the API server takes it quickly."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(FLUSH_SECONDS):
+            await recorder.flush()
 
 
 def _world(configuration: Configuration, cluster_uid: Uid, registries: Sequence[Registry]) -> World:
