@@ -15,7 +15,8 @@ from kube_registrar.model.cloudmap.shapes import OPERATIONS, SHAPES, Many, Shape
 def validated(operation: str, request: object) -> dict[str, Any]:
     """Return the request with its known members only; a member that is null counts as absent, as in AWS JSON.
 
-    Raises CloudMapError. `operation` must be one of OPERATIONS.
+    Unknown members are left out and no error: an SDK of tomorrow may send one. Raises CloudMapError, which names the
+    member by its path, such as `DnsConfig.DnsRecords[0].TTL`. `operation` must be one of OPERATIONS.
     """
     return _structure("", OPERATIONS[operation], request)
 

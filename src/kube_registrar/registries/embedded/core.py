@@ -1,4 +1,12 @@
-"""What every operation works with: the state, the writer, the ledger, and look-ups by id or ARN."""
+"""What every operation works with: the state, the writer, the ledger, and look-ups by id or ARN.
+
+How operations are written, in the modules beside this one:
+
+- A handler `(core, request, region) -> answer` is what the wire asks for (`api.HANDLERS`). Its request was checked
+  against the table of shapes; what depends on the state it checks itself, and raises CloudMapError.
+- `begin_…` checks and submits an asynchronous operation without awaiting anything in between, so nothing can change
+  between the check and the mark that it leaves. The port uses the same functions.
+- Synchronous changes (services, tags) check, write and only then are visible; `Core.exclusive` lets one at a time do so.
 
 import asyncio
 import random
@@ -47,7 +55,11 @@ class Core:
         return service
 
     async def exclusive(self, change: Callable[[], Awaitable[Result]]) -> Result:
-        """Make a change of namespaces, services or tags; one at a time, whether or not the caller still waits."""
+        """Make a change of namespaces, services or tags; one at a time, whether or not the caller still waits.
+
+        A caller that is cancelled must not let the next one in before the change is stored and visible: the change
+        runs in a task of its own. Instances do not come here: they are the many, and their marks suffice.
+        """
 
         async def locked() -> Result:
             async with self.structure:

@@ -1,5 +1,7 @@
 """Discovery: instances by attributes and health, in random order, and the revision to poll for changes.
 
+Parameters match any attribute, Cloud Map's own ones included, by equality of the whole value.
+
 Source: DiscoverInstances in the API reference. It leaves open whether optional parameters or health are looked at
 first; here health is, so that an optional parameter never leaves a client with nothing.
 """

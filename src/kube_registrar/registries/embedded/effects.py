@@ -1,4 +1,8 @@
-"""What each asynchronous operation does when it is carried out, and what it keeps others from doing until then."""
+"""What each asynchronous operation does when it is carried out, and what it keeps others from doing until then.
+
+Requests are what `begin_…` stored with the operation, not what a client sent: they must be enough to carry it out in
+another process, after a restart. Their members are part of the database's format.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace

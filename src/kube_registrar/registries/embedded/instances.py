@@ -27,7 +27,11 @@ async def register(core: Core, request: Mapping[str, Any], region: str) -> dict[
 def begin_register(
     core: Core, service: Service, instance_id: str, attributes: Mapping[str, str], creator: str = ""
 ) -> Submission:
-    """Begin to register. A repetition of a register under way (same CreatorRequestId and attributes) is that one."""
+    """Begin to register. A repetition of a register under way (same CreatorRequestId and attributes) is that one.
+
+    Raises CloudMapError InvalidInput, naming the attribute; DuplicateRequest, naming the operation to wait for;
+    ResourceLimitExceeded where one more instance does not fit. Upserts of what is there need no room.
+    """
     rules.check_instance(service, instance_id, attributes)
     busy = service.busy.get(instance_id)
     if busy:
@@ -48,7 +52,10 @@ async def deregister(core: Core, request: Mapping[str, Any], region: str) -> dic
 
 
 def begin_deregister(core: Core, service: Service, instance_id: str) -> Submission:
-    """Begin to deregister."""
+    """Begin to deregister. Raises CloudMapError DuplicateRequest or InstanceNotFound.
+
+    An instance that a register is under way for is DuplicateRequest, not InstanceNotFound: it may still come.
+    """
     busy = service.busy.get(instance_id)
     if busy:
         raise Duplicate(busy)

@@ -1,7 +1,13 @@
 """Asynchronous operations: submitted, made durable, carried out after the simulated delay, ended, kept for a day.
 
-Without a delay an operation and its effect are one commit. With one, the operation is stored first, the answer given,
-and the effect stored later; a process that ends in between goes on with it at its next start.
+    begin ── SUBMITTED ──(stored: answered)── PENDING ──(its time comes; stored with its effect)── SUCCESS | FAIL
+
+Without a delay the two stores are one commit, so an operation has ended when its answer names it. With a delay, which
+only a simulation gives, a process that ends in between goes on with the operation at its next start.
+
+What keeps two operations apart is the mark on their target, `Rules.reserve`. It is set before anything is awaited, in
+the same turn of the event loop as the checks, and taken off in the turn in which the end is stored. So a check that
+passed still holds when its effect is made, though a commit and other requests lie between.
 """
 
 import asyncio
@@ -26,7 +32,11 @@ _RETRY_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What an operation does when it succeeds: on the disk, then in memory."""
+    """What an operation does when it succeeds: on the disk, then in memory.
+
+    `statements` go into the same commit as the operation's end; `apply` is called once they are durable, in the event
+    loop, and must not fail.
+    """
 
     statements: Sequence[Statement]
     apply: Callable[[], None]
@@ -41,7 +51,7 @@ class Failure:
 
 
 class Rules(Protocol):
-    """What the operations mean; `effects` is it."""
+    """What the operations mean; `effects` is it. The ledger knows when something happens, this knows what."""
 
     def effect(self, state: State, operation: Operation, request: Mapping[str, Any], now_ms: int) -> Effect | Failure:
         """Return what the operation does, were it carried out now."""
@@ -54,13 +64,16 @@ class Rules(Protocol):
 
 
 def storage_failed(error: Exception) -> CloudMapError:
-    """Return the error for a change that could not be written; it was not made."""
+    """Return the error for a change that could not be written; it was not made, and asking again is safe.
+
+    The cause (a full disk, most often) is logged too: whoever runs the registry must act, not whoever asked.
+    """
     _log.error("the embedded registry could not write: %s", error)
     return CloudMapError("InternalFailure", f"The registry could not store this ({error}); nothing was changed")
 
 
 class Ledger:
-    """All operations, and those under way."""
+    """All operations, and those under way. Times are milliseconds since 1970, as revisions and ids need them."""
 
     def __init__(
         self,
@@ -88,7 +101,11 @@ class Ledger:
         return int(self._clock.time() * 1000)
 
     def begin(self, operation_type: str, request: Mapping[str, Any], **targets: str) -> Submission:
-        """Submit an operation; `targets` are its namespace_id, service_id, instance_id. All checks are the caller's."""
+        """Submit an operation; `targets` are its namespace_id, service_id, instance_id. All checks are the caller's.
+
+        Returns at once; wait for `accepted` before answering, or for `finished`. Either raises CloudMapError
+        InternalFailure if the operation could not be stored; then it never was.
+        """
         now = self.now_ms()
         operation = Operation(
             self._state.sequence + 1, ids.operation_id(now), operation_type, now, updated_ms=now, **targets
@@ -108,7 +125,10 @@ class Ledger:
         return submission
 
     def resume(self, unfinished: Sequence[storage.Unfinished]) -> None:
-        """Go on with what was under way when the last process ended."""
+        """Go on with what was under way when the last process ended, each at its own time; what is overdue ends now.
+
+        All targets are marked before the first operation ends: an end may look at the others that are under way.
+        """
         submissions = [(self._submission(item.operation, item.request), item.due_ms) for item in unfinished]
         for submission, _ in submissions:
             submission.accepted.set_result(None)
@@ -153,7 +173,11 @@ class Ledger:
         task.add_done_callback(self._later.discard)
 
     def _end(self, submission: Submission, *, is_new: bool) -> None:
-        """Carry the operation out and store how it ended, in one commit."""
+        """Carry the operation out and store how it ended, in one commit.
+
+        An operation that was answered must end: when its end cannot be stored it is tried again, for as long as it
+        takes. One that is new is refused instead, and nobody has heard of it.
+        """
         operation, now = submission.operation, self.now_ms()
         outcome = self._outcome(submission, now)
         ended = replace(operation, status=SUCCESS, updated_ms=now)

@@ -49,7 +49,9 @@ async def _create(core: Core, type_: str, request: Mapping[str, Any], region: st
 def begin_creation(core: Core, type_: str, request: Mapping[str, Any]) -> Submission | str:
     """Begin to make a namespace; or return the id of the operation that made it, when this request is a repetition.
 
-    A repetition has the same CreatorRequestId and settings: an SDK that lost the answer sends the same token again.
+    A repetition has the same CreatorRequestId and settings: an SDK that lost the answer sends the same token again
+    (the service model marks it as an idempotencyToken). What AWS answers to it is not documented; the first answer
+    is what such a client needs, and any other request for the name gets DuplicateRequest or NamespaceAlreadyExists.
     """
     wanted_tags = tags.read(request.get("Tags", ()))
     tags.check_count(wanted_tags, request["Name"])

@@ -45,7 +45,11 @@ CAPABILITIES = Capabilities(
 
 
 class EmbeddedRegistry:
-    """An open registry; `open_registry` makes it."""
+    """An open registry; `open_registry` makes it.
+
+    It belongs to one event loop. Methods of the port raise the errors of `model.errors`, `execute` raises
+    CloudMapError. A read is answered from memory and never waits; a write is durable when it returns.
+    """
 
     def __init__(self, core: Core, name: RegistryName) -> None:
         self._core = core
@@ -120,7 +124,11 @@ class EmbeddedRegistry:
         return [translation.port_instance(service, item) for item in found]
 
     async def apply(self, service: ServiceRef, changes: Sequence[Change]) -> AsyncIterator[Outcome]:
-        """Carry out the changes and yield an outcome for each, as they end. A reader that leaves early stops none."""
+        """Carry out the changes and yield an outcome for each, as they end.
+
+        Changes of different instances do not wait for each other; those of one instance, whoever asked for the other
+        one, do. When the reader leaves early, what has begun goes on and what still waits is given up.
+        """
         tasks = [asyncio.ensure_future(self._outcome(service, change)) for change in changes]
         try:
             for next_one in asyncio.as_completed(tasks):

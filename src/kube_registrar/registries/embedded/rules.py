@@ -1,6 +1,8 @@
 """What RegisterInstance may ask for, by the settings of the service.
 
-Sources: RegisterInstance in the API reference, quotas in the Cloud Map developer guide.
+Sources: RegisterInstance in the API reference ("up to 30 custom attributes"; "the total size of all provided
+attributes (sum of all keys and values) must not exceed 5,000 characters"), quotas in the Cloud Map developer guide.
+Keys and values are checked against their patterns before, in `model.cloudmap.validation`.
 """
 
 import ipaddress

@@ -26,7 +26,11 @@ async def create(core: Core, request: Mapping[str, Any], region: str) -> dict[st
 
 
 async def made(core: Core, request: Mapping[str, Any], region: str) -> Service:
-    """Make a service. To be called within `core.exclusive`."""
+    """Make a service, and return it once it is durable and visible. To be called within `core.exclusive`.
+
+    Raises CloudMapError InvalidInput, NamespaceNotFound, ServiceAlreadyExists (with the id, ARN and creator of the one
+    that is there) or TooManyTagsException. Without DnsConfig a service is found by API only, in any namespace.
+    """
     namespace = core.namespace("NamespaceId", _namespace_id(request))
     if namespace.busy and namespace.busy.operation.type == DELETE_NAMESPACE:
         raise CloudMapError("NamespaceNotFound", f"Namespace {namespace.record.name!r} is being deleted")

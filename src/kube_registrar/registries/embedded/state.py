@@ -31,7 +31,10 @@ DEREGISTER_INSTANCE = "DEREGISTER_INSTANCE"
 
 @dataclass(frozen=True, slots=True)
 class NamespaceRecord:
-    """The settings of a registry namespace. `http_name` is unique and is what DiscoverInstances asks for."""
+    """The settings of a registry namespace. `http_name` is unique and is what DiscoverInstances asks for.
+
+    `name` may recur: in another VPC, or in another type. `soa_ttl` is in seconds; None: none was given.
+    """
 
     id: str
     name: str
@@ -47,7 +50,10 @@ class NamespaceRecord:
 
 @dataclass(frozen=True, slots=True)
 class ServiceRecord:
-    """The settings of a registry service. `records` are (type, TTL); none: it is found by API only."""
+    """The settings of a registry service. `records` are (type, TTL in seconds).
+
+    `api_only` and not the absence of records says that there is no DNS: an update may delete all records.
+    """
 
     id: str
     namespace_id: str

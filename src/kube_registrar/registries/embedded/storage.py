@@ -1,4 +1,9 @@
-"""Statements that store what the state holds, and the way back: the state from the tables, at the start."""
+"""Statements that store what the state holds, and the way back: the state from the tables, at the start.
+
+Settings are one JSON text a row: they are read whole, at the start only, and a member that a later version adds has a
+default and needs no migration. What changes on its own (tags, revisions, health) has a column of its own, so that two
+changes of one thing that are in the same commit never overwrite each other.
+"""
 
 import sqlite3
 import sys

@@ -125,7 +125,10 @@ def port_instance(service: Service, instance: Instance) -> PortInstance:
 
 
 def registry_error(error: CloudMapError) -> RegistryError:
-    """Return the port's error for one of Cloud Map's."""
+    """Return the port's error for one of Cloud Map's.
+
+    A quota is worth another try, later: others may leave. What could not be stored is worth one at once.
+    """
     if error.code in _NOT_FOUND:
         return NotFound(error.message)
     if error.code in _CONFLICTS:

@@ -1,4 +1,8 @@
-"""The HTTP application: from a request to an operation of the catalog, and back."""
+"""The HTTP application: from a request to an operation of the catalog, and back.
+
+The order is that of a real service: who may ask, what is asked, is it too much, is it well-formed, do it. Simulated
+troubles stand where the real ones would: throttles and faults before anything is done, lost replies after.
+"""
 
 import logging
 
