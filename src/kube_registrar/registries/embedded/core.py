@@ -6,7 +6,8 @@ How operations are written, in the modules beside this one:
   against the table of shapes; what depends on the state it checks itself, and raises CloudMapError.
 - `begin_…` checks and submits an asynchronous operation without awaiting anything in between, so nothing can change
   between the check and the mark that it leaves. The port uses the same functions.
-- Synchronous changes (services, tags) check, write and only then are visible; `Core.exclusive` lets one at a time do so.
+- Synchronous changes (services, tags) check, write and only then are visible; `Core.exclusive` lets in one at a time.
+"""
 
 import asyncio
 import random
