@@ -127,13 +127,14 @@ class FakeCluster:
     # Direct reads.
 
     async def pod(self, namespace: str, name: str) -> Pod | BarePod | None:
-        """Answer as the API server would."""
+        """Answer as the API server would: as it is when it is asked, however late the answer comes."""
+        found = self.pods.get((namespace, name))
         self.lookups.append((namespace, name))
         if self.lookup_gate is not None:
             await self.lookup_gate.wait()
         if self.lookup_error is not None:
             raise self.lookup_error
-        return self.pods.get((namespace, name))
+        return found
 
 
 @dataclass(frozen=True, slots=True)

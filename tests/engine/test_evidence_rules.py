@@ -109,11 +109,27 @@ async def test_a_pod_that_a_later_list_holds_again_is_kept(ground: Ground) -> No
     ground.cluster.relist()
     await ground.settle()
     ground.cluster.apply(pod)
-    ground.cluster.pods.clear()
     ground.cluster.lookup_gate.set()  # the answer to a question of before: not found
     await ground.advance(60.0)
     assert ground.names() == ["flask-app-0"]
+
+
+async def test_an_answer_of_before_a_pod_changed_counts_no_more(ground: Ground) -> None:
+    """It was bare when it was asked about; since then it asked for something, and was lost again."""
+    pod = builders.pod()
+    await missed(ground, "flask-app-0")
+    ground.cluster.relist()
+    ground.cluster.pods["default", "flask-app-0"] = BarePod(pod.namespace, pod.name, pod.uid)
+    ground.cluster.lookup_gate = asyncio.Event()
+    await ground.settle()
     ground.cluster.apply(pod)
+    ground.cluster.lose("flask-app-0")
+    ground.cluster.relist()
+    ground.cluster.pods["default", "flask-app-0"] = pod
+    await ground.settle()
+    ground.cluster.lookup_gate.set()
+    await ground.advance(60.0)
+    assert ground.names() == ["flask-app-0"]
 
 
 async def test_an_api_server_that_hangs_delays_nothing_else(ground: Ground) -> None:

@@ -136,6 +136,18 @@ async def test_at_most_one_change_of_an_instance_is_in_flight_and_the_newest_wis
     assert ground.instance("web-0").attributes["stage"] == "c"
 
 
+async def test_a_pod_that_is_ready_again_before_it_is_out_comes_back_at_once(ground: Ground) -> None:
+    pods(ground, 1)
+    await ground.start()
+    ground.registry.faults.delay(Op.DEREGISTER, 5.0)
+    ground.cluster.edit("web-0", ready=False)
+    await ground.advance(1.0)
+    ground.cluster.edit("web-0", ready=True)
+    await ground.advance(4.0)
+    assert ground.names() == ["web-0"]
+    assert [effect.attributes is not None for effect in ground.registry.history] == [True, False, True]
+
+
 async def test_a_pod_that_flaps_while_its_operations_are_slow_ends_as_it_is(ground: Ground) -> None:
     ground.registry.faults.delay(Op.REGISTER, 3.0)
     ground.registry.faults.delay(Op.DEREGISTER, 7.0)
@@ -285,6 +297,10 @@ async def test_a_backend_that_breaks_off_its_outcomes_is_looked_after(
     await ground.advance(5.0)
     assert ground.names() == names
     assert ground.engine.is_quiet
+    for name in names:
+        ground.cluster.delete(name)
+    await ground.settle()
+    assert ground.names() == []
 
 
 async def test_a_registry_that_hangs_blocks_no_other(two_registries: Ground) -> None:

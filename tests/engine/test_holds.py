@@ -279,3 +279,24 @@ async def test_a_registry_namespace_that_goes_while_a_registry_is_read_hurts_no_
     await ground.start()
     assert ground.names() == ["flask-app-0"]
     assert brief not in ground.engine.catalog.world.namespaces
+
+
+async def test_a_registry_namespace_that_is_gone_is_waited_for_and_its_services_are_not_called_unknown(
+    ground: Ground,
+) -> None:
+    ground.registry.add(builders.namespace_spec("brief"))
+    ground.engine.object_applied(registry_namespace(name="brief"))
+    ground.cluster.objects.append(registry_namespace(name="brief"))
+    await ground.start()
+    brief = builders.service_ref("brief/web").namespace
+    await ground.registry.remove(brief)
+    ground.engine.catalog.forget(brief)
+    ground.cluster.apply(builders.pod(annotations={"service": "brief/web"}))
+    await ground.advance(60.0)
+    assert ground.reasons("flask-app-0") == []
+    ground.registry.add(builders.namespace_spec("brief"))
+    await ground.advance(30.0)
+    assert ground.reasons("flask-app-0") == ["UnknownService"]
+    ground.registry.add(builders.service_spec("brief/web"))
+    await ground.advance(12.0)
+    assert ground.names(builders.service_ref("brief/web")) == ["flask-app-0"]

@@ -1,10 +1,14 @@
 """A restart, with things that happen meanwhile: each old instance goes, and nothing else does."""
 
+import asyncio
+
+import pytest
+
 from kube_registrar.model import attributes as keys
 from kube_registrar.model.refs import Uid
 from kube_registrar.testing import builders
 from kube_registrar.testing.faults import Op
-from tests.engine.harness import FLASK, Ground
+from tests.engine.harness import FLASK, Ground, registry_service
 
 
 async def three(ground: Ground) -> None:
@@ -133,3 +137,42 @@ async def test_what_a_predecessor_sent_and_lands_late_is_found_by_the_next_full_
     assert ground.names() == ["web-0"]
     await ground.advance(800.0)
     assert ground.names() == []
+
+
+async def test_pods_whose_wish_is_not_made_yet_lose_nothing(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers may plan while thousands of wishes are still being made."""
+    for number in range(60):
+        ground.cluster.apply(builders.pod(f"web-{number}", ips=(f"10.0.0.{number}",)))
+    await ground.start()
+    monkeypatch.setattr("kube_registrar.sync.engine._CHUNK", 1)
+    await ground.restart()
+    assert ground.deregistered() == []
+    assert len(ground.names()) == 60
+
+
+async def test_a_pod_that_changes_while_all_wishes_are_made_anew_keeps_its_last_state(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kube_registrar.sync.engine._CHUNK", 1)
+    for number in range(20):
+        ground.cluster.apply(builders.pod(f"web-{number}", ips=(f"10.0.0.{number}",)))
+    await ground.start()
+    ground.engine.object_applied(registry_service("something"))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert ground.engine._is_following
+    ground.cluster.delete("web-18")
+    ground.cluster.edit("web-19", ready=False)
+    await ground.settle()
+    assert ground.engine.is_quiet
+    assert len(ground.names()) == 18
+    assert {"web-18", "web-19"}.isdisjoint(ground.names())
+    assert builders.uid_of("web-18") not in ground.engine.wanted.pods
+
+
+async def test_what_is_told_again_unchanged_costs_no_plan(ground: Ground) -> None:
+    await three(ground)
+    await ground.start()
+    ground.cluster.relist()
+    assert ground.engine.is_quiet
+    assert ground.engine.queue_depth == 0

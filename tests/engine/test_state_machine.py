@@ -5,6 +5,7 @@ everything healed, the own instances are exactly those of the live ready pods th
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
@@ -28,8 +29,10 @@ NAMES = ("web-0", "web-1", "web-2", "api-0")
 ADDRESSES = [f"10.0.0.{number}" for number in range(1, 7)]
 SERVICES = (FLASK, OTHER)
 LONGEST_LATE = 250.0
-CALM_SECONDS = 1_500.0
-"""Longer than two resyncs: what a predecessor sent may land after the first."""
+CALM_SECONDS = 100.0
+"""The longest backoff, and what comes after it; doubts are looked into no less often."""
+RESYNC_SECONDS = 1_500.0
+"""Two resyncs: only they find what others wrote, and what a predecessor sent may land after the first."""
 
 asked = st.sampled_from(
     [
@@ -63,6 +66,9 @@ class EngineMachine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.ground: Ground = self.run(self._made())
         self.uids = 0
+        self.lands_at = 0.0
+        """Until when a straggler may land."""
+        self.needs_resync = False
         self.foreign = {InstanceId("foreign"): {"by": "hand"}, InstanceId("twin"): {keys.CLUSTER_UID: "another"}}
 
     async def _made(self) -> Ground:
@@ -151,6 +157,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
+        self.needs_resync |= not self.ground.engine.is_quiet or self.ground.clock.monotonic() < self.lands_at
         self.run(self.ground.restart())
 
     @rule(fails=st.booleans())
@@ -172,6 +179,7 @@ class EngineMachine(RuleBasedStateMachine):
     @rule(op=writes, seconds=st.floats(0.1, LONGEST_LATE))
     def straggle(self, op: Op, seconds: float) -> None:
         self.ground.registry.faults.straggle(op, seconds)
+        self.lands_at = math.inf
 
     @rule(op=operations, seconds=st.floats(0.1, 30.0), times=st.integers(1, 3))
     def delay(self, op: Op, seconds: float, times: int) -> None:
@@ -181,6 +189,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     @rule(service=st.sampled_from(SERVICES), number=st.integers(0, 9), deed=st.sampled_from(["drop", "spoil", "add"]))
     def somebody_else(self, service: ServiceRef, number: int, deed: str) -> None:
+        self.needs_resync = True
         own = sorted(self.ground.own(service), key=lambda each: each.id)
         if not own:
             return
@@ -194,6 +203,7 @@ class EngineMachine(RuleBasedStateMachine):
     @rule(service=st.sampled_from(SERVICES))
     def delete_service(self, service: ServiceRef) -> None:
         """Delete a service that holds nothing foreign, and make it again."""
+        self.needs_resync = True
         registry = self.ground.registry
         for instance_id in list(registry.held(service)):
             registry.drop(service, instance_id)
@@ -228,7 +238,9 @@ class EngineMachine(RuleBasedStateMachine):
         ground.registry.faults.heal()
         ground.cluster.lookup_error = None
         self.relist()
-        self.run(ground.advance(CALM_SECONDS))
+        late = LONGEST_LATE if self.lands_at else 0.0
+        self.run(ground.advance(RESYNC_SECONDS if self.needs_resync else late + CALM_SECONDS))
+        self.needs_resync, self.lands_at = False, 0.0
         assert ground.engine.is_quiet
         for service in SERVICES:
             self._check(service)

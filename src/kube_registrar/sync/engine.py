@@ -91,7 +91,6 @@ class Engine:
                 self._evidence.saw_bare(pod)
                 self._drop(pod.uid)
             return
-        self._evidence.forget(pod.uid)
         if self._started.is_set():
             self._wish(pod)
         else:

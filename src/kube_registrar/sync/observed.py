@@ -57,11 +57,11 @@ class ObservedService:
 
     def begin_list(self) -> None:
         """Note that a list is asked for: what is written from now on is newer than what it says."""
-        self._written = set(self.in_flight)
+        self._written = set()
         self.look_at = math.inf
 
     def end_list(self, listed: Sequence[Instance], asked_at: float, now: float) -> None:
-        """Take in a whole list, except for pairs written since it was asked for.
+        """Take in a whole list, except for pairs that were sent, or came to an end, since it was asked for.
 
         A doubt ends with the first list that was asked for after its time; until then there will be another.
         """
