@@ -6,36 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from kube_registrar.testing.api import ApiError
 from kube_registrar.testing.control_plane import ControlPlane
-from kube_registrar.testing.waiting import wait_until
 from tests.scenarios.harness import Operator
-from tests.scenarios.place import OURS, Place
+from tests.scenarios.place import Place, install_kinds
 from tests.scenarios.registry import Registry
 
-ROOT = Path(__file__).parents[2]
-
 NewOperator = Callable[..., Operator]
-
-
-def install_kinds(plane: ControlPlane) -> None:
-    """Apply our custom resource definitions and wait until they are served."""
-    for path in sorted((ROOT / "crds").glob("*.yaml")):
-        plane.apply(path)
-
-    def served() -> bool:
-        try:
-            names = {one["name"] for one in plane.api.get(OURS)["resources"]}
-        except ApiError:
-            return False
-        return {
-            "registrynamespaces",
-            "registrynamespaces/status",
-            "registryservices",
-            "registryservices/status",
-        } <= names
-
-    wait_until(served, "our kinds to be served")
 
 
 @pytest.fixture(scope="session")

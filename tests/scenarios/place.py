@@ -5,6 +5,7 @@ import itertools
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from kube_registrar.testing.api import STRATEGIC_PATCH, ApiError
@@ -13,6 +14,8 @@ from kube_registrar.testing.components import BY_HAND
 from kube_registrar.testing.control_plane import ControlPlane
 from kube_registrar.testing.waiting import wait_until
 
+ROOT = Path(__file__).parents[2]
+
 GROUP = "kube-registrar.dev"
 OURS = f"/apis/{GROUP}/v1alpha1"
 NODE = "node-0"
@@ -20,6 +23,23 @@ NODE = "node-0"
 Json = dict[str, Any]
 
 _addresses = itertools.count(1)
+
+
+def install_kinds(plane: ControlPlane) -> None:
+    """Apply our custom resource definitions and wait until they are served."""
+    for path in sorted((ROOT / "crds").glob("*.yaml")):
+        plane.apply(path)
+
+    def served() -> bool:
+        # For a moment after they are installed the API server lists neither.
+        try:
+            for plural in ("registrynamespaces", "registryservices"):
+                plane.api.get(f"{OURS}/{plural}")
+        except ApiError:
+            return False
+        return True
+
+    wait_until(served, "our kinds to be served")
 
 
 @dataclass(frozen=True, slots=True)

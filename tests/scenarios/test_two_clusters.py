@@ -6,9 +6,9 @@ import pytest
 
 from kube_registrar.testing.control_plane import ControlPlane
 from kube_registrar.testing.waiting import wait_until
-from tests.scenarios.conftest import NewOperator, install_kinds
+from tests.scenarios.conftest import NewOperator
 from tests.scenarios.harness import Operator
-from tests.scenarios.place import Place
+from tests.scenarios.place import Place, install_kinds
 from tests.scenarios.registry import Registry, changes, deregistered
 
 
