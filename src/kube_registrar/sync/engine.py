@@ -32,6 +32,8 @@ KINDS = frozenset({"Pod", "Namespace", "RegistryNamespace", "RegistryService"})
 GRACE_SECONDS = 2.0
 """A problem is told if it lasts this long: what is applied together need not arrive in order."""
 _CHUNK = 200
+_REST = 3.0
+"""After a round over all pods, so many times its duration goes to everything else before the next one begins."""
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +54,7 @@ class Engine:
         """`draw` is the source of jitter; tests give their own."""
         self.catalog = catalog
         self.wanted = WantedState()
+        self._clock = clock
         self._reporter = reporter
         self._evidence = EvidenceOfPods(self.wanted, lookup, clock, self._wish_of, self._answered)
         self._progress = Progress(self.wanted, self._instances, self._enqueue_soon, catalog.forget)
@@ -174,17 +177,20 @@ class Engine:
             await self._evidence.close()
 
     async def _follow_world(self) -> None:
-        """Make every wish anew when the world changed; many changes in a row make one round."""
+        """Make every wish anew when the world changed; many changes in a row make few rounds."""
         while True:
             self._is_following = False
             await self._world_changed.wait()
             self._world_changed.clear()
             self._is_following = True
+            began = self._clock.monotonic()
             for number, pod in enumerate(list(self.wanted.pods.values())):
                 if self.wanted.pods.get(pod.uid) is pod:
                     self._wish(pod)
                 if number % _CHUNK == _CHUNK - 1:
                     await asyncio.sleep(0)
+            # A hundred services that are made one after another would cost a hundred rounds over a thousand pods.
+            await self._clock.sleep(_REST * (self._clock.monotonic() - began))
 
     async def _tell_problems(self) -> None:
         """Tell a pod's problems once they have lasted a moment, and again only when they change."""
