@@ -123,6 +123,9 @@ def test_a_doubt_ends_with_a_list_that_was_asked_for_after_its_time(state: Obser
     read(state, at=DOUBT_SECONDS - 1.0)
     assert A.instance.id in state.doubtful
     assert DOUBT_SECONDS - 1.0 < state.look_at < math.inf
+    state.begin_list()
+    state.end_list([], DOUBT_SECONDS - 1.0, DOUBT_SECONDS + 1.0)  # what it says is of before
+    assert A.instance.id in state.doubtful
     read(state, at=DOUBT_SECONDS)
     assert state.doubtful == {}
     assert state.look_at == math.inf
