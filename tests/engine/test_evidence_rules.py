@@ -70,8 +70,12 @@ async def test_a_pod_that_a_direct_read_shows_alive_and_asking_stays(ground: Gro
     await missed(ground, "flask-app-0")
     ground.cluster.relist()
     ground.cluster.pods["default", "flask-app-0"] = pod  # it lives, and no watch tells of it
-    await ground.advance(600.0)
+    await ground.advance(36_000.0)
     assert ground.names() == ["flask-app-0"]
+    assert 50 <= len(ground.cluster.lookups) <= 70  # ever less: every ten minutes in the end
+    ground.cluster.pods["default", "flask-app-0"] = builders.pod(terminating=True)
+    await ground.advance(600.0)
+    assert ground.names() == []
 
 
 async def test_a_pod_that_a_direct_read_shows_with_nonsense_stays(ground: Ground) -> None:

@@ -1,8 +1,13 @@
 """Registries that fail: nothing is lost, nothing spins, and one failure delays nobody else."""
 
+import asyncio
+from collections.abc import Sequence
+
 import pytest
 
 from kube_registrar.model.errors import NotFound, Refused, RegistryError, Retryable, Unreachable
+from kube_registrar.model.instances import Instance
+from kube_registrar.model.refs import ServiceRef
 from kube_registrar.testing import builders
 from kube_registrar.testing.faults import Op
 from tests.engine.harness import EDGE, FLASK, OTHER, Ground
@@ -60,6 +65,22 @@ async def test_a_lost_reply_is_looked_up_and_not_sent_again(ground: Ground) -> N
     await ground.advance(5.0)
     assert ground.names() == names
     assert len(ground.registry.asked(Op.REGISTER)) == 1
+    assert ground.reasons("web-0") == ["Registered"]  # a doubt of a moment is no news
+    ground.registry.faults.lose_reply(Op.DEREGISTER)
+    ground.cluster.delete("web-0")
+    await ground.advance(5.0)
+    assert ground.names() == []
+    assert len(ground.registry.asked(Op.DEREGISTER)) == 1
+    assert ground.reasons("web-0") == ["Registered", "Deregistered"]
+    assert [result for _registry, _action, result in ground.notebook.counted] == ["error", "ok", "error", "ok"]
+
+
+async def test_a_doubt_that_lasts_is_told(ground: Ground) -> None:
+    ground.registry.faults.lose_request(Op.REGISTER, times=None)
+    pods(ground, 1)
+    await ground.start()
+    await ground.advance(60.0)
+    assert set(ground.reasons("web-0")) == {"RegistrationFailed"}
 
 
 async def test_a_request_that_never_arrived_is_sent_again(ground: Ground) -> None:
@@ -254,6 +275,45 @@ async def test_a_throttled_resync_stops_no_change(ground: Ground) -> None:
     ground.cluster.delete("web-0")
     await ground.settle()
     assert ground.names() == ["web-1"]
+
+
+async def test_a_resync_that_hangs_delays_nothing(ground: Ground) -> None:
+    pods(ground, 2)
+    await ground.start()
+    ground.registry.faults.delay(Op.INSTANCES, 10_000.0)
+    await ground.advance(800.0)
+    assert len(ground.registry.asked(Op.INSTANCES, FLASK)) == 2  # the second one hangs
+    ground.cluster.edit("web-0", terminating=True)
+    ground.cluster.apply(builders.pod("web-2", ips=("10.0.0.2",)))
+    await ground.settle()
+    assert ground.names() == ["web-1", "web-2"]
+    assert not ground.engine.is_quiet
+    await ground.advance(9_500.0)
+    assert ground.names() == ["web-1", "web-2"]
+
+
+async def test_what_is_written_during_a_list_is_newer_than_the_list(ground: Ground) -> None:
+    """The list is answered as of before: it lacks what came since, and has what went."""
+    pods(ground, 2)
+    await ground.start()
+    original = ground.registry.instances
+    late = asyncio.Event()
+
+    async def instances(service: ServiceRef) -> Sequence[Instance]:
+        found = await original(service)
+        await late.wait()
+        return found
+
+    ground.registry.instances = instances  # type: ignore[method-assign]
+    await ground.advance(800.0)
+    ground.cluster.delete("web-0")
+    ground.cluster.apply(builders.pod("web-2", ips=("10.0.0.2",)))
+    await ground.settle()
+    late.set()
+    await ground.advance(5.0)
+    assert ground.names() == ["web-1", "web-2"]
+    assert len(ground.registry.asked(Op.REGISTER)) == 3
+    assert len(ground.registry.asked(Op.DEREGISTER)) == 1
 
 
 async def test_a_backend_that_raises_out_of_its_contract_costs_a_retry(

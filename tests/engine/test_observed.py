@@ -131,6 +131,39 @@ def test_a_doubt_ends_with_a_list_that_was_asked_for_after_its_time(state: Obser
     assert state.look_at == math.inf
 
 
+@pytest.mark.parametrize(
+    ("change", "found", "is_made"),
+    [
+        (register(A), [A], True),
+        (register(A), [builders.registration("a", ip="10.0.0.9")], False),
+        (register(A), [], False),
+        (deregister(A), [], True),
+        (deregister(A), [A], False),
+    ],
+)
+def test_a_list_tells_what_became_of_a_doubtful_change(
+    state: ObservedService, change: Change, found: list[Registration], is_made: bool
+) -> None:
+    done(state, change, LOST)
+    state.begin_list()
+    assert state.end_list([each.instance for each in found], 1.0, 1.0) == ([change] if is_made else [])
+    assert (change.instance_id in state.failed) is not is_made
+    assert change.instance_id in state.doubtful  # an older write may land yet
+
+
+def test_a_list_tells_nothing_of_a_change_that_was_refused(state: ObservedService) -> None:
+    done(state, register(A), Refused("no"))
+    state.begin_list()
+    assert state.end_list([A.instance], 1.0, 1.0) == []
+
+
+def test_a_service_that_something_came_up_in_while_it_was_read_is_read_again_first(state: ObservedService) -> None:
+    state.begin_list()
+    done(state, register(A), LOST, now=1.0)
+    state.end_list([], 0.0, 2.0)
+    assert (state.is_readable, state.look_at) == (False, 1.0)
+
+
 def test_each_failure_waits_by_itself_and_a_newer_wish_waits_for_none(state: ObservedService) -> None:
     wanted = {A.instance.id: A, B.instance.id: B}
     done(state, register(A), Retryable("busy", after=5.0))

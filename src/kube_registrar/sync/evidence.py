@@ -7,6 +7,7 @@ was asked for is told when the answer is there.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 from kube_registrar.model.records import BarePod, Pod
@@ -21,6 +22,8 @@ REMEMBERED = 20_000
 GETS_AT_ONCE = 20
 ASK_AGAIN_SECONDS = 30.0
 """An answer that is no proof of a pod's end is asked for again after this long."""
+MOST_SECONDS = 600.0
+"""A pod that lives and that no watch tells of (its namespace is not watched) is asked about ever less, up to this."""
 
 _DELETED = Evidence(Standing.GONE, "the pod was deleted")
 _GONE = Evidence(Standing.GONE, "the pod no longer exists")
@@ -37,6 +40,15 @@ class PodLookup(Protocol):
 
     async def pod(self, namespace: str, name: str) -> Pod | BarePod | None:
         """Return the pod, None only if the API server says NotFound; raise for every other answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What was answered, and how long it counts: `seconds`, so until then (monotonic)."""
+
+    evidence: Evidence
+    seconds: float
+    until: float
 
 
 class EvidenceOfPods:
@@ -57,7 +69,7 @@ class EvidenceOfPods:
         self._wish_of = wish_of
         self._on_answer = on_answer
         self._ends: OrderedDict[Uid, Evidence] = OrderedDict()
-        self._answers: OrderedDict[Uid, tuple[Evidence, float]] = OrderedDict()
+        self._answers: OrderedDict[Uid, _Answer] = OrderedDict()
         self._asking: dict[Uid, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(GETS_AT_ONCE)
 
@@ -81,11 +93,13 @@ class EvidenceOfPods:
 
     def _remember(self, uid: Uid, evidence: Evidence) -> None:
         """Keep an end for good, anything else for a while."""
-        self._answers.pop(uid, None)
+        before = self._answers.pop(uid, None)
         if evidence.is_final:
             self._ends[uid] = evidence
         else:
-            self._answers[uid] = (evidence, self._clock.monotonic() + ASK_AGAIN_SECONDS)
+            is_same = before is not None and before.evidence is evidence is _ALIVE
+            seconds = min(MOST_SECONDS, 2 * before.seconds) if before and is_same else ASK_AGAIN_SECONDS
+            self._answers[uid] = _Answer(evidence, seconds, self._clock.monotonic() + seconds)
         for memory in (self._ends, self._answers):
             if len(memory) > REMEMBERED:
                 memory.popitem(last=False)
@@ -98,8 +112,8 @@ class EvidenceOfPods:
 
     def again_at(self, origins: Iterable[Origin]) -> float:
         """Return the monotonic time at which the first of these should be asked about again; infinity: none."""
-        times = (self._answers[origin.uid][1] for origin in origins if origin.uid in self._answers)
-        return min(times, default=float("inf"))
+        uids = (origin.uid for origin in origins if origin.uid not in self._asking)
+        return min((self._answers[uid].until for uid in uids if uid in self._answers), default=float("inf"))
 
     @property
     def is_asking(self) -> bool:
@@ -121,10 +135,9 @@ class EvidenceOfPods:
             return self._ends[uid]
         if not origin.name or not origin.namespace:
             return _NAMELESS
-        answer, until = self._answers.get(uid, (_ASKED, 0.0))
-        if until > self._clock.monotonic():
-            return answer
-        self._answers.pop(uid, None)
+        answer = self._answers.get(uid)
+        if answer is not None and answer.until > self._clock.monotonic():
+            return answer.evidence
         if uid not in self._asking:
             self._asking[uid] = asyncio.create_task(self._ask(origin), name=f"evidence about {origin}")
         return _ASKED

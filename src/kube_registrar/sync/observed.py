@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register
@@ -10,6 +11,7 @@ from kube_registrar.model.errors import NotFound, RegistryError, Unreachable
 from kube_registrar.model.identity import is_own, origin_of
 from kube_registrar.model.instances import Instance, Registration
 from kube_registrar.model.refs import InstanceId, ServiceRef, Uid
+from kube_registrar.planning.compare import is_true_to
 from kube_registrar.runtime.backoff import Backoff
 from kube_registrar.sync.whereabouts import Whereabouts
 
@@ -24,6 +26,8 @@ class Attempt:
     change: Change
     backoff: Backoff
     not_before: float = 0.0
+    is_doubtful: bool = False
+    """Whether it may have been made all the same."""
 
 
 @dataclass(slots=True)
@@ -60,10 +64,11 @@ class ObservedService:
         self._written = set()
         self.look_at = math.inf
 
-    def end_list(self, listed: Sequence[Instance], asked_at: float, now: float) -> None:
+    def end_list(self, listed: Sequence[Instance], asked_at: float, now: float) -> Sequence[Change]:
         """Take in a whole list, except for pairs that were sent, or came to an end, since it was asked for.
 
-        A doubt ends with the first list that was asked for after its time; until then there will be another.
+        Return the changes of unknown outcome that it shows to be made. A pair is doubtful on, until a list that was
+        asked for after its time: an older write of it may still land.
         """
         newer = self._written or set()
         self._written = None
@@ -71,12 +76,28 @@ class ObservedService:
         self.instances = {i.id: self._slim(i) for i in listed if i.id not in newer}
         self.instances |= {instance_id: i for instance_id, i in before.items() if instance_id in newer}
         self.whereabouts.replace(self.service, self._origins(before), self._origins(self.instances))
-        self.is_readable = True
+        self.is_readable = self.look_at > now  # else something has come up since it was asked for
         self.doubtful = {instance_id: until for instance_id, until in self.doubtful.items() if until > asked_at}
         if self.doubtful:
             self.look_by(now + self._look_backoff.failed())
         else:
             self._look_backoff.succeeded()
+        made = [each.change for each in self.failed.values() if each.is_doubtful and self._is_made(each.change, newer)]
+        for change in made:
+            del self.failed[change.instance_id]
+        return made
+
+    def _is_made(self, change: Change, newer: AbstractSet[InstanceId]) -> bool:
+        current = self.instances.get(change.instance_id)
+        match change:
+            case _ if change.instance_id in newer:
+                return False
+            case Register():
+                return current is not None and is_true_to(current, change.instance)
+            case Deregister():
+                return current is None
+            case _:
+                return False
 
     def fail_list(self, error: RegistryError | None, now: float) -> None:
         """Note that the list was not read: what is known stays as it was.
@@ -114,22 +135,24 @@ class ObservedService:
             self.in_flight[change.instance_id] = change
             self._touch(change.instance_id)
 
-    def take(self, outcome: Outcome, now: float) -> None:
-        """Take in what came of a change; `next_try` tells when one that failed may be tried again."""
+    def take(self, outcome: Outcome, now: float) -> Attempt | None:
+        """Take in what came of a change; return the failed attempt, if it is one."""
         change, error = outcome.change, outcome.error
         self.in_flight.pop(change.instance_id, None)
         self._touch(change.instance_id)
         if error is None:
             self._confirm(change)
-            return
-        if isinstance(error, Unreachable) and error.doubtful:
+            return None
+        is_doubtful = isinstance(error, Unreachable) and error.doubtful
+        if is_doubtful:
             self.doubtful[change.instance_id] = now + DOUBT_SECONDS
         if isinstance(error, NotFound | Unreachable):
             self.is_readable = False  # gone or out of reach, or what it holds is unknown: look before the next write
             self.look_by(now)
         attempt = self.failed.setdefault(change.instance_id, Attempt(change, Backoff(draw=self.draw)))
-        attempt.change = change
+        attempt.change, attempt.is_doubtful = change, is_doubtful
         attempt.not_before = now + attempt.backoff.failed(getattr(error, "after", 0.0))
+        return attempt
 
     def _confirm(self, change: Change) -> None:
         self.failed.pop(change.instance_id, None)

@@ -1,7 +1,8 @@
-"""Keeps one registry true: workers take its services from a queue, look, plan and apply.
+"""Keeps one registry true: takes its services from a queue, looks, plans and applies.
 
-A worker sends and goes on. What becomes of a change comes back as an outcome, so a slow operation keeps only its own
-instance waiting; at most one change an instance is in flight, and a newer wish replaces one that waits.
+Nothing waits for the registry. What a look finds, and what becomes of a change, puts the service back on the queue, so
+a slow operation keeps only its own instance waiting, and a slow list nothing that is known already. At most one change
+an instance is in flight, and a newer wish replaces one that waits.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ from kube_registrar.sync.queue import KeyedQueue
 from kube_registrar.sync.reporting import Reporter
 from kube_registrar.sync.wanted import WantedState
 
-WORKERS = 32
+LOOKS_AT_ONCE = 32
 GATHER_SECONDS = 0.2
 """Next tries and answers that fall due within this time are planned together: a plan looks at the whole service."""
 LOOK_FOR_FOREIGN_SECONDS = 60.0
@@ -72,6 +73,8 @@ class RegistrySync:
     _blocked: set[ServiceRef] = field(default_factory=set)
     """Services in which a registration waits for an address."""
     _sending: set[asyncio.Task[None]] = field(default_factory=set)
+    _looking: dict[ServiceRef, asyncio.Task[None]] = field(default_factory=dict)
+    _looks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOOKS_AT_ONCE))
 
     def __post_init__(self) -> None:
         self.observed = ObservedState(self.cluster_uid, self.draw)
@@ -80,63 +83,71 @@ class RegistrySync:
     async def run(self) -> None:
         """Work until cancelled. Changes that are on their way then are left to the registry; nothing is undone."""
         try:
-            async with asyncio.TaskGroup() as workers:
-                for _ in range(WORKERS):
-                    workers.create_task(self._work())
+            while True:
+                async with self.queue.take() as service:
+                    self._work(service)
+                await asyncio.sleep(0)  # a plan takes milliseconds, and there may be hundreds: others want to run too
         finally:
             await self.queue.close()
-            sending = list(self._sending)
-            for task in sending:
+            tasks = [*self._sending, *self._looking.values()]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*sending, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
     def is_quiet(self) -> bool:
         """Whether nothing is queued, worked on or in flight; what waits for its next try does not count."""
-        return self.queue.is_idle and not self._sending
+        return self.queue.is_idle and not self._sending and not self._looking
 
-    async def _work(self) -> None:
-        while True:
-            async with self.queue.take() as service:
-                try:
-                    await self._reconcile(service)
-                    self._surprises.pop(service, None)
-                except Exception:  # noqa: BLE001 - one service's surprise must not stop the others
-                    _log.exception("reconciling %s failed unexpectedly; it is tried again", service)
-                    backoff = self._surprises.setdefault(service, Backoff(draw=self.draw))
-                    self.queue.add_after(service, backoff.failed())
+    def _work(self, service: ServiceRef) -> None:
+        try:
+            self._reconcile(self.observed.of(service))
+            self._surprises.pop(service, None)
+        except Exception:  # noqa: BLE001 - one service's surprise must not stop the others
+            _log.exception("reconciling %s failed unexpectedly; it is tried again", service)
+            backoff = self._surprises.setdefault(service, Backoff(draw=self.draw))
+            self.queue.add_after(service, backoff.failed())
 
-    async def _reconcile(self, service: ServiceRef) -> None:
-        state = self.observed.of(service)
-        if state.look_at <= self.clock.monotonic() and not await self._look(state):
-            return
+    def _reconcile(self, state: ObservedService) -> None:
+        service, now = state.service, self.clock.monotonic()
+        if state.look_at <= now and service not in self._looking:
+            state.begin_list()
+            self._looking[service] = asyncio.create_task(self._look(state), name=f"look at {service}")
         if state.is_readable:
             self._plan(state)
-        else:
-            self.queue.add_after(service, state.look_at - self.clock.monotonic())
+        elif service not in self._looking:
+            self.queue.add_after(service, state.look_at - now)
 
-    async def _look(self, state: ObservedService) -> bool:
-        """Read the service in full; return whether the registry has it, as far as is known."""
+    async def _look(self, state: ObservedService) -> None:
+        """Read the service in full, and have it planned anew."""
         service, asked_at = state.service, self.clock.monotonic()
-        state.begin_list()
-        error: RegistryError | None = None
         try:
-            listed = await self.registry.instances(service)
+            async with self._looks:
+                asked_at = self.clock.monotonic()
+                listed = await self.registry.instances(service)
         except NotFound:
             self.observed.forget(service)
             self.hears.vanished(service)
-            return False
-        except RegistryError as failure:
-            state.fail_list(failure, self.clock.monotonic())
-            self.reporter.unreadable(service, failure)
-            return True
-        except BaseException:
+            return
+        except Exception as error:  # noqa: BLE001 - a backend's mistake costs its own service only
+            self._not_read(state, error)
+        else:
+            made = state.end_list(listed, asked_at, self.clock.monotonic())
+            self.reporter.readable(service)
+            self.hears.looked(service)
+            for change in made:
+                self.reporter.outcome(service, Outcome(change))
+        finally:
+            del self._looking[service]
+        self.queue.add(service)
+
+    def _not_read(self, state: ObservedService, error: Exception) -> None:
+        if isinstance(error, RegistryError):
             state.fail_list(error, self.clock.monotonic())
-            raise
-        state.end_list(listed, asked_at, self.clock.monotonic())
-        self.reporter.readable(service)
-        self.hears.looked(service)
-        return True
+            self.reporter.unreadable(state.service, error)
+        else:
+            _log.error("registry %s broke its contract", self.registry.name, exc_info=error)
+            state.fail_list(None, self.clock.monotonic())
 
     def _plan(self, state: ObservedService) -> None:
         # Nothing is awaited here: what is planned on must still be so when it is sent.
@@ -187,14 +198,16 @@ class RegistrySync:
 
     def _take(self, state: ObservedService, outcome: Outcome) -> None:
         service, now = state.service, self.clock.monotonic()
-        state.take(outcome, now)
-        if outcome.error is not None:
-            attempt = state.failed[outcome.change.instance_id]
+        attempt = state.take(outcome, now)
+        if attempt is not None:
             self.queue.add_after(service, max(attempt.not_before - now, GATHER_SECONDS))
         if self._is_outdated(service, outcome):
             self.queue.add(service)
         self.hears.changed(service, outcome)
-        self.reporter.outcome(service, outcome)
+        if attempt is not None and attempt.is_doubtful and attempt.backoff.failures == 1:
+            self.reporter.doubtful(service, outcome)
+        else:
+            self.reporter.outcome(service, outcome)
 
     def _is_outdated(self, service: ServiceRef, outcome: Outcome) -> bool:
         """Whether something else can be done now than before: a plan looks at the whole service, so not for nothing."""

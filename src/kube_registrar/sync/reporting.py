@@ -69,8 +69,7 @@ class Reporter:
     def outcome(self, service: ServiceRef, outcome: Outcome) -> None:
         """Tell what became of a change."""
         change = outcome.change
-        action = {Register: "register", Deregister: "deregister"}.get(type(change), "set_health")
-        self._metrics.changed(service.namespace.registry, action, "error" if outcome.error else "ok")
+        self._count(service, outcome)
         if outcome.error is not None:
             reason = DEREGISTRATION_FAILED if isinstance(change, Deregister) else REGISTRATION_FAILED
             self._failed(reason, change.origin, change.instance_id, service, str(outcome.error))
@@ -79,6 +78,16 @@ class Reporter:
             self._say("Normal", change.origin, problem)
         elif isinstance(change, Register):
             self._say("Normal", change.origin, Problem.of(REGISTERED, instance=change.instance_id, service=service))
+
+    def doubtful(self, service: ServiceRef, outcome: Outcome) -> None:
+        """Note a change of unknown outcome. It is no event yet: most are made, and a look is about to tell."""
+        self._count(service, outcome)
+        what = f"{type(outcome.change).__name__.lower()} of {outcome.change.instance_id} in {service}"
+        _log.info("%s: nobody knows what became of the %s: %s", outcome.change.origin, what, outcome.error)
+
+    def _count(self, service: ServiceRef, outcome: Outcome) -> None:
+        action = {Register: "register", Deregister: "deregister"}.get(type(outcome.change), "set_health")
+        self._metrics.changed(service.namespace.registry, action, "error" if outcome.error else "ok")
 
     def _failed(self, reason: Reason, origin: Origin, instance: str, service: ServiceRef, error: str) -> None:
         self._say("Warning", origin, Problem.of(reason, instance=instance, service=service, error=error))
