@@ -152,6 +152,31 @@ async def test_an_api_server_that_hangs_delays_nothing_else(ground: Ground) -> N
     assert ground.names() == []
 
 
+async def test_a_second_question_that_hangs_costs_no_plans(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    await missed(ground, "flask-app-0")
+    ground.cluster.lookup_error = RuntimeError("500")
+    ground.cluster.relist()
+    await ground.advance(10.0)
+    ground.cluster.lookup_gate = asyncio.Event()
+    plans: list[object] = []
+    monkeypatch.setattr(ground.engine._reporter, "planned", lambda *_: plans.append(_))
+    await ground.advance(100.0)
+    assert len(ground.cluster.lookups) == 2
+    assert len(plans) <= 2
+
+
+async def test_no_more_is_remembered_of_pods_than_is_good(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kube_registrar.sync.evidence.REMEMBERED", 3)
+    for number in range(10):
+        ground.cluster.apply(builders.pod(f"web-{number}", ips=(f"10.0.0.{number}",)))
+    await ground.start()
+    for number in range(10):
+        ground.cluster.delete(f"web-{number}")
+    await ground.advance(1.0)
+    assert ground.names() == []
+    assert len(ground.engine._evidence._ends) == 3
+
+
 async def test_an_instance_that_does_not_name_its_pod_stays(ground: Ground) -> None:
     found = builders.registration("nameless").instance
     kept = {key: value for key, value in found.attributes.items() if key not in {"KUBE_POD", "KUBE_NAMESPACE"}}

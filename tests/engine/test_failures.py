@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from kube_registrar.model.errors import NotFound, Refused, RegistryError, Retryable, Unreachable
 from kube_registrar.model.instances import Instance
 from kube_registrar.model.refs import ServiceRef
+from kube_registrar.planning.plan import Plan, plan
 from kube_registrar.testing import builders
 from kube_registrar.testing.faults import Op
 from tests.engine.harness import EDGE, FLASK, OTHER, Ground
@@ -292,6 +294,57 @@ async def test_a_resync_that_hangs_delays_nothing(ground: Ground) -> None:
     assert ground.names() == ["web-1", "web-2"]
 
 
+async def test_a_service_is_read_by_one_list_at_a_time(ground: Ground) -> None:
+    """Something comes up that asks for a look while a list is under way."""
+    pods(ground, 1)
+    await ground.start()
+    ground.registry.faults.delay(Op.INSTANCES, 20.0)
+    await ground.advance(725.0)
+    while not ground.engine._syncs[FLASK.namespace.registry]._looking.get(FLASK):
+        await ground.advance(1.0)
+    asked = len(ground.registry.asked(Op.INSTANCES, FLASK))
+    ground.registry.faults.lose_reply(Op.REGISTER)
+    ground.cluster.apply(builders.pod("web-1", ips=("10.0.0.1",)))
+    await ground.advance(5.0)
+    assert len(ground.registry.asked(Op.INSTANCES, FLASK)) == asked
+    ground.registry.faults.heal()
+    await ground.advance(60.0)
+    assert ground.names() == ["web-0", "web-1"]
+    assert ground.reasons("web-1") == ["Registered"]
+
+
+@pytest.mark.parametrize("times", [1, 4])
+async def test_a_plan_that_fails_unexpectedly_is_made_again(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    left = iter(range(times))
+
+    def broken(*args: Any, **kwargs: Any) -> Plan:
+        if next(left, None) is not None:
+            raise ZeroDivisionError
+        return plan(*args, **kwargs)
+
+    monkeypatch.setattr("kube_registrar.sync.reconcile.plan", broken)
+    names = pods(ground, 2)
+    await ground.start()
+    await ground.advance(10.0)
+    assert ground.names() == names
+    [sync] = ground.engine._syncs.values()
+    assert sync._surprises == {}
+
+
+async def test_failures_of_pods_that_are_gone_are_forgotten(ground: Ground) -> None:
+    ground.registry.faults.fail(Op.REGISTER, Refused("no"), times=None)
+    pods(ground, 10)
+    await ground.start()
+    [sync] = ground.engine._syncs.values()
+    assert len(sync.observed.of(FLASK).failed) == 10
+    for number in range(10):
+        ground.cluster.delete(f"web-{number}")
+    await ground.settle()
+    assert sync.observed.of(FLASK).failed == {}
+
+
 async def test_what_is_written_during_a_list_is_newer_than_the_list(ground: Ground) -> None:
     """The list is answered as of before: it lacks what came since, and has what went."""
     pods(ground, 2)
@@ -391,3 +444,21 @@ async def test_a_registry_that_begins_to_hang_blocks_no_other(two_registries: Gr
     ground.cluster.edit("both", ready=True)
     await ground.settle()
     assert ground.names(FLASK) == ["both"]
+
+
+async def test_plans_of_many_services_leave_turns_to_everything_else(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        ground.registry.add(builders.service_spec(f"test-namespace/s{number}"))
+    await ground.start()
+    [sync] = ground.engine._syncs.values()
+    turns: list[str] = []
+    monkeypatch.setattr(ground.engine._reporter, "planned", lambda *_: turns.append("plan"))
+    for service in sync.observed.services():
+        sync.queue.add(service)
+    for _ in range(200):
+        turns.append("turn")
+        await asyncio.sleep(0)
+    assert turns.count("plan") == 32
+    assert "plan plan" not in " ".join(turns)

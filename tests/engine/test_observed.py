@@ -151,6 +151,14 @@ def test_a_list_tells_what_became_of_a_doubtful_change(
     assert change.instance_id in state.doubtful  # an older write may land yet
 
 
+def test_a_list_tells_nothing_of_a_change_that_is_tried_again_meanwhile(state: ObservedService) -> None:
+    done(state, register(A), LOST)
+    state.begin_list()
+    state.send([register(A)])
+    assert state.end_list([A.instance], 1.0, 1.0) == []
+    assert A.instance.id in state.failed
+
+
 def test_a_list_tells_nothing_of_a_change_that_was_refused(state: ObservedService) -> None:
     done(state, register(A), Refused("no"))
     state.begin_list()
@@ -222,8 +230,10 @@ def test_a_service_that_vanishes_is_forgotten_but_for_what_is_in_flight() -> Non
     states = ObservedState(builders.CLUSTER_UID)
     state = states.of(FLASK)
     read(state, A)
+    done(state, register(builders.registration("c")), LOST)
     state.send([register(B)])
     states.forget(FLASK)
+    assert (state.doubtful, state.failed) == ({}, {})
     assert states.of(FLASK) is state
     assert (state.instances, state.is_readable, set(state.in_flight)) == ({}, False, {B.instance.id})
     assert states.holding(A.origin.uid) == frozenset()

@@ -1,11 +1,16 @@
 """A restart, with things that happen meanwhile: each old instance goes, and nothing else does."""
 
 import asyncio
+import itertools
 
 import pytest
 
 from kube_registrar.model import attributes as keys
+from kube_registrar.model.records import Pod
 from kube_registrar.model.refs import Uid
+from kube_registrar.sources.pods import wish_of
+from kube_registrar.sources.wishes import Wish
+from kube_registrar.sources.world import World
 from kube_registrar.testing import builders
 from kube_registrar.testing.faults import Op
 from tests.engine.harness import FLASK, Ground, registry_service
@@ -176,3 +181,29 @@ async def test_what_is_told_again_unchanged_costs_no_plan(ground: Ground) -> Non
     ground.cluster.relist()
     assert ground.engine.is_quiet
     assert ground.engine.queue_depth == 0
+
+
+async def test_rounds_over_all_pods_leave_time_for_everything_else(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten wishes take a second, then three go to the rest, however often the world changes."""
+    rounds: list[float] = []
+
+    def slow(pod: Pod, world: World) -> Wish:
+        if pod.name == "web-0":
+            rounds.append(ground.clock.monotonic())
+        ground.clock._now += 0.1
+        return wish_of(pod, world)
+
+    for number in range(10):
+        ground.cluster.apply(builders.pod(f"web-{number}", ips=(f"10.0.0.{number}",)))
+    await ground.start()
+    await ground.advance(10.0)
+    monkeypatch.setattr("kube_registrar.sync.engine.wish_of", slow)
+    for number in range(20):
+        ground.engine.object_applied(registry_service(f"service-{number}"))
+        await ground.advance(0.25)
+    await ground.advance(10.0)
+    assert len(rounds) <= 4
+    assert all(after - before >= 4.0 for before, after in itertools.pairwise(rounds))
+    assert ground.engine.is_quiet
