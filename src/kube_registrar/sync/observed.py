@@ -3,7 +3,6 @@
 import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register
@@ -82,16 +81,14 @@ class ObservedService:
             self.look_by(now + self._look_backoff.failed())
         else:
             self._look_backoff.succeeded()
-        made = [each.change for each in self.failed.values() if each.is_doubtful and self._is_made(each.change, newer)]
+        made = [each.change for each in self.failed.values() if each.is_doubtful and self._is_made(each.change)]
         for change in made:
             del self.failed[change.instance_id]
         return made
 
-    def _is_made(self, change: Change, newer: AbstractSet[InstanceId]) -> bool:
+    def _is_made(self, change: Change) -> bool:
         current = self.instances.get(change.instance_id)
         match change:
-            case _ if change.instance_id in newer:
-                return False
             case Register():
                 return current is not None and is_true_to(current, change.instance)
             case Deregister():

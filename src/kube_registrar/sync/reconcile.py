@@ -7,6 +7,7 @@ an instance is in flight, and a newer wish replaces one that waits.
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -170,8 +171,9 @@ class RegistrySync:
             self._send(state, made.changes)
         if made.conflicts:
             state.look_by(now + LOOK_FOR_FOREIGN_SECONDS)
-        again_at = min(state.next_try(wanted.registrations, now), state.look_at, self.evidence.again_at(suspects))
-        if again_at != float("inf"):
+        look_at = math.inf if service in self._looking else state.look_at  # what a look finds is planned anyway
+        again_at = min(state.next_try(wanted.registrations, now), look_at, self.evidence.again_at(suspects))
+        if again_at != math.inf:
             self.queue.add_after(service, max(again_at - now, GATHER_SECONDS))
         self.hears.planned(service, made)
         self.reporter.planned(service, made)
