@@ -54,16 +54,7 @@ async def _one_life(registry: kopf.OperatorRegistry, namespaces: Sequence[str]) 
     def live() -> None:
         try:
             with asyncio.Runner(loop_factory=lambda: ours) as runner:
-                runner.run(
-                    kopf.operator(
-                        registry=registry,
-                        settings=_settings(),
-                        standalone=True,
-                        clusterwide=not namespaces,
-                        namespaces=namespaces,
-                        stop_flag=stop,
-                    )
-                )
+                runner.run(_until(stop, registry, namespaces))
             why = "it gave no reason"
         except Exception as error:  # noqa: BLE001 - whatever ended kopf, it is started again
             why = f"{type(error).__name__}: {error}"
@@ -77,6 +68,31 @@ async def _one_life(registry: kopf.OperatorRegistry, namespaces: Sequence[str]) 
         with contextlib.suppress(RuntimeError):  # kopf's loop is closed when it has ended by itself
             ours.call_soon_threadsafe(stop.set)
         await asyncio.wait({ended}, timeout=STOP_SECONDS)
+
+
+async def _until(stop: asyncio.Event, registry: kopf.OperatorRegistry, namespaces: Sequence[str]) -> None:
+    """Run kopf until `stop`, or until it ends by itself.
+
+    It is cancelled, not asked with its own flag: then it would close its connections under requests that it goes on
+    to repeat for seconds, complaining. What is half done is done again at the next start, as after a crash.
+    """
+    stopping = asyncio.create_task(stop.wait())
+    work = asyncio.create_task(
+        kopf.operator(
+            registry=registry,
+            settings=_settings(),
+            standalone=True,
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+        )
+    )
+    await asyncio.wait({stopping, work}, return_when=asyncio.FIRST_COMPLETED)
+    if not work.done():
+        work.cancel()
+        await asyncio.wait({work})
+    stopping.cancel()
+    if not work.cancelled():
+        work.result()
 
 
 def _end(ended: asyncio.Future[str], why: str) -> None:
