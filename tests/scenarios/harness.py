@@ -23,7 +23,8 @@ AWS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_ME
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 _UNEXPECTED = re.compile(
-    r"Traceback|this is a bug|mistake in kube-registrar|failed unexpectedly|broke its contract|never retrieved|was never awaited|py\.warnings"
+    r"Traceback|this is a bug|mistake in kube-registrar|failed unexpectedly|broke its contract|never retrieved|"
+    r"was never awaited|py\.warnings"
 )
 """What no log of ours may hold, whatever a test does to the operator."""
 

@@ -104,6 +104,8 @@ def test_an_outage_of_the_api_server_is_survived(
         assert operator.probe("/healthz")[0] == 200
     registry.expect("flask-app", {"stays", "comes"})
     operator.wait_until_ready()
+    with proxy.down():
+        assert operator.end() == 0
     assert deregistered(operator.data) == []
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from kube_registrar.testing.builders import deployment_manifest
 from kube_registrar.testing.waiting import wait_until
+from tests.scenarios.conftest import NewOperator
 from tests.scenarios.harness import Operator
 from tests.scenarios.place import Place
 from tests.scenarios.registry import Registry, changes, deregistered, registered
@@ -70,6 +71,12 @@ def test_a_graceful_stop_deregisters_nothing(
     registry.expect("flask-app", {"web", "later"})
     assert registered(operator.data) == ["web", "later"]
     assert deregistered(operator.data) == []
+
+
+def test_a_stop_before_it_is_ready_is_a_graceful_one_too(new_operator: NewOperator) -> None:
+    operator = new_operator().start(wait=False)
+    wait_until(lambda: operator.address("api"), "the operator to listen", every=0.01)
+    assert operator.end() == 0
 
 
 def test_a_stateful_set_pod_that_came_back_under_its_name_is_another_pod(
