@@ -2,6 +2,8 @@
 
 import re
 
+from kube_registrar.testing.api import ApiError
+from kube_registrar.testing.waiting import wait_until
 from tests.scenarios.harness import Operator
 from tests.scenarios.place import Place
 from tests.scenarios.registry import Registry
@@ -137,6 +139,51 @@ def test_delete_removes_what_was_made_once_it_is_empty(operator: Operator, place
     place.delete("RegistryNamespace", place.registry_namespace)
     place.wait_gone("RegistryNamespace", place.registry_namespace)
     assert registry.namespace_id() == ""
+
+
+def test_a_kubernetes_namespace_is_deleted_whole_with_all_that_it_had_in_the_registry(
+    operator: Operator, place: Place, registry: Registry
+) -> None:
+    place.plane.apply(
+        [place.registry_namespace_manifest(), place.registry_service_manifest("flask-app", deletionPolicy="Delete")]
+    )
+    place.wait_condition("RegistryService", "flask-app", "Ready", "True")
+    place.wait_field("RegistryService", "flask-app", "metadata.finalizers", [FINALIZER])
+    registry.expect("flask-app", place.deployment("web", "flask-app", 5))
+
+    path = f"/api/v1/namespaces/{place.namespace}"
+    place.plane.api.delete(path)
+    wait_until(lambda: _is_gone(place, path), "the namespace to be gone", seconds=60)
+    assert registry.service_id("flask-app") == ""
+    assert registry.namespace_id() != ""
+    place.make()  # the end of the test looks for it
+
+
+def _is_gone(place: Place, path: str) -> bool:
+    try:
+        place.plane.api.get(path)
+    except ApiError as error:
+        return error.status == 404
+    return False
+
+
+def test_an_object_that_is_made_anew_is_the_same_creator(operator: Operator, place: Place, registry: Registry) -> None:
+    place.plane.apply(
+        [place.registry_namespace_manifest(), place.registry_service_manifest("flask-app", deletionPolicy="Retain")]
+    )
+    place.wait_condition("RegistryService", "flask-app", "Ready", "True", "Created")
+    made = registry.service_id("flask-app")
+    place.delete("RegistryService", "flask-app")
+    place.wait_gone("RegistryService", "flask-app")
+
+    # As after a restore from a backup: another UID, the same name. What it made is its own again.
+    place.plane.apply(place.registry_service_manifest("flask-app", deletionPolicy="Delete"))
+    place.wait_condition("RegistryService", "flask-app", "Ready", "True", "Created")
+    assert place.get("RegistryService", "flask-app")["status"]["id"] == made
+    place.wait_field("RegistryService", "flask-app", "metadata.finalizers", [FINALIZER])
+    place.delete("RegistryService", "flask-app")
+    place.wait_gone("RegistryService", "flask-app")
+    assert registry.service_id("flask-app") == ""
 
 
 def test_creation_policies_are_kept(operator: Operator, place: Place, registry: Registry) -> None:

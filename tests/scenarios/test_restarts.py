@@ -54,6 +54,30 @@ def test_a_kill_in_the_middle_of_a_roll_out_is_made_good(operator: Operator, pla
     assert not pods & set(deregistered(operator.data))
 
 
+def test_kills_again_and_again_while_pods_come_and_go_cost_no_live_pod_its_registration(
+    operator: Operator, place: Place, registry: Registry
+) -> None:
+    place.declare("flask-app")
+    web = deployment_manifest("web", place.namespace, replicas=30, annotations=place.asks("flask-app"))
+    place.plane.apply(web)
+    for version in range(4):
+        # Some of the new ones are in, some of the old ones are not out yet: the worst moment to die.
+        web["spec"]["template"]["metadata"]["annotations"] = place.asks("flask-app", attributes=f"version={version}")
+        web["spec"]["replicas"] = 30 - 5 * version
+        place.plane.apply(web)
+        _wait_for_first(registry, str(version))
+        operator.kill()
+        operator.start(wait=version % 2 == 0)
+    pods = place.rolled_out("web")
+    registry.expect("flask-app", pods)
+    assert not pods & set(deregistered(operator.data))
+
+
+def _wait_for_first(registry: Registry, version: str) -> None:
+    what = f"the first pod of version {version}"
+    wait_until(lambda: len(registry.discover("flask-app", version=version)) > 0, what, every=0.01)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_a_graceful_stop_deregisters_nothing(
     operator: Operator, place: Place, registry: Registry, number: signal.Signals
