@@ -22,6 +22,8 @@ from kube_registrar.runtime.backoff import Backoff
 STOP_SECONDS = 3.0
 """How long kopf may take to stop; its thread does not outlive the process anyway."""
 
+STEADY_SECONDS = 60.0
+"""A kopf that lived so long is started again at once, whatever was before."""
 _NOISY = ("kopf.objects", "kopf._core.reactor.running")
 
 _log = logging.getLogger(__name__)
@@ -37,7 +39,10 @@ async def run(context: Context, credentials: Callable[[], Credentials], namespac
         logging.getLogger(name).addFilter(_without_noise)
     backoff = Backoff()
     while True:
+        began = context.clock.monotonic()
         why = await _one_life(_registry(context, credentials), namespaces)
+        if context.clock.monotonic() - began > STEADY_SECONDS:
+            backoff.succeeded()
         delay = backoff.failed()
         _log.warning(
             "kopf ended (%s): RegistryNamespaces and RegistryServices are looked after again in %.1f s", why, delay
