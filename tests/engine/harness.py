@@ -48,6 +48,8 @@ class FakeCluster:
         """Raised for every direct read while it is set."""
         self.lookup_gate: asyncio.Event | None = None
         """Direct reads wait for it while it is set."""
+        self.hidden: set[Key] = set()
+        """Pods that live and that no watch tells of."""
         self._told: dict[Key, Pod] = {}
         self._engine: Engine | None = None
 
@@ -72,16 +74,16 @@ class FakeCluster:
     def relist(self) -> None:
         """Tell everything anew; what misses is told as deleted, unseen."""
         assert self._engine is not None
-        for key in [key for key in self._told if key not in self.pods]:
+        for key in [key for key in self._told if key not in self.pods or key in self.hidden]:
             self._engine.pod_deleted(self._told.pop(key), seen=False)
         for pod in list(self.pods.values()):
             self._tell(pod)
         self._engine.synced("Pod")
 
     def _tell(self, pod: Pod | BarePod) -> None:
-        if self._engine is None:
-            return
         key = (pod.namespace, pod.name)
+        if self._engine is None or key in self.hidden:
+            return
         before = self._told.pop(key, None)
         if before is not None and before.uid != pod.uid:
             self._engine.pod_deleted(before, seen=True)
@@ -115,9 +117,10 @@ class FakeCluster:
 
     def delete(self, name: str) -> None:
         """Remove a pod, seen by the watch."""
-        pod = self.pods.pop(("default", name))
-        self._told.pop(("default", name), None)
-        if self._engine is not None:
+        key = ("default", name)
+        pod = self.pods.pop(key)
+        if self._engine is not None and key not in self.hidden:
+            self._told.pop(key, None)
             self._engine.pod_deleted(pod, seen=True)
 
     def lose(self, name: str) -> None:

@@ -149,6 +149,16 @@ async def test_a_service_made_out_of_band_is_found_within_seconds(ground: Ground
     assert ground.names(late) == ["flask-app-0"]  # type: ignore[arg-type]
 
 
+async def test_a_wrong_annotation_costs_little_however_large_the_registry_is(ground: Ground) -> None:
+    for number in range(100):
+        ground.registry.add(builders.namespace_spec(f"namespace-{number}"))
+    ground.cluster.apply(builders.pod(annotations={"service": "test-namespace/nowhere"}))
+    await ground.start()
+    calls = len(ground.registry.calls)
+    await ground.advance(500.0)
+    assert 500 <= len(ground.registry.calls) - calls <= 1_100
+
+
 async def test_references_that_are_resolved_cost_no_looks_at_the_registry(ground: Ground) -> None:
     ground.cluster.apply(builders.pod())
     await ground.start()

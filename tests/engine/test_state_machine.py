@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from kube_registrar.model import attributes as keys
-from kube_registrar.model.errors import Refused, RegistryError, Retryable, Unreachable
+from kube_registrar.model.errors import Refused, Retryable, Unreachable
 from kube_registrar.model.instances import Instance
 from kube_registrar.model.records import BarePod, Pod
 from kube_registrar.model.refs import InstanceId, ServiceRef, Uid
@@ -56,6 +56,22 @@ names = st.sampled_from(NAMES)
 operations = st.sampled_from([Op.REGISTER, Op.DEREGISTER, Op.INSTANCES, Op.FIND])
 writes = st.sampled_from([Op.REGISTER, Op.DEREGISTER])
 errors = st.sampled_from([Retryable("busy", after=3.0), Refused("quota"), Unreachable("down")])
+times = st.integers(1, 3)
+changes = st.one_of(
+    st.builds(dict, ready=st.booleans()),
+    st.builds(dict, ready=st.booleans()),
+    st.builds(dict, annotations=asked),
+    st.builds(dict, annotations=nonsense),
+    st.just({"terminating": True}),
+    st.sampled_from([{"phase": "Failed", "ready": False}, {"phase": "Succeeded", "ready": False}]),
+)
+troubles = st.one_of(
+    st.tuples(st.just("fail"), operations, errors, times),
+    st.tuples(st.just("lose_reply"), writes, st.none(), times),
+    st.tuples(st.just("lose_request"), writes, st.none(), times),
+    st.tuples(st.just("straggle"), writes, st.floats(0.1, LONGEST_LATE), times),
+    st.tuples(st.just("delay"), operations, st.floats(0.1, 30.0), times),
+)
 
 
 class EngineMachine(RuleBasedStateMachine):
@@ -86,19 +102,27 @@ class EngineMachine(RuleBasedStateMachine):
 
         self.run(done())
 
-    @initialize()
-    def start(self) -> None:
+    @initialize(
+        annotations=st.lists(asked, min_size=len(NAMES), max_size=len(NAMES)),
+        is_wild=st.booleans(),
+        slowness=st.sampled_from([0.0, 1.0, 7.0]),
+    )
+    def start(self, annotations: list[dict[str, str]], is_wild: bool, slowness: float) -> None:
+        self.is_wild, self.slowness = is_wild, slowness
+        self.slow_down()
         for instance_id, attributes in self.foreign.items():
             self.ground.registry.put(FLASK, Instance(instance_id, attributes))
         self.run(self.ground.start())
+        for number, (name, wanted) in enumerate(zip(NAMES, annotations, strict=True)):
+            self.create(name, wanted, ready=True, address=number)
+
+    def slow_down(self) -> None:
+        """Let every write take its time, so that much happens meanwhile."""
+        for op in (Op.REGISTER, Op.DEREGISTER):
+            self.ground.registry.faults.delay(op, self.slowness)
 
     def pod(self, name: str) -> Pod | BarePod | None:
         return self.ground.cluster.pods.get(("default", name))
-
-    def edit(self, name: str, **fields: Any) -> None:
-        """Change a pod, if it is there and says anything."""
-        if isinstance(self.pod(name), Pod):
-            self.do(self.ground.cluster.edit, name, **fields)
 
     # Pods.
 
@@ -117,76 +141,74 @@ class EngineMachine(RuleBasedStateMachine):
         )
         self.do(self.ground.cluster.apply, pod)
 
-    @rule(name=names, ready=st.booleans())
-    def become(self, name: str, ready: bool) -> None:
+    @rule(name=names, change=changes)
+    def change(self, name: str, change: dict[str, Any]) -> None:
+        """Change a pod, if it is there; one that ended ended for good, and one without annotations gets some."""
         pod = self.pod(name)
-        if isinstance(pod, Pod) and not pod.is_terminal:
-            self.edit(name, ready=ready)
+        if isinstance(pod, BarePod) and "annotations" in change:
+            made = builders.pod(name, uid=pod.uid, ips=(f"10.0.1.{NAMES.index(name)}",), ready=True, **change)
+            self.do(self.ground.cluster.apply, made)
+        elif isinstance(pod, Pod) and not (pod.is_terminal and "ready" in change):
+            self.do(self.ground.cluster.edit, name, **change)
 
-    @rule(name=names, annotations=asked | nonsense)
-    def annotate(self, name: str, annotations: dict[str, str]) -> None:
-        pod = self.pod(name)
-        if isinstance(pod, BarePod):
-            pod = builders.pod(name, uid=pod.uid, annotations=annotations, ips=(f"10.0.1.{NAMES.index(name)}",))
-            self.do(self.ground.cluster.apply, pod)
-        self.edit(name, annotations=annotations)
+    @rule(name=names, change=changes)
+    def change_too(self, name: str, change: dict[str, Any]) -> None:
+        """Do what `change` does: it is what happens most."""
+        self.change(name, change)
 
-    @rule(name=names)
-    def bare(self, name: str) -> None:
-        if isinstance(self.pod(name), Pod):
-            self.do(self.ground.cluster.bare, name)
+    @rule(name=names, seconds=st.sampled_from([0.1, 2.0]))
+    def flap(self, name: str, seconds: float) -> None:
+        """Become unready and ready again, faster than slow operations are."""
+        self.change(name, {"ready": False})
+        self.run(self.ground.advance(seconds))
+        self.change(name, {"ready": True})
 
-    @rule(name=names)
-    def terminate(self, name: str) -> None:
-        self.edit(name, terminating=True)
+    @rule(name=names, deed=st.sampled_from(["delete", "lose", "bare", "hide"]))
+    def go(self, name: str, deed: str) -> None:
+        """Delete a pod, seen or not; take its annotations; or let the watch lose sight of it while it lives."""
+        cluster = self.ground.cluster
+        if self.pod(name) is None or (deed == "bare" and isinstance(self.pod(name), BarePod)):
+            return
+        if deed == "hide":
+            if not self.is_wild:
+                return
+            self.needs_resync = True  # a pod that lives and that no watch tells of is asked about ever less
+            cluster.hidden.add(("default", name))
+            self.do(cluster.relist)
+        else:
+            self.do(getattr(cluster, deed), name)
 
-    @rule(name=names, phase=st.sampled_from(["Failed", "Succeeded"]))
-    def end(self, name: str, phase: str) -> None:
-        self.edit(name, phase=phase, ready=False)
-
-    @rule(name=names, seen=st.booleans())
-    def delete(self, name: str, seen: bool) -> None:
-        if self.pod(name) is not None:
-            self.do(self.ground.cluster.delete if seen else self.ground.cluster.lose, name)
-
-    @rule()
-    def relist(self) -> None:
+    @rule(shown=st.booleans())
+    def relist(self, shown: bool) -> None:
+        if shown:
+            self.ground.cluster.hidden.clear()
         self.do(self.ground.cluster.relist)
 
     # What goes wrong.
 
     @rule()
     def restart(self) -> None:
-        self.needs_resync |= not self.ground.engine.is_quiet or self.ground.clock.monotonic() < self.lands_at
+        if not self.ground.engine.is_quiet or self.lands_at:
+            if not self.is_wild:
+                return
+            self.needs_resync = True
         self.run(self.ground.restart())
 
     @rule(fails=st.booleans())
     def the_api_server(self, fails: bool) -> None:
         self.ground.cluster.lookup_error = RuntimeError("503") if fails else None
 
-    @rule(op=operations, error=errors, times=st.integers(1, 4))
-    def fail(self, op: Op, error: RegistryError, times: int) -> None:
-        self.ground.registry.faults.fail(op, error, times=times)
-
-    @rule(op=writes, times=st.integers(1, 3))
-    def lose_reply(self, op: Op, times: int) -> None:
-        self.ground.registry.faults.lose_reply(op, times=times)
-
-    @rule(op=writes, times=st.integers(1, 3))
-    def lose_request(self, op: Op, times: int) -> None:
-        self.ground.registry.faults.lose_request(op, times=times)
-
-    @rule(op=writes, seconds=st.floats(0.1, LONGEST_LATE))
-    def straggle(self, op: Op, seconds: float) -> None:
-        self.ground.registry.faults.straggle(op, seconds)
-        self.lands_at = math.inf
-
-    @rule(op=operations, seconds=st.floats(0.1, 30.0), times=st.integers(1, 3))
-    def delay(self, op: Op, seconds: float, times: int) -> None:
-        self.ground.registry.faults.delay(op, seconds, times=times)
+    @rule(trouble=troubles)
+    def trouble(self, trouble: tuple[str, Op, Any, int]) -> None:
+        what, op, detail, count = trouble
+        details = () if detail is None else (detail,)
+        getattr(self.ground.registry.faults, what)(op, *details, times=count)
+        if what == "straggle":
+            self.lands_at = math.inf
 
     # Others who write.
 
+    @precondition(lambda self: self.is_wild)
     @rule(service=st.sampled_from(SERVICES), number=st.integers(0, 9), deed=st.sampled_from(["drop", "spoil", "add"]))
     def somebody_else(self, service: ServiceRef, number: int, deed: str) -> None:
         self.needs_resync = True
@@ -200,6 +222,7 @@ class EngineMachine(RuleBasedStateMachine):
             added = {"weight": "5"} if deed == "add" else {keys.IPV4: "10.9.9.9"}
             self.ground.registry.put(service, replace(found, attributes={**found.attributes, **added}))
 
+    @precondition(lambda self: self.is_wild)
     @rule(service=st.sampled_from(SERVICES))
     def delete_service(self, service: ServiceRef) -> None:
         """Delete a service that holds nothing foreign, and make it again."""
@@ -216,8 +239,12 @@ class EngineMachine(RuleBasedStateMachine):
 
     # Time, and what must hold.
 
-    @rule(seconds=st.sampled_from([0.3, 1.0, 5.0, 30.0, 100.0, 700.0]))
-    def advance(self, seconds: float) -> None:
+    @rule(seconds=st.sampled_from([0.1, 0.3, 1.0, 5.0]))
+    def a_moment(self, seconds: float) -> None:
+        self.run(self.ground.advance(seconds))
+
+    @rule(seconds=st.sampled_from([10.0, 30.0, 100.0]))
+    def a_while(self, seconds: float) -> None:
         self.run(self.ground.advance(seconds))
 
     @invariant()
@@ -231,16 +258,16 @@ class EngineMachine(RuleBasedStateMachine):
             assert {each: dict(held[each].attributes) for each in self.foreign if each in held} == self.foreign
 
     @rule()
-    @precondition(lambda self: self.ground._task is not None)
     def calm(self) -> None:
         """Heal everything, wait, and look."""
         ground = self.ground
         ground.registry.faults.heal()
         ground.cluster.lookup_error = None
-        self.relist()
+        self.relist(shown=True)
         late = LONGEST_LATE if self.lands_at else 0.0
         self.run(ground.advance(RESYNC_SECONDS if self.needs_resync else late + CALM_SECONDS))
         self.needs_resync, self.lands_at = False, 0.0
+        self.slow_down()
         assert ground.engine.is_quiet
         for service in SERVICES:
             self._check(service)
@@ -265,6 +292,6 @@ class EngineMachine(RuleBasedStateMachine):
 
 
 EngineMachine.TestCase.settings = settings(
-    max_examples=120, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=250, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestEngine = EngineMachine.TestCase

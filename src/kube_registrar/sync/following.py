@@ -18,6 +18,8 @@ CHECK_SECONDS = 5.0
 """How often it is looked whether references are unresolved."""
 LOOKS = Backoff(first=1.0, most=10.0)
 """How often the registry is looked at while they are: somebody else may make what they name."""
+SECONDS_A_NAMESPACE = 0.5
+"""Such a look asks once a namespace, and a wrong annotation may stand for weeks: large registries are asked less."""
 
 _log = logging.getLogger(__name__)
 
@@ -80,9 +82,14 @@ class RegistryFollower:
         """Wait for the next resync, or until references have been unresolved for a while."""
         while (rest := self._resync_at - self._clock.monotonic()) > 0:
             was_unresolved = self._is_unresolved()
-            wait = self._looks.failed(at_least=self._looks.first) if was_unresolved else CHECK_SECONDS
+            wait = self._looks.failed(at_least=self._least()) if was_unresolved else CHECK_SECONDS
             await self._clock.sleep(min(rest, wait))
             if not self._is_unresolved():
                 self._looks.succeeded()
             elif was_unresolved:
                 return
+
+    def _least(self) -> float:
+        found = self._catalog.world.namespaces
+        namespaces = sum(1 for ref in found if ref.registry == self._sync.registry.name)
+        return max(self._looks.first, SECONDS_A_NAMESPACE * namespaces)
