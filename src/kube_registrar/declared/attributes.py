@@ -5,7 +5,7 @@ is a byte. All registries are held to them, so that a workload can move from one
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from kube_registrar.declared import shorthand, templates
@@ -34,6 +34,11 @@ def read_attributes(text: str) -> tuple[Mapping[str, Template], tuple[Problem, .
     except shorthand.ShorthandError as error:
         step = 'Write key=value,key2="value, with comma", or a JSON object of strings'
         return {}, (wrong(KEY, shown(text), str(error), step, reason=MALFORMED_ANNOTATION).problem,)
+    return read_pairs(pairs)
+
+
+def read_pairs(pairs: Iterable[tuple[str, str]]) -> tuple[Mapping[str, Template], tuple[Problem, ...]]:
+    """Read attributes that stand apart already: as `read_attributes` does."""
     found: dict[str, Template] = {}
     problems: list[Problem] = []
     for key, value in pairs:

@@ -10,7 +10,9 @@ from kube_registrar.model.reasons import INVALID_PORT
 KEY: Final = "port"
 MAX_PORT: Final = 65_535
 
-_CONTAINER = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+CONTAINER: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+"""A container's name (a DNS label, as Kubernetes has it)."""
+
 _NAME = re.compile(r"(?=.{1,15}\Z)(?=.*[a-z])[a-z0-9]+(?:-[a-z0-9]+)*")
 _NUMBER = re.compile(r"[0-9]+")
 _STEP = "Write a port's name, its number, or container:port"
@@ -31,7 +33,7 @@ def read_port(value: str) -> PortRequest:
     if not text:
         raise wrong(KEY, shown(value), "it is empty", _STEP, reason=INVALID_PORT)
     container, colon, port = text.rpartition(":")
-    if colon and not _CONTAINER.fullmatch(container):
+    if colon and not CONTAINER.fullmatch(container):
         rule = f"{shown(container)} before the colon is not the name of a container"
         raise wrong(KEY, shown(text), rule, _STEP, reason=INVALID_PORT)
     if _NUMBER.fullmatch(port):

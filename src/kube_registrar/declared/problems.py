@@ -1,7 +1,8 @@
 """How wrong annotations are told: shared words, so that every message reads alike."""
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from kube_registrar.model.errors import KubeRegistrarError
 from kube_registrar.model.reasons import MALFORMED_ANNOTATION, Problem, Reason
@@ -33,6 +34,26 @@ def shown(text: str) -> str:
 def wrong(key: str, found: str, rule: str, next_step: str, *, reason: Reason = MALFORMED_ANNOTATION) -> AnnotationError:
     """Make the error of one annotation. `found` is put in as it is: quote a user's words with `shown`."""
     return AnnotationError(Problem.of(reason, field=field_of(key), found=found, rule=rule, next_step=next_step))
+
+
+def moved(problem: Problem, key: str, place: str) -> Problem:
+    """Return a problem of annotation `key` as one of `place`, such as `service-registries[1].port`.
+
+    One rule may be broken in several places. Every sentence about what a user wrote begins with its field.
+    """
+    begins = f"{field_of(key)} "
+    if not problem.message.startswith(begins):
+        return problem
+    return Problem(problem.reason, f"{field_of(place)} {problem.message.removeprefix(begins)}")
+
+
+@contextlib.contextmanager
+def told_at(key: str, place: str) -> Iterator[None]:
+    """Have what is wrong with annotation `key` in this block told of `place` instead."""
+    try:
+        yield
+    except AnnotationError as error:
+        raise AnnotationError(moved(error.problem, key, place)) from error
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

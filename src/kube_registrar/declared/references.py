@@ -25,6 +25,7 @@ _SERVICE_LABEL = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)"
 _SERVICE = re.compile(rf"(?=.{{1,127}}\Z){_SERVICE_LABEL}(?:\.{_SERVICE_LABEL})*")
 _OBJECT = re.compile(r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 
+ARN_RULE = "the ARN of a registry service is arn:aws:servicediscovery:REGION:ACCOUNT:service/srv-ID"
 _GRAMMAR = (
     "Write namespace/service, registry:namespace/service, the name of a RegistryService of this Kubernetes namespace, "
     "or the ARN of a registry service"
@@ -82,7 +83,7 @@ def read_reference(text: str, *, whole: str = "") -> Reference:
     if not text:
         raise wrong(KEY, shown(whole), "a reference between its commas is empty" if whole else "it is empty", _GRAMMAR)
     if text.startswith("arn:"):
-        return _arn(text)
+        return read_arn(text)
     if "/" in text:
         return _names(text)
     if not _OBJECT.fullmatch(text):
@@ -90,11 +91,11 @@ def read_reference(text: str, *, whole: str = "") -> Reference:
     return LocalReference(text)
 
 
-def _arn(text: str) -> ArnReference:
+def read_arn(text: str) -> ArnReference:
+    """Read the ARN of a registry service. Raises AnnotationError."""
     # Only services hold instances: the ARN of a namespace is a mistake that is easy to make.
     if not _ARN.fullmatch(text):
-        rule = "the ARN of a registry service is arn:aws:servicediscovery:REGION:ACCOUNT:service/srv-ID"
-        raise wrong(KEY, shown(text), rule, "Copy ServiceArn from the registry, or write namespace/service")
+        raise wrong(KEY, shown(text), ARN_RULE, "Copy ServiceArn from the registry, or write namespace/service")
     return ArnReference(text)
 
 

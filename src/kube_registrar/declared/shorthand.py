@@ -11,7 +11,7 @@ import re
 _KEY = re.compile(r"\s*([^\s=,\"']+)\s*=\s*")
 _BARE = re.compile(r"(?:\\,|[^,])*")
 # Each character matches in one way only, so that an unclosed quote cannot make the search slow.
-_QUOTED = {
+QUOTED = {
     '"': re.compile(r'"((?:\\[\\"]|\\(?![\\"])|[^"\\])*)"\s*'),
     "'": re.compile(r"'((?:\\[\\']|\\(?![\\'])|[^'\\])*)'\s*"),
 }
@@ -25,7 +25,9 @@ class ShorthandError(ValueError):
 def parse(text: str) -> list[tuple[str, str]]:
     """Return keys and values in the order they are written, duplicates included. Raises ShorthandError."""
     if text.lstrip().startswith("{"):
-        return _json(text)
+        found = load(text)
+        assert isinstance(found, Pairs), "JSON that begins with a brace is an object"  # noqa: S101
+        return _strings(found)
     pairs: list[tuple[str, str]] = []
     position = 0
     while position < len(text) or not pairs:
@@ -50,37 +52,55 @@ def _value(text: str, start: int) -> tuple[str, int]:
         raise ShorthandError(
             f"at character {start + 1}, the value is a list or structure; put it in quotes if meant so"
         )
-    if first not in _QUOTED:
+    if first not in QUOTED:
         bare = _BARE.match(text, start)
         assert bare is not None, "the pattern matches the empty string too"  # noqa: S101
         return bare[0].replace("\\,", ",").rstrip(), bare.end()
-    quoted = _QUOTED[first].match(text, start)
-    if quoted is None:
-        raise ShorthandError(f"at character {start + 1}, the quote {first} is not closed")
-    if text[quoted.end() : quoted.end() + 1] not in {"", ","}:
-        raise ShorthandError(f"at character {quoted.end() + 1}, there must be a comma after the closing quote")
-    return re.sub(r"\\([\\" + first + "])", r"\1", quoted[1]), quoted.end()
+    value, end = quoted(text, start)
+    if text[end : end + 1] not in {"", ","}:
+        raise ShorthandError(f"at character {end + 1}, there must be a comma after the closing quote")
+    return value, end
 
 
-def _json(text: str) -> list[tuple[str, str]]:
+def quoted(text: str, start: int) -> tuple[str, int]:
+    """Return the value in the quotes that open at `start`, and where the blanks behind them end."""
+    quote = text[start]
+    found = QUOTED[quote].match(text, start)
+    if found is None:
+        raise ShorthandError(f"at character {start + 1}, the quote {quote} is not closed")
+    return re.sub(r"\\([\\" + quote + "])", r"\1", found[1]), found.end()
+
+
+def load(text: str, rule: str = "a JSON object of strings") -> object:
+    """Return JSON with its objects as Pairs; `rule` is what it should have been. Raises ShorthandError."""
     # Pairs, not a dictionary: that would keep the last of two equal keys, and nobody would be told.
     try:
-        found = json.loads(text, object_pairs_hook=_Pairs)
+        return json.loads(text, object_pairs_hook=Pairs)
     except json.JSONDecodeError as error:
         raise ShorthandError(f"it is not JSON: {error.msg} at character {error.pos + 1}") from error
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, or nested as deep
-        raise ShorthandError("it is not a JSON object of strings") from error
+        raise ShorthandError(f"it is not {rule}") from error
+
+
+def _strings(found: "Pairs") -> list[tuple[str, str]]:
+    """Return the pairs, all of whose values must be strings. Raises ShorthandError."""
     pairs = []
     for key, value in found:
         if not isinstance(value, str):
-            kind = "an object" if isinstance(value, _Pairs) else _KINDS.get(type(value), "an array")
-            raise ShorthandError(f"the JSON value of {key[:30]!a} is {kind}; every value must be a string in quotes")
+            raise ShorthandError(
+                f"the JSON value of {key[:30]!a} is {kind_of(value)}; every value must be a string in quotes"
+            )
         pairs.append((key, value))
     return pairs
 
 
-class _Pairs(list[tuple[str, object]]):
+def kind_of(value: object) -> str:
+    """Name the kind of a JSON value, for a message."""
+    return "an object" if isinstance(value, Pairs) else _KINDS.get(type(value), "an array")
+
+
+class Pairs(list[tuple[str, object]]):
     """A JSON object as it is written, so that a key that occurs twice can be told."""
 
 
-_KINDS = {int: "a number", float: "a number", bool: "true or false", type(None): "null"}
+_KINDS = {str: "a string", int: "a number", float: "a number", bool: "true or false", type(None): "null"}
