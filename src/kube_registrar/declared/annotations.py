@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from kube_registrar.declared import attributes, ports, references
+from kube_registrar.declared import attributes, ports, references, service_registries
+from kube_registrar.declared.items import Item
 from kube_registrar.declared.ports import PortRequest
 from kube_registrar.declared.problems import AnnotationError, field_of, nearest, wrong
 from kube_registrar.declared.references import Reference
@@ -17,23 +18,26 @@ from kube_registrar.declared.templates import Template
 from kube_registrar.model.reasons import UNKNOWN_ANNOTATION, UNSUPPORTED_ANNOTATION, Problem
 from kube_registrar.model.records import ANNOTATION_PREFIX
 
-KNOWN: Final = (references.KEY, ports.KEY, attributes.KEY)
+KNOWN: Final = (references.KEY, service_registries.KEY, ports.KEY, attributes.KEY)
 """The keys that this version reads, without the prefix."""
 
-LATER: Final = {
-    "service-registries": f"Remove it, and write {ANNOTATION_PREFIX}{references.KEY} instead",
-    "publish": "Remove it",
-}
+LATER: Final = {"publish": "Remove it"}
 """Keys that are reserved for versions to come, and what to do until then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a pod asks for: which registry services, with which port and attributes."""
+    """What a pod asks for: which registry services, with which port and attributes.
 
-    references: tuple[Reference, ...]
+    `port` and `attributes` are for all items: an item's own port replaces the port, its attributes go over these.
+    `unreadable` has an entry for each item of `service-registries` that is wrong: its reference, or None where that
+    is wrong too. What such an item asks for may be in another item's registry service, with another port.
+    """
+
+    items: tuple[Item, ...]
     port: PortRequest | None = None
     attributes: Mapping[str, Template] = field(default_factory=dict)
+    unreadable: tuple[Reference | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class Reading:
     """What came of reading a pod's annotations.
 
     Without a request, `held` tells "it asks for nothing" (False) from "what it asks for cannot be read" (True).
-    With one, `held` says that some references beside those of the request cannot be read.
+    With one, `held` says that some items beside those of the request cannot be read.
     """
 
     request: Request | None
@@ -56,15 +60,35 @@ def read_annotations(annotations: Mapping[str, str]) -> Reading:
     unsupported = tuple(_unsupported(key) for key in LATER if key in annotations)
     if unsupported:
         return Reading(None, (*unsupported, *told), held=True)
-    if references.KEY not in annotations:
+    if references.KEY in annotations and service_registries.KEY in annotations:
+        return Reading(None, (_both(), *told), held=True)
+    if references.KEY not in annotations and service_registries.KEY not in annotations:
         return Reading(None, (*_lonely(annotations), *told))
-    found, wrong_references = references.read_references(annotations[references.KEY])
+    items, unreadable, wrong_items = _items(annotations)
     port, wrong_port = _port(annotations.get(ports.KEY))
     user, wrong_attributes = attributes.read_attributes(annotations.get(attributes.KEY, ""))
-    problems = (*wrong_references, *wrong_port, *wrong_attributes, *told)
-    if wrong_port or wrong_attributes or not found:
+    problems = (*wrong_items, *wrong_port, *wrong_attributes, *told)
+    if wrong_port or wrong_attributes or not items:
         return Reading(None, problems, held=True)
-    return Reading(Request(found, port, user), problems, held=bool(wrong_references))
+    return Reading(Request(items, port, user, unreadable), problems, held=bool(wrong_items))
+
+
+def _items(
+    annotations: Mapping[str, str],
+) -> tuple[tuple[Item, ...], tuple[Reference | None, ...], tuple[Problem, ...]]:
+    """Read the one that is there of `service` and `service-registries`."""
+    if service_registries.KEY in annotations:
+        found = service_registries.read_service_registries(annotations[service_registries.KEY])
+        return found.items, found.unreadable, found.problems
+    # Nothing unreadable: all references share one port, so a wrong one can mean no other instance in these services.
+    good, problems = references.read_references(annotations[references.KEY])
+    return tuple(map(Item, good)), (), problems
+
+
+def _both() -> Problem:
+    rule = "both say in which registry services the pod is registered, so what it wants is not certain"
+    found = f"beside {ANNOTATION_PREFIX}{references.KEY}"
+    return wrong(service_registries.KEY, found, rule, "Remove one of them").problem
 
 
 def _port(value: str | None) -> tuple[PortRequest | None, tuple[Problem, ...]]:

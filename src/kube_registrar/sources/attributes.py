@@ -1,7 +1,7 @@
 """The attributes of a pod's instance: addresses, the standard ones, and the user's, within the registry's bounds."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from kube_registrar.declared.attributes import KEY, check_value
 from kube_registrar.declared.problems import AnnotationError, field_of, shown, wrong
@@ -18,14 +18,20 @@ REGION_LABEL = "topology.kubernetes.io/region"
 _TOLD = 8  # keys in a message
 
 
-def user_attributes(pod: Pod, templates: Mapping[str, Template]) -> tuple[Mapping[str, str], tuple[Problem, ...]]:
-    """Fill the user's values; a label that the pod does not have leaves its attribute out, with a problem."""
+def user_attributes(
+    pod: Pod, layers: Iterable[tuple[str, Mapping[str, Template]]]
+) -> tuple[Mapping[str, str], tuple[Problem, ...]]:
+    """Fill the user's values; a label that the pod does not have leaves its attribute out, with a problem.
+
+    `layers`: what is written, each with the place where; of a key that is in several the last is taken.
+    """
+    merged = {key: (place, template) for place, templates in layers for key, template in templates.items()}
     filled: dict[str, str] = {}
     problems: list[Problem] = []
-    for key, template in templates.items():
+    for key, (place, template) in merged.items():
         value = fill(template, pod)
         if isinstance(value, PodField):
-            problems.append(Problem.of(UNKNOWN_LABEL, field=field_of(KEY), found=f"label {shown(value.label)}"))
+            problems.append(Problem.of(UNKNOWN_LABEL, field=field_of(place), found=f"label {shown(value.label)}"))
         else:
             filled[key] = value
     return filled, tuple(dict.fromkeys(problems))

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kube_registrar.declared.annotations import KNOWN, LATER, Reading, Request, read_annotations
+from kube_registrar.declared.items import Item
 from kube_registrar.declared.ports import PortRequest, read_port
 from kube_registrar.declared.problems import AnnotationError
 from kube_registrar.declared.references import LocalReference, NameReference
@@ -15,18 +16,18 @@ FLASK = NameReference("test-namespace/flask-app", (("", "test-namespace"),), "fl
 
 def test_the_articles_annotations() -> None:
     written = {"service": "test-namespace/flask-app", "port": "http", "attributes": "stage=dev,version=1.0.0"}
-    request = Request((FLASK,), PortRequest("http", "", "http"), {"stage": ("dev",), "version": ("1.0.0",)})
+    request = Request((Item(FLASK),), PortRequest("http", "", "http"), {"stage": ("dev",), "version": ("1.0.0",)})
     assert read_annotations(written) == Reading(request)
 
 
 def test_a_service_is_enough() -> None:
-    assert read_annotations({"service": "flask-app"}) == Reading(Request((LocalReference("flask-app"),)))
+    assert read_annotations({"service": "flask-app"}) == Reading(Request((Item(LocalReference("flask-app")),)))
 
 
 @pytest.mark.parametrize("empty", ["", "  ", "{}"])
 def test_empty_attributes_are_none(empty: str) -> None:
     assert read_annotations({"service": "a/b", "attributes": empty}).request == Request(
-        (NameReference("a/b", (("", "a"),), "b"),)
+        (Item(NameReference("a/b", (("", "a"),), "b")),)
     )
 
 
@@ -36,7 +37,7 @@ def test_nothing_is_asked_without_annotations() -> None:
 
 def test_a_wrong_reference_beside_a_good_one_holds_and_goes_on() -> None:
     reading = read_annotations({"service": "test-namespace/flask-app,//"})
-    assert reading.request == Request((FLASK,))
+    assert reading.request == Request((Item(FLASK),))
     assert (reading.held, len(reading.problems)) == (True, 1)
 
 
@@ -48,7 +49,7 @@ def test_what_all_registrations_share_must_be_right(wrong: dict[str, str]) -> No
 
 def test_a_key_that_is_not_known_takes_nothing_away() -> None:
     reading = read_annotations({"service": "test-namespace/flask-app", "prot": "80"})
-    assert reading.request == Request((FLASK,))
+    assert reading.request == Request((Item(FLASK),))
     assert (reading.held, [one.reason for one in reading.problems]) == (False, ["UnknownAnnotation"])
 
 

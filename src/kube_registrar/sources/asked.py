@@ -1,0 +1,158 @@
+"""What a pod's items ask for: each identity (registry service, port) once, and where that is not certain.
+
+Two items may mean one identity, by a name and an ARN for instance, and one registry service may be asked for with
+several ports. So an item that cannot be read or resolved now leaves in doubt what the pod wants even in a registry
+service that another item means, unless it can be told that it means another service or the same port.
+"""
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from kube_registrar.declared import attributes, ports, references
+from kube_registrar.declared.annotations import Request
+from kube_registrar.declared.items import Item
+from kube_registrar.declared.ports import PortRequest
+from kube_registrar.declared.problems import AnnotationError, moved, told_at
+from kube_registrar.declared.references import ArnReference, LocalReference, NameReference, Reference
+from kube_registrar.declared.templates import Template
+from kube_registrar.model.reasons import UNKNOWN_ARN, UNKNOWN_NAMESPACE, UNKNOWN_SERVICE, Problem
+from kube_registrar.model.records import Pod
+from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef
+from kube_registrar.model.specs import ServiceSpec
+from kube_registrar.sources.ports import port_of
+from kube_registrar.sources.resolving import Target, Unresolved, resolve
+from kube_registrar.sources.world import World
+
+LOOKED_FOR = frozenset({UNKNOWN_SERVICE.name, UNKNOWN_NAMESPACE.name, UNKNOWN_ARN.name})
+"""Problems that end when somebody makes what is missing, in the registry and unseen by Kubernetes."""
+
+
+@dataclass(slots=True)
+class Asked:
+    """An identity that is asked for, and the items that ask for it, in the order they are written."""
+
+    target: Target
+    port: int | None
+    items: list[Item]
+
+    def layers(self, shared: Mapping[str, Template]) -> Sequence[tuple[str, Mapping[str, Template]]]:
+        """Return all attributes with the places where they are written: later ones go over earlier ones."""
+        return [(attributes.KEY, shared), *((item.places.attributes, item.attributes) for item in self.items)]
+
+    @property
+    def attributes_place(self) -> str:
+        """Where to tell that the attributes do not fit: at the first item with some of its own."""
+        return next((item.places.attributes for item in self.items if item.attributes), attributes.KEY)
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """An item that cannot be acted upon, and may mean a service of which it is not known.
+
+    `reference` is None where that cannot be read; `knows_port` says whether `port` can (None: none is written).
+    """
+
+    reference: Reference | None
+    port: PortRequest | None = None
+    knows_port: bool = False
+
+
+@dataclass(slots=True)
+class Gathering:
+    """The work on one pod's items; afterwards, what came of it."""
+
+    pod: Pod
+    world: World
+    request: Request
+    asked: dict[tuple[ServiceRef, int | None], Asked] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    """In plain words, why something that is asked for is not registered."""
+    unfit: set[ServiceRef] = field(default_factory=set)
+    """Registry services of which it is not known what the pod wants there."""
+    held: bool = False
+    unresolved: bool = False
+    _doubts: list[_Doubt] = field(default_factory=list)
+
+    def all(self) -> "Gathering":
+        """Look at every item."""
+        for item in self.request.items:
+            self._take(item)
+        for reference in self.request.unreadable:
+            self._doubt(reference)
+        return self
+
+    def hold(self, why: str, problem: Problem | None = None) -> None:
+        """Note that something cannot be acted upon now, with a problem if somebody must change something."""
+        self.held = True
+        self.reasons.append(why)
+        if problem:
+            self.problems.append(problem)
+
+    def is_certain(self, service: ServiceRef) -> bool:
+        """Whether all that the pod wants in a service that it asks for is known."""
+        asked = [one for (ref, _), one in self.asked.items() if ref == service]
+        if service in self.unfit or not asked:
+            return False
+        found = {one.port for one in asked}
+        return not any(self._may_differ(doubt, asked[0].target.service, found) for doubt in self._doubts)
+
+    def _take(self, item: Item) -> None:
+        request = item.port or self.request.port
+        target = self._resolved(item.reference, item.places.reference, _Doubt(item.reference, request, knows_port=True))
+        if target is None:
+            return
+        place = item.places.port if item.port or not self.request.port else ports.KEY
+        try:
+            with told_at(ports.KEY, place):
+                port = port_of(self.pod, request, target.service)
+        except AnnotationError as error:  # the registry service is there, but this pod does not fit
+            self.unfit.add(target.service.ref)
+            self.hold(f"{target.text} cannot be registered", error.problem)
+            return
+        # A name and an ARN may mean the same service.
+        self.asked.setdefault((target.service.ref, port), Asked(target, port, [])).items.append(item)
+
+    def _doubt(self, reference: Reference | None) -> None:
+        """Note an item that is wrong, and was told already."""
+        if reference is None:
+            self._doubts.append(_Doubt(None))
+            self.hold("an item cannot be read")
+            return
+        target = self._resolved(reference, references.KEY, _Doubt(reference))
+        if target is not None:
+            self.unfit.add(target.service.ref)
+            self.hold(f"{target.text} cannot be registered")
+
+    def _resolved(self, reference: Reference, place: str, doubt: _Doubt) -> Target | None:
+        try:
+            return resolve(reference, self.pod.namespace, self.world)
+        except Unresolved as error:
+            self.unresolved |= error.problem is None or error.problem.reason in LOOKED_FOR
+            self.hold(error.why, error.problem and moved(error.problem, references.KEY, place))
+            # An ARN that is refused or unknown, when all services that it may mean are known, means none of them.
+            if error.problem is None or not isinstance(reference, ArnReference):
+                self._doubts.append(doubt)
+            return None
+
+    def _may_differ(self, doubt: _Doubt, service: ServiceSpec, found: AbstractSet[int | None]) -> bool:
+        """Whether the item may mean an instance in this service beside those that are asked for with `found` ports."""
+        if not service.publishes_port or not self._may_mean(doubt.reference, service.ref):
+            return False
+        try:
+            return not doubt.knows_port or port_of(self.pod, doubt.port, service) not in found
+        except AnnotationError:
+            return True
+
+    def _may_mean(self, reference: Reference | None, service: ServiceRef) -> bool:
+        match reference:
+            case NameReference():
+                default = self.world.default_registry
+                readings = [NamespaceRef(RegistryName(one or default), name) for one, name in reference.readings]
+                return service in [ServiceRef(namespace, reference.service) for namespace in readings]
+            case LocalReference():
+                declared = self.world.declared_services.get((self.pod.namespace, reference.text))
+                return declared is None or declared.ref in {None, service}
+            case _:
+                return True
