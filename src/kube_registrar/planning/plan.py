@@ -36,6 +36,8 @@ class Plan:
     """Wanted registrations whose id somebody else's instance has: never overwritten."""
     waiting: Sequence[Registration] = ()
     """Wanted registrations whose address an instance on its way out still has: they come when that one is gone."""
+    withheld: Sequence[Change] = ()
+    """What would be done if the policy of the registry let it: `planning.policy` moves it here from `changes`."""
 
 
 def unaccounted(wanted: Wanted, observed: Iterable[Instance], cluster_uid: Uid) -> Sequence[Instance]:
@@ -55,12 +57,14 @@ def plan(
     cluster_uid: Uid,
     busy: AbstractSet[InstanceId] = frozenset(),
     moving: AbstractSet[Uid] = frozenset(),
+    removes: bool = True,
 ) -> Plan:
     """Return what to do.
 
     `evidence`: by pod UID, for unaccounted instances; one that is missing is unknown.
     `busy`: instances with a change in flight or waiting for its next try; they are left alone.
     `moving`: pods with a wanted registration, anywhere, that is not confirmed yet.
+    `removes`: whether deregistrations will be sent; where they will not, nobody waits for an address to be left.
     """
     suspects = unaccounted(wanted, observed.values(), cluster_uid)
     taken = _addresses(wanted) if suspects else {}
@@ -70,7 +74,7 @@ def plan(
     leaving: set[tuple[str, str]] = set()
     for instance in suspects:
         known = _evidence(instance, evidence, taken)
-        if known.is_final:
+        if known.is_final and removes:
             leaving |= address_of(instance.attributes)
         if instance.id in busy:
             continue
