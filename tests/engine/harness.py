@@ -16,6 +16,7 @@ from kube_registrar.model.attributes import POD
 from kube_registrar.model.changes import Change, Deregister
 from kube_registrar.model.instances import Instance
 from kube_registrar.model.limits import Limits
+from kube_registrar.model.policy import Policy
 from kube_registrar.model.records import BarePod, CustomObject, KubeNamespace, Pod
 from kube_registrar.model.refs import DEFAULT_REGISTRY, InstanceId, ObjectRef, RegistryName, ServiceRef, Uid
 from kube_registrar.registries.port import Capabilities
@@ -156,12 +157,17 @@ class Notebook:
 
     events: list[Event] = field(default_factory=list)
     counted: list[tuple[str, str, str]] = field(default_factory=list)
+    held_back: list[tuple[str, str, str]] = field(default_factory=list)
+    """What policies withheld: registry, action, policy."""
 
     def record(self, ref: ObjectRef, type: EventType, reason: str, message: str) -> None:  # noqa: A002
         self.events.append(Event(ref.name, type, reason, message))
 
     def changed(self, registry: RegistryName, action: str, result: str) -> None:
         self.counted.append((registry, action, result))
+
+    def withheld(self, registry: RegistryName, action: str, policy: Policy) -> None:
+        self.held_back.append((registry, action, policy))
 
 
 class WatchedRegistry(FakeRegistry):
@@ -207,6 +213,7 @@ class Ground:
         )
         self.starts = 0
         self.allow_undeclared = False
+        self.policies: dict[RegistryName, Policy] = {}
         self.engine: Engine = self._engine()
         self._task: asyncio.Task[None] | None = None
         if like:
@@ -243,7 +250,15 @@ class Ground:
         reporter = Reporter(self.notebook, self.notebook)
         self.starts += 1
         draw = random.Random(self.starts)
-        return Engine(list(self.registries.values()), Catalog(world), self.cluster, reporter, self.clock, draw=draw)
+        return Engine(
+            list(self.registries.values()),
+            Catalog(world),
+            self.cluster,
+            reporter,
+            self.clock,
+            policies=self.policies,
+            draw=draw,
+        )
 
     # The life of the engine.
 

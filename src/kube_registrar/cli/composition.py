@@ -17,10 +17,12 @@ from kube_registrar.cluster.session import open_session
 from kube_registrar.cluster.status import patch_status
 from kube_registrar.declared.settings import Configuration
 from kube_registrar.model.limits import Limits
+from kube_registrar.model.policy import Policy
 from kube_registrar.model.refs import RegistryName, Uid
 from kube_registrar.operator import running
 from kube_registrar.operator.context import Context
 from kube_registrar.operator.counts import follow_counts
+from kube_registrar.operator.withholding import Withholding
 from kube_registrar.registries.loading import load
 from kube_registrar.registries.metered import Metered
 from kube_registrar.registries.port import Capabilities, Registry
@@ -41,12 +43,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Counting:
-    """The engine's changes as a metric."""
+    """Changes, made and withheld, as metrics."""
 
     metrics: Metrics
 
     def changed(self, registry: RegistryName, action: str, result: str) -> None:
         self.metrics.instance_changes.labels(registry, action, result).inc()
+
+    def withheld(self, registry: RegistryName, action: str, policy: Policy) -> None:
+        self.metrics.changes_withheld.labels(registry, action, policy).inc()
 
 
 async def operate(configuration: Configuration) -> None:
@@ -66,9 +71,10 @@ async def operate(configuration: Configuration) -> None:
         await front.serve_api(stack, configuration, opened, clock)
         registries = [Metered(registry, metrics, clock) for registry in opened.values()]
         recorder = Recorder(session)
+        policies = _policies(configuration)
         reporter = Reporter(recorder, _Counting(metrics))
         catalog = Catalog(_world(configuration, cluster.uid, registries))
-        engine = Engine(registries, catalog, Lookup(session), reporter, clock)
+        engine = Engine(registries, catalog, Lookup(session), reporter, clock, policies=policies)
         watching = watches.watches(session, engine, configuration.watch_namespaces)
         metrics.before_render(partial(set_gauges, engine, metrics))
         metrics.read_watches(partial(watches.states, watching, clock))
@@ -82,6 +88,7 @@ async def operate(configuration: Configuration) -> None:
             cluster_uid=cluster.uid,
             default_registry=RegistryName(configuration.default_registry),
             main=asyncio.get_running_loop(),
+            withholding=Withholding(policies, _Counting(metrics)),
         )
         stack.push_async_callback(_flush, recorder)
         async with asyncio.TaskGroup() as group:
@@ -92,6 +99,14 @@ async def operate(configuration: Configuration) -> None:
             namespaces = configuration.watch_namespaces
             keep_running(group, "kopf", running.run(context, session.login, namespaces))
             keep_running(group, "counts", follow_counts(engine, catalog, partial(patch_status, session), clock))
+
+
+def _policies(configuration: Configuration) -> Mapping[RegistryName, Policy]:
+    policies = {RegistryName(name): configuration.policy_of(name) for name in configuration.registries}
+    for name, policy in policies.items():
+        if policy is not Policy.SYNC:
+            _log.warning("the policy of registry %s is %s: what it withholds is logged and counted", name, policy)
+    return policies
 
 
 async def _flush(recorder: Recorder) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from kube_registrar.declared.settings import SETTINGS, VARIABLE_PREFIX, Configuration, RegistryEntry, Setting
 from kube_registrar.declared.yamlfile import SettingsFile
 from kube_registrar.model.errors import UserError
+from kube_registrar.model.policy import Policy
 
 # What Kubernetes puts into the environment of every container for a Service named kube-registrar, or
 # kube-registrar-console: "Discovering services", kubernetes.io/docs/concepts/services-networking/service.
@@ -111,7 +112,7 @@ def _from_file(file: SettingsFile | None) -> dict[str, _Given]:
 
 
 def _entries(file: SettingsFile, value: object) -> object:
-    """Split each entry of `registries` into its kind and the options of that kind."""
+    """Split each entry of `registries` into its kind, its policy and the options of that kind."""
     if not isinstance(value, dict):
         return value  # said by _typed
     entries = {}
@@ -121,8 +122,18 @@ def _entries(file: SettingsFile, value: object) -> object:
             raise UserError(f"{where}: a registry's name is at most 63 of a-z, 0-9 and -, and begins with no -")
         if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str) or not entry["kind"]:
             raise UserError(f"{where} has no kind: write {name}: {{kind: embedded, data: …}} or another kind")
-        entries[name] = RegistryEntry(entry["kind"], {key: item for key, item in entry.items() if key != "kind"})
+        options = {key: item for key, item in entry.items() if key not in {"kind", "policy"}}
+        entries[name] = RegistryEntry(entry["kind"], options, _policy(entry, where))
     return entries
+
+
+def _policy(entry: Mapping[str, object], where: str) -> Policy | None:
+    if "policy" not in entry:
+        return None
+    found = entry["policy"]
+    if found not in list(Policy):
+        raise UserError(f"{where} has the policy {found!r}: allowed are {', '.join(Policy)}")
+    return Policy(str(found))
 
 
 def _typed(setting: Setting, given: _Given) -> object:

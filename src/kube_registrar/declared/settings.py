@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from kube_registrar.model.policy import Policy
+
 VARIABLE_PREFIX = "KUBE_REGISTRAR_"
 
 
@@ -38,10 +40,14 @@ _TEXT = "it must be a text"
 
 
 class RegistryEntry(msgspec.Struct, frozen=True):
-    """One configured registry. `options` are for its backend, which validates them when it is opened."""
+    """One configured registry. `options` are for its backend, which validates them when it is opened.
+
+    `policy`: None where the entry has none, so that the operator's applies.
+    """
 
     kind: str
     options: Mapping[str, object] = {}
+    policy: Policy | None = None
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -69,6 +75,14 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             flag="--watch-namespace",
         ),
     ] = ()
+    policy: Annotated[
+        Policy,
+        _meta(
+            "What may be done in registries: everything, nothing removed, nothing of ours changed either, or nothing "
+            "at all. An entry of registries may have its own.",
+            f"allowed are {', '.join(Policy)}",
+        ),
+    ] = Policy.SYNC
     allow_undeclared: Annotated[
         bool,
         _meta(
@@ -93,6 +107,10 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     log_level: Annotated[LogLevel, _meta("The least that is logged.", "allowed are debug, info, warning, error")] = (
         LogLevel.INFO
     )
+
+    def policy_of(self, registry: str) -> Policy:
+        """Return the policy of a configured registry: its own, else the operator's."""
+        return self.registries[registry].policy or self.policy
 
 
 class Shorthand(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

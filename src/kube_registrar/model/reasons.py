@@ -90,6 +90,11 @@ REGISTERED = Reason("Registered", "Registered as {instance} in {service}")
 DEREGISTERED = Reason("Deregistered", "Deregistered {instance} from {service}: {why}")
 REGISTRATION_FAILED = Reason("RegistrationFailed", "Could not register {instance} in {service}: {error}")
 DEREGISTRATION_FAILED = Reason("DeregistrationFailed", "Could not deregister {instance} from {service}: {error}")
+WITHHELD = Reason(
+    "Withheld",
+    "Withheld the {action} of {what}: the policy of registry {registry!r} is {policy}. It is done once the policy "
+    "allows it",
+)
 REGISTRY_UNAVAILABLE = Reason(
     "RegistryUnavailable", "Registry {registry!r} does not answer: {error}. It is tried again by itself"
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from kube_registrar.model.refs import RegistryName, Uid
+from kube_registrar.operator.withholding import Withholding
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sync.catalog import Catalog
@@ -27,6 +28,7 @@ class Context:
     default_registry: RegistryName
     main: asyncio.AbstractEventLoop
     """The event loop that registries and catalog belong to."""
+    withholding: Withholding
 
     async def on_main(self, work: Coroutine[Any, Any, T]) -> T:
         """Do the work in the main event loop, and wait for it in the present one."""

@@ -103,10 +103,13 @@ def _tell(context: Context, thing: CustomObject, verdict: Verdict) -> None:
 
 
 def _lasting_refusal(verdict: Verdict) -> str:
-    """Why instances may not be registered: not for an outage, which must not hold what could go on."""
+    """Why instances may not be registered: not for an outage, which must not hold what could go on.
+
+    Nor for what is withheld: once it is there, whoever made it, the catalog knows.
+    """
     return (
         ""
-        if verdict.ready or verdict.problem.reason in {"RegistryUnavailable", "NotReady"}
+        if verdict.ready or verdict.problem.reason in {"RegistryUnavailable", "NotReady", "Withheld"}
         else verdict.problem.message
     )
 
@@ -122,6 +125,10 @@ async def _removed(context: Context, thing: CustomObject, since: str) -> _Result
     if ref is None:
         return _Result()
     what, registry = lifecycle.described(ref), registry_of(ref)
+    withheld = lifecycle.withheld_removal(context, thing, ref)
+    if withheld:
+        _record(context, thing, "Warning", Problem.of(RETAINED, what=what, registry=registry, why=withheld))
+        return _Result()
     try:
         await lifecycle.remove(context, ref)
     except RegistryError as error:

@@ -7,9 +7,10 @@ from kube_registrar.declared.tenancy import allows
 from kube_registrar.model.errors import RegistryError
 from kube_registrar.model.reasons import NAMESPACE_NOT_ALLOWED, NOT_READY, UNKNOWN_REGISTRY, Problem
 from kube_registrar.model.records import CustomObject
-from kube_registrar.model.refs import NamespaceRef, ServiceRef, registry_of
+from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef, registry_of
 from kube_registrar.model.specs import CreationPolicy, DeletionPolicy, NamespaceSpec, ServiceSpec
 from kube_registrar.operator.context import Context
+from kube_registrar.operator.finding import look_for
 from kube_registrar.operator.verdicts import LATER_SECONDS, Verdict, failed, settled
 
 _log = logging.getLogger(__name__)
@@ -77,12 +78,33 @@ async def _ensure(
         return Verdict(ready=False, problem=problem)
     creator = context.creator(thing.kind, thing.namespace, thing.name)
     what = described(spec.ref)
+    allowed = context.withholding.policy(name)
     try:
-        found = await registry.ensure(spec, creator, policy)
+        if not allowed.makes and attempt and not _is_known(context, spec):
+            return _missing(context, thing, name, what)
+        there = None if allowed.updates else await look_for(registry, thing, spec, creator, policy)
+        if there is None and not allowed.makes:
+            return _missing(context, thing, name, what)
+        found = there or await registry.ensure(spec, creator, policy)
     except RegistryError as error:
         return failed(what, name, error, attempt)
     context.catalog.learn(found)
-    return settled(what, name, found, creator, spec)
+    verdict = settled(what, name, found, creator, spec)
+    if verdict.created and verdict.synced and not allowed.updates:
+        context.withholding.withhold(thing, name, "update", what)
+    return verdict
+
+
+def _missing(context: Context, thing: CustomObject, registry: RegistryName, what: str) -> Verdict:
+    """Nothing is made here; somebody else may make it, so it is looked for again."""
+    problem = context.withholding.withhold(thing, registry, "create", what)
+    return Verdict(ready=False, problem=problem, retry_after=LATER_SECONDS)
+
+
+def _is_known(context: Context, spec: NamespaceSpec | ServiceSpec) -> bool:
+    """Whether the catalog, which follows the registry, has it: what is missing for long is not listed every time."""
+    world = context.catalog.world
+    return spec.ref in (world.namespaces if isinstance(spec, NamespaceSpec) else world.services)
 
 
 def removes(thing: CustomObject) -> bool:
@@ -98,8 +120,22 @@ def target(context: Context, thing: CustomObject) -> NamespaceRef | ServiceRef |
     return declared.ref if declared else None
 
 
+def withheld_removal(context: Context, thing: CustomObject, ref: NamespaceRef | ServiceRef) -> str:
+    """Say why what an object made stays though the object goes; empty if it may be removed."""
+    registry = registry_of(ref)
+    policy = context.withholding.policy(registry)
+    if policy.removes:
+        return ""
+    context.withholding.withhold(thing, registry, "remove", described(ref))
+    context.withholding.forget(thing.uid)
+    return f"the policy of that registry is {policy}"
+
+
 async def remove(context: Context, ref: NamespaceRef | ServiceRef) -> None:
-    """Remove what an object made. Raises RegistryError; Conflict while it is not empty."""
+    """Remove what an object made. Raises RegistryError; Conflict while it is not empty.
+
+    Whether the policy of the registry lets it, `withheld_removal` says before.
+    """
     registry = context.registries.get(registry_of(ref))
     if registry is not None:
         await registry.remove(ref)

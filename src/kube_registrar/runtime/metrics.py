@@ -64,6 +64,14 @@ class Metrics:
             "action",
             "result",
         )
+        self.changes_withheld = counter(
+            "changes_withheld_total",
+            "Changes that were not sent because of a policy, each counted once; action is register, deregister, "
+            "set_health, create, update or remove.",
+            "registry",
+            "action",
+            "policy",
+        )
         self.queue_depth = gauge("queue_depth", "Registry services that wait for a worker.")
         self.registry_requests = counter(
             "registry_requests_total",

@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 
 from kube_registrar.model.instances import Instance
+from kube_registrar.model.policy import Policy
 from kube_registrar.model.reasons import Problem
 from kube_registrar.model.records import BarePod, CustomObject, KubeNamespace, Pod
 from kube_registrar.model.refs import InstanceId, RegistryName, ServiceRef, Uid
@@ -49,16 +50,17 @@ class Engine:
         reporter: Reporter,
         clock: Clock,
         *,
+        policies: Mapping[RegistryName, Policy] | None = None,
         draw: random.Random | None = None,
     ) -> None:
-        """`draw` is the source of jitter; tests give their own."""
+        """`policies`: of each registry, sync where none is given. `draw`: of jitter; tests give their own."""
         self.catalog = catalog
         self.wanted = WantedState()
         self._clock = clock
         self._reporter = reporter
         self._evidence = EvidenceOfPods(self.wanted, lookup, clock, self._wish_of, self._answered)
         self._progress = Progress(self.wanted, self._instances, self._enqueue_soon, catalog.forget)
-        draw = draw or random.Random()
+        draw, policies = draw or random.Random(), policies or {}
         self._syncs: Mapping[RegistryName, RegistrySync] = {
             registry.name: RegistrySync(
                 registry=registry,
@@ -69,6 +71,7 @@ class Engine:
                 clock=clock,
                 hears=self._progress,
                 draw=draw,
+                policy=policies.get(registry.name, Policy.SYNC),
             )
             for registry in registries
         }

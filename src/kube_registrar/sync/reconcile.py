@@ -16,9 +16,11 @@ from typing import Protocol
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register
 from kube_registrar.model.errors import NotFound, RegistryError, Unreachable
 from kube_registrar.model.identity import origin_of
+from kube_registrar.model.policy import Policy
 from kube_registrar.model.refs import ServiceRef, Uid
 from kube_registrar.planning.compare import is_true_to
 from kube_registrar.planning.plan import Plan, plan, unaccounted
+from kube_registrar.planning.policy import restrained
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.backoff import Backoff
 from kube_registrar.runtime.clock import Clock
@@ -68,6 +70,7 @@ class RegistrySync:
     clock: Clock
     hears: Hears
     draw: random.Random
+    policy: Policy = Policy.SYNC
     observed: ObservedState = field(init=False)
     queue: KeyedQueue[ServiceRef] = field(init=False)
     _surprises: dict[ServiceRef, Backoff] = field(default_factory=dict)
@@ -162,7 +165,9 @@ class RegistrySync:
             cluster_uid=self.cluster_uid,
             busy=state.busy(wanted.registrations, now),
             moving={origin.uid for origin in suspects if self.hears.is_moving(origin.uid, service)},
+            removes=self.policy.removes,
         )
+        made = restrained(made, state.instances, self.policy)
         state.forget_attempts(wanted.registrations)
         self._blocked.discard(service)
         if made.waiting:
@@ -172,11 +177,15 @@ class RegistrySync:
         if made.conflicts:
             state.look_by(now + LOOK_FOR_FOREIGN_SECONDS)
         look_at = math.inf if service in self._looking else state.look_at  # what a look finds is planned anyway
-        again_at = min(state.next_try(wanted.registrations, now), look_at, self.evidence.again_at(suspects))
+        # What is withheld stays so, whatever is found out: nothing is asked about it again.
+        withheld = {change.origin.uid for change in made.withheld}
+        open_questions = [origin for origin in suspects if origin.uid not in withheld]
+        again_at = min(state.next_try(wanted.registrations, now), look_at, self.evidence.again_at(open_questions))
         if again_at != math.inf:
             self.queue.add_after(service, max(again_at - now, GATHER_SECONDS))
         self.hears.planned(service, made)
         self.reporter.planned(service, made)
+        self.reporter.withheld(service, made, self.policy)
 
     def _send(self, state: ObservedService, changes: Sequence[Change]) -> None:
         state.send(changes)

@@ -1,15 +1,18 @@
 """Says what the engine does and finds: events on the objects concerned, log lines, metrics."""
 
 import logging
+from collections.abc import Mapping
 from typing import Literal, Protocol
 
-from kube_registrar.model.changes import Deregister, Outcome, Register
+from kube_registrar.model.changes import Change, Deregister, Outcome, Register, SetHealth
 from kube_registrar.model.errors import RegistryError
+from kube_registrar.model.policy import Policy
 from kube_registrar.model.reasons import (
     DEREGISTERED,
     DEREGISTRATION_FAILED,
     REGISTERED,
     REGISTRATION_FAILED,
+    WITHHELD,
     Problem,
     Reason,
 )
@@ -19,6 +22,8 @@ from kube_registrar.planning.plan import Plan
 
 _log = logging.getLogger(__name__)
 
+_ACTIONS: Mapping[type[Change], str] = {Register: "register", Deregister: "deregister", SetHealth: "set_health"}
+_NOUNS = {"register": "registration", "deregister": "deregistration", "set_health": "health"}
 FOREIGN_ID = "an instance of that id belongs to somebody else and is left alone; it must be removed by its owner"
 
 
@@ -38,6 +43,9 @@ class ChangeMetrics(Protocol):
     def changed(self, registry: RegistryName, action: str, result: str) -> None:
         """Count a change by what it was and how it ended."""
 
+    def withheld(self, registry: RegistryName, action: str, policy: Policy) -> None:
+        """Count a change that a policy withheld."""
+
 
 class Reporter:
     """One place for everything the engine says."""
@@ -47,6 +55,7 @@ class Reporter:
         self._metrics = metrics
         self._unreadable: set[ServiceRef] = set()
         self._conflicts: dict[ServiceRef, frozenset[InstanceId]] = {}
+        self._withheld: dict[ServiceRef, dict[InstanceId, Change]] = {}
 
     def problems(self, pod: Pod, problems: tuple[Problem, ...]) -> None:
         """Tell a pod's owner what is wrong with what it asks for."""
@@ -65,6 +74,22 @@ class Reporter:
             if registration.instance.id in told:
                 continue
             self._failed(REGISTRATION_FAILED, registration.origin, registration.instance.id, service, FOREIGN_ID)
+
+    def withheld(self, service: ServiceRef, made: Plan, policy: Policy) -> None:
+        """Say and count what a policy withholds from a plan; once, for the same is planned again and again."""
+        told = self._withheld.pop(service, {})
+        # What is kept now is told no second time either: it is withheld again once its evidence is there again.
+        still = {each: change for each, change in told.items() if each in made.kept}
+        for change in made.withheld:
+            if not _is_same(told.get(change.instance_id), change):
+                registry, action = service.namespace.registry, _ACTIONS[type(change)]
+                self._metrics.withheld(registry, action, policy)
+                what = f"{change.instance_id} in {service}"
+                words = {"action": _NOUNS[action], "what": what, "registry": registry, "policy": policy}
+                self._say("Normal", change.origin, Problem.of(WITHHELD, **words))
+            still[change.instance_id] = change
+        if still:
+            self._withheld[service] = still
 
     def outcome(self, service: ServiceRef, outcome: Outcome) -> None:
         """Tell what became of a change."""
@@ -86,7 +111,7 @@ class Reporter:
         _log.info("%s: nobody knows what became of the %s: %s", outcome.change.origin, what, outcome.error)
 
     def _count(self, service: ServiceRef, outcome: Outcome) -> None:
-        action = {Register: "register", Deregister: "deregister"}.get(type(outcome.change), "set_health")
+        action = _ACTIONS[type(outcome.change)]
         self._metrics.changed(service.namespace.registry, action, "error" if outcome.error else "ok")
 
     def _failed(self, reason: Reason, origin: Origin, instance: str, service: ServiceRef, error: str) -> None:
@@ -109,3 +134,14 @@ class Reporter:
         if service in self._unreadable:
             self._unreadable.discard(service)
             _log.info("%s can be read again", service)
+
+
+def _is_same(told: Change | None, change: Change) -> bool:
+    """Whether this is what was told. Why an instance goes may be known better by now: that is no other change."""
+    match change:
+        case Register():
+            return isinstance(told, Register) and told.instance == change.instance
+        case SetHealth():
+            return isinstance(told, SetHealth) and told.health is change.health
+        case _:
+            return isinstance(told, Deregister)

@@ -4,10 +4,11 @@ from kube_registrar.declared import yamlfile
 from kube_registrar.declared.configuration import configuration, parse_listen
 from kube_registrar.declared.settings import SETTINGS, Configuration, LogFormat, LogLevel, RegistryEntry
 from kube_registrar.model.errors import UserError
+from kube_registrar.model.policy import Policy
 
 KNOWN_KEYS = (
     "allowUndeclared, apiListen, clusterName, context, defaultRegistry, kubeconfig, listen, logFormat, logLevel, "
-    "registries, watchNamespaces"
+    "policy, registries, watchNamespaces"
 )
 KNOWN_VARIABLES = ", ".join(sorted(setting.variable for setting in SETTINGS if setting.variable))
 
@@ -25,6 +26,7 @@ def test_nothing_given_means_the_defaults() -> None:
         default_registry="default",
         registries={},
         watch_namespaces=(),
+        policy=Policy.SYNC,
         allow_undeclared=False,
         listen="127.0.0.1:8080",
         api_listen="127.0.0.1:8081",
@@ -72,6 +74,23 @@ def test_registries_of_a_file_keep_their_options_as_they_are() -> None:
         "cloud": RegistryEntry("cloudmap", {"region": "eu-west-1", "rates": {"RegisterInstance": "48/90"}}),
         "edge": RegistryEntry("embedded", {"data": "/data"}),
     }
+
+
+def test_the_policy_is_that_of_the_registry_else_that_of_the_operator_and_no_option_of_the_backend() -> None:
+    text = """
+        policy: create-only
+        defaultRegistry: cloud
+        registries:
+          cloud: {kind: cloudmap, region: eu-west-1}
+          edge: {kind: embedded, data: /data, policy: observe}
+    """
+    result = merged(text=text)
+    assert result.registries["edge"] == RegistryEntry("embedded", {"data": "/data"}, Policy.OBSERVE)
+    assert (result.policy_of("cloud"), result.policy_of("edge")) == (Policy.CREATE_ONLY, Policy.OBSERVE)
+    assert merged({"policy": "sync"}, text=text).policy_of("cloud") is Policy.SYNC
+    assert merged({"policy": "sync"}, text=text).policy_of("edge") is Policy.OBSERVE
+    one = merged({"registry": "embedded"}, {"KUBE_REGISTRAR_POLICY": "upsert-only"})
+    assert one.policy_of("default") is Policy.UPSERT_ONLY
 
 
 def test_the_shorthand_is_one_registry_called_default_and_may_come_from_flag_and_environment_together() -> None:
@@ -126,6 +145,26 @@ def test_what_kubernetes_says_of_services_of_our_name_is_no_setting() -> None:
             {"KUBE_REGISTRAR_LOG_LEVEL": "loud"},
             None,
             "KUBE_REGISTRAR_LOG_LEVEL is 'loud': allowed are debug, info, warning, error",
+        ),
+        (
+            {},
+            {"KUBE_REGISTRAR_POLICY": "dry-run"},
+            None,
+            "KUBE_REGISTRAR_POLICY is 'dry-run': allowed are sync, upsert-only, create-only, observe",
+        ),
+        (
+            {},
+            {},
+            "registries:\n  default: {kind: embedded, policy: dry-run}",
+            ("settings.yaml:2: registries.default has the policy 'dry-run': "
+            "allowed are sync, upsert-only, create-only, observe"),
+        ),
+        (
+            {},
+            {},
+            "registries:\n  default: {kind: embedded, policy: [sync]}",
+            ("settings.yaml:2: registries.default has the policy ['sync']: "
+            "allowed are sync, upsert-only, create-only, observe"),
         ),
         ({}, {}, "clusterName: 7", "settings.yaml:1: clusterName is 7: it must be a text"),
         ({}, {}, "clusterName: ''", "settings.yaml:1: clusterName is empty: leave it out, or give it a value"),
