@@ -114,3 +114,20 @@ class ServiceSpec:
     def record_types(self) -> frozenset[RecordType]:
         """The record types it publishes; empty for a service found by API only."""
         return frozenset(record.type for record in self.dns.records) if self.dns else frozenset()
+
+
+def obstacle(there: NamespaceSpec | ServiceSpec, asked: NamespaceSpec | ServiceSpec) -> str:
+    """Say what keeps `there` from being used as what is asked for, after "it exists and …"; empty if nothing does.
+
+    A type and record types are fixed at creation and matter to whoever registers; all else is its owner's business.
+    """
+    if isinstance(there, NamespaceSpec) and isinstance(asked, NamespaceSpec):
+        return "" if there.type is asked.type else f"is of type {there.type}, not {asked.type}"
+    if isinstance(there, ServiceSpec) and isinstance(asked, ServiceSpec):
+        same = there.record_types == asked.record_types
+        return "" if same else f"has the records {_record_names(there)}, not {_record_names(asked)}"
+    return "is another kind of thing"
+
+
+def _record_names(spec: ServiceSpec) -> str:
+    return ", ".join(sorted(spec.record_types)) or "none"

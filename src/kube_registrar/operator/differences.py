@@ -27,20 +27,6 @@ def difference(wanted: NamespaceSpec | ServiceSpec, found: NamespaceSpec | Servi
     )
 
 
-def obstacle(wanted: NamespaceSpec | ServiceSpec, found: NamespaceSpec | ServiceSpec) -> str:
-    """Say what keeps `found` from being used as `wanted`, after "it exists and …"; empty if nothing does."""
-    if isinstance(wanted, NamespaceSpec) and isinstance(found, NamespaceSpec):
-        return "" if wanted.type is found.type else f"is of type {found.type}, not {wanted.type}"
-    if isinstance(wanted, ServiceSpec) and isinstance(found, ServiceSpec):
-        same = wanted.record_types == found.record_types
-        return "" if same else f"has the records {_records(found)}, not {_records(wanted)}"
-    return "is another kind of thing"
-
-
-def _records(spec: ServiceSpec) -> str:
-    return ", ".join(sorted(spec.record_types)) or "none"
-
-
 def _ttls(spec: ServiceSpec) -> str:
     records = spec.dns.records if spec.dns else ()
     return ", ".join(sorted(f"{record.type} {record.ttl_seconds}s" for record in records))

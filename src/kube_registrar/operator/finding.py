@@ -4,8 +4,7 @@ from dataclasses import replace
 
 from kube_registrar.model.errors import Conflict, NotFound
 from kube_registrar.model.records import CustomObject
-from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, ServiceSpec
-from kube_registrar.operator.differences import obstacle
+from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, ServiceSpec, obstacle
 from kube_registrar.registries.port import Found, Registry
 
 
@@ -22,7 +21,7 @@ async def look_for(
     if found is None:
         return None
     found = _with_creator(found, thing, creator)
-    if difference := obstacle(spec, found.spec):
+    if difference := obstacle(found.spec, spec):
         raise Conflict(f"{spec.ref} exists and {difference}. Ask for the same, or choose another name", found=found)
     if policy is CreationPolicy.CREATE and found.created_by != creator:
         raise Conflict(f"{spec.ref} exists, made by somebody else, and the creation policy is Create", found=found)

@@ -1,6 +1,6 @@
 """What differs between what is there and what is asked for, and what can be done about it."""
 
-from kube_registrar.model.specs import HealthCheckType, NamespaceSpec, ServiceSpec
+from kube_registrar.model.specs import HealthCheckType, NamespaceSpec, ServiceSpec, obstacle
 
 
 def conflict(there: NamespaceSpec | ServiceSpec, asked: NamespaceSpec | ServiceSpec, *, own: bool) -> str:
@@ -9,14 +9,9 @@ def conflict(there: NamespaceSpec | ServiceSpec, asked: NamespaceSpec | ServiceS
     Types and record types matter to all. Who made a service (`own`) also cannot have other routing or another
     custom health check: both are fixed at its creation.
     """
-    if isinstance(there, NamespaceSpec) and isinstance(asked, NamespaceSpec):
-        return "" if there.type is asked.type else f"is of type {there.type}, not {asked.type}"
-    if not isinstance(there, ServiceSpec) or not isinstance(asked, ServiceSpec):
-        return "is another kind of thing"
-    if there.record_types != asked.record_types:
-        return f"has the records {_names(there)}, not {_names(asked)}"
-    if not own:
-        return ""
+    in_the_way = obstacle(there, asked)
+    if in_the_way or not own or not isinstance(there, ServiceSpec) or not isinstance(asked, ServiceSpec):
+        return in_the_way
     if there.dns and asked.dns and there.dns.routing is not asked.dns.routing:
         return f"has the routing policy {there.dns.routing}, not {asked.dns.routing}"
     if (there.health_check is HealthCheckType.CUSTOM) != (asked.health_check is HealthCheckType.CUSTOM):
@@ -33,10 +28,6 @@ def needs_update(there: NamespaceSpec | ServiceSpec, asked: NamespaceSpec | Serv
     if isinstance(there, ServiceSpec) and isinstance(asked, ServiceSpec):
         return _times_to_live(there) != _times_to_live(asked) or there.route53 != asked.route53
     return False
-
-
-def _names(spec: ServiceSpec) -> str:
-    return ", ".join(sorted(spec.record_types)) or "none"
 
 
 def _times_to_live(spec: ServiceSpec) -> dict[str, int]:
