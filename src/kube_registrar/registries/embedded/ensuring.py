@@ -64,8 +64,9 @@ async def service(core: Core, parent: Namespace, spec: ServiceSpec, creator: str
             await asyncio.wait([existing.updating.finished])
         elif existing:
             found = translation.found_service(core, existing, spec.ref.namespace)
-            _check_service(found, spec)
+            _check_records(found, spec)
             if _may_change(found, creator, policy):
+                _check_fixed(found, spec)
                 await _update_service(core, existing, spec)
             return translation.found_service(core, existing, spec.ref.namespace)
         else:
@@ -147,12 +148,18 @@ def _check_namespace(found: Found, existing: Namespace, spec: NamespaceSpec) -> 
         raise Conflict(f"Namespace {spec.ref} exists in VPC {existing.record.vpc}, not {spec.vpc_id}", found=found)
 
 
-def _check_service(found: Found, spec: ServiceSpec) -> None:
+def _check_records(found: Found, spec: ServiceSpec) -> None:
+    """Refuse other record types, whoever made it: they decide what an instance must carry."""
+    has = found.spec
+    if isinstance(has, ServiceSpec) and has.record_types != spec.record_types:
+        raise Conflict(f"Service {spec.ref} exists with {_records(has)}, not {_records(spec)}", found=found)
+
+
+def _check_fixed(found: Found, spec: ServiceSpec) -> None:
+    """Refuse to its creator what can be set at creation only. Somebody else's is used as it is."""
     has = found.spec
     if not isinstance(has, ServiceSpec):
         return
-    if has.record_types != spec.record_types:
-        raise Conflict(f"Service {spec.ref} exists with {_records(has)}, not {_records(spec)}", found=found)
     if has.dns and spec.dns and has.dns.routing != spec.dns.routing:
         raise Conflict(f"Service {spec.ref} exists with routing {has.dns.routing}, not {spec.dns.routing}", found=found)
     if has.health_check != spec.health_check:

@@ -12,9 +12,11 @@ from kube_registrar.model.specs import (
     CreationPolicy,
     DnsRecord,
     DnsSettings,
+    HealthCheckType,
     NamespaceSpec,
     NamespaceType,
     RecordType,
+    RoutingPolicy,
     ServiceSpec,
 )
 from kube_registrar.registries.port import Found, Registry
@@ -133,6 +135,20 @@ class ResourcesContract(Base):
             assert adopted.id == made.id
             assert adopted.spec == theirs
         assert (await _find(registry, theirs)).spec == theirs
+
+    async def test_somebody_elses_health_check_and_routing_are_used_as_they_are(self, registry: Registry) -> None:
+        """Both are fixed at creation, and neither keeps an instance out: only its owner has to be told."""
+        if not registry.capabilities.custom_health:
+            pytest.skip("this registry has no custom health")
+        namespace = await self.dns_namespace(registry)
+        theirs = service_spec(namespace, records="A", custom_health=True)
+        made = await registry.ensure(theirs, OTHER)
+        assert theirs.dns is not None
+        ours = replace(
+            theirs, health_check=HealthCheckType.NONE, dns=replace(theirs.dns, routing=RoutingPolicy.WEIGHTED)
+        )
+        adopted = await registry.ensure(ours, CREATOR, CreationPolicy.ADOPT)
+        assert (adopted.id, adopted.spec) == (made.id, theirs)
 
     async def test_another_type_is_a_conflict(self, registry: Registry) -> None:
         """Whoever made it."""
