@@ -8,7 +8,7 @@ import pytest
 
 from kube_registrar.cluster.errors import ApiConflict, ApiNotFound
 from kube_registrar.cluster.session import Session
-from kube_registrar.cluster.status import patch_conditions, patch_status, with_condition
+from kube_registrar.cluster.status import patch_status, with_condition
 from kube_registrar.testing.control_plane import ControlPlane
 
 NOW = 1_700_000_000.0
@@ -80,7 +80,8 @@ def read(control_plane: ControlPlane, shop: str) -> Callable[[], dict[str, Any]]
 
 async def test_conditions_reach_the_status(direct: Session, shop: str, read: Callable[[], dict[str, Any]]) -> None:
     conditions = ready([], True)
-    await patch_conditions(direct, "RegistryNamespace", "", shop, conditions, generation=2)
+    status = {"observedGeneration": 2, "conditions": conditions}
+    await patch_status(direct, "RegistryNamespace", "", shop, status)
     assert read()["status"]["conditions"] == conditions
     assert read()["status"]["observedGeneration"] == 2
     await patch_status(direct, "RegistryNamespace", "", shop, {"id": "ns-1"})

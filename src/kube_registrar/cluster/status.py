@@ -68,18 +68,3 @@ async def patch_status(
     if resource_version is not None:
         body["metadata"] = {"resourceVersion": resource_version}
     await session.patch(OURS[kind].path(namespace, name, "status"), body)
-
-
-async def patch_conditions(
-    session: Session,
-    kind: str,
-    namespace: str,
-    name: str,
-    conditions: Sequence[Condition],
-    *,
-    generation: int,
-    resource_version: str | None = None,
-) -> None:
-    """Replace the conditions of one of our objects and say which generation they speak of. Raises as patch_status."""
-    status = {"observedGeneration": generation, "conditions": list(conditions)}
-    await patch_status(session, kind, namespace, name, status, resource_version=resource_version)

@@ -33,11 +33,6 @@ class WantedState:
         """Return every service that somebody wants something of."""
         return self._by_service.keys()
 
-    @property
-    def held_count(self) -> int:
-        """How many pods ask for something that cannot be read or resolved now."""
-        return len(self._held)
-
     def put(self, pod: Pod, wish: Wish) -> frozenset[ServiceRef] | None:
         """Take in a pod's wish; return the services it asks or asked something of, None if the wish is the same."""
         before = self.wishes.get(pod.uid)
