@@ -6,7 +6,17 @@ from urllib.parse import quote
 
 from kube_registrar.cluster import projection
 from kube_registrar.cluster.codec import Codec
-from kube_registrar.model.records import BarePod, CustomObject, KubeNamespace, Pod
+from kube_registrar.cluster.projection import Selects, nothing
+from kube_registrar.model.records import (
+    BarePod,
+    CustomObject,
+    KubeNamespace,
+    KubeService,
+    Node,
+    Pod,
+    Slice,
+    Unselected,
+)
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -38,7 +48,23 @@ class Resource(Generic[R_co]):
         return f"{root}{within}/{self.plural}{one}" + (f"/{subresource}" if subresource else "")
 
 
-PODS: Resource[Pod | BarePod] = Resource("Pod", "pods", "", "v1", projection.PODS)
+def pods(selects: Selects = nothing) -> Resource[Pod | BarePod]:
+    """Pods; those that `selects` refuses, and that do not ask by themselves, become BarePods."""
+    return Resource("Pod", "pods", "", "v1", projection.pods(selects))
+
+
+def services(selects: Selects = nothing) -> Resource[KubeService | Unselected]:
+    """Services."""
+    return Resource("Service", "services", "", "v1", projection.services(selects))
+
+
+def endpoint_slices(selects: Selects = nothing) -> Resource[Slice | Unselected]:
+    """EndpointSlices; `selects` is asked with the name of their Service."""
+    return Resource("EndpointSlice", "endpointslices", "discovery.k8s.io", "v1", projection.endpoint_slices(selects))
+
+
+PODS = pods()
+NODES: Resource[Node] = Resource("Node", "nodes", "", "v1", projection.NODES, namespaced=False)
 NAMESPACES: Resource[KubeNamespace] = Resource(
     "Namespace", "namespaces", "", "v1", projection.NAMESPACES, namespaced=False
 )
