@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from kube_registrar.declared import attributes, ports, references
 from kube_registrar.declared.ports import PortRequest
+from kube_registrar.declared.problems import field_of
 from kube_registrar.declared.references import Reference
 from kube_registrar.declared.templates import Template
 
@@ -16,6 +17,10 @@ class Places:
     reference: str = references.KEY
     port: str = ports.KEY
     attributes: str = attributes.KEY
+
+    def of(self, whose: str) -> "Places":
+        """Return the same places of another object, such as `Service web`."""
+        return Places(*(f"{field_of(place)} of {whose}" for place in (self.reference, self.port, self.attributes)))
 
 
 @dataclass(frozen=True, slots=True)

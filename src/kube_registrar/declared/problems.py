@@ -20,8 +20,8 @@ class AnnotationError(KubeRegistrarError):
 
 
 def field_of(key: str) -> str:
-    """Name an annotation in a message."""
-    return f"annotation {ANNOTATION_PREFIX}{key}"
+    """Name an annotation in a message; what is more than its key, such as `spec.port of …`, names itself."""
+    return key if " " in key else f"annotation {ANNOTATION_PREFIX}{key}"
 
 
 def shown(text: str) -> str:

@@ -10,6 +10,10 @@ from typing import TypeVar
 
 import msgspec
 
+from kube_registrar.declared import attributes, ports
+from kube_registrar.declared.ports import PortRequest
+from kube_registrar.declared.problems import AnnotationError, moved
+from kube_registrar.declared.templates import PodField, Template
 from kube_registrar.model.errors import KubeRegistrarError
 from kube_registrar.model.reasons import INVALID_SPEC, Problem
 from kube_registrar.model.records import CustomObject
@@ -99,6 +103,7 @@ class RegistryNamespaceSpec(_Fields, frozen=True):
     soa_ttl_seconds: int | None = msgspec.field(name="soaTTLSeconds", default=None)
     description: str = ""
     tags: Mapping[str, str] = {}
+    allow_endpoints_without_pods: bool = False
     creation_policy: CreationPolicy = CreationPolicy.CREATE_OR_ADOPT
     deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
 
@@ -107,6 +112,19 @@ class NamespaceReference(_Fields, frozen=True):
     """The RegistryNamespace of a RegistryService, by the object's name."""
 
     name: str
+
+
+class KubeServiceReference(_Fields, frozen=True):
+    """A Service of the RegistryService's own Kubernetes namespace."""
+
+    name: str
+
+
+class NotReadyPolicy(StrEnum):
+    """What becomes of the instance of a pod that is not ready."""
+
+    DEREGISTER = "Deregister"
+    MARK_UNHEALTHY = "MarkUnhealthy"
 
 
 class RecordSpec(_Fields, frozen=True):
@@ -146,6 +164,12 @@ class RegistryServiceSpec(_Fields, frozen=True):
     description: str = ""
     dns: DnsSpec | None = None
     health_check: HealthCheckSpec | None = None
+    selector: LabelSelector | None = None
+    service_ref: KubeServiceReference | None = None
+    port: int | str | None = None
+    attributes: Mapping[str, str] = {}
+    attributes_from_labels: Mapping[str, str] = {}
+    not_ready_policy: NotReadyPolicy = NotReadyPolicy.DEREGISTER
     creation_policy: CreationPolicy = CreationPolicy.CREATE_OR_ADOPT
     deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
 
@@ -174,6 +198,30 @@ def _typed(thing: CustomObject, spec: type[_Spec]) -> _Spec:
         raise InvalidSpec(
             Problem.of(INVALID_SPEC, field=field, rule=rule[:1].lower() + rule[1:], next_step=step)
         ) from error
+
+
+def service_port(spec: RegistryServiceSpec) -> PortRequest | None:
+    """Return the port that a RegistryService asks for of what it selects. Raises InvalidSpec."""
+    if spec.port is None:
+        return None
+    try:
+        return ports.read_port(str(spec.port))
+    except AnnotationError as error:
+        raise InvalidSpec(moved(error.problem, ports.KEY, "spec.port of this object")) from error
+
+
+def service_attributes(spec: RegistryServiceSpec) -> Mapping[str, Template]:
+    """Return the attributes that a RegistryService gives; a label's goes over a text. Raises InvalidSpec."""
+    found, problems = attributes.read_pairs(spec.attributes.items())
+    try:
+        for key in spec.attributes_from_labels:
+            attributes.check_key(key)
+    except AnnotationError as error:
+        problems = (*problems, error.problem)
+    if problems:
+        raise InvalidSpec(moved(problems[0], attributes.KEY, "spec.attributes of this object"))
+    labels = {key: (PodField("metadata.labels", label),) for key, label in spec.attributes_from_labels.items()}
+    return {**found, **labels}
 
 
 def namespace_ref(spec: RegistryNamespaceSpec, object_name: str, default_registry: RegistryName) -> NamespaceRef:

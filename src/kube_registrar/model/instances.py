@@ -1,6 +1,6 @@
 """Instances as a registry holds them, and as the cluster wants them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -41,6 +41,8 @@ class Registration:
     service: ServiceRef
     instance: Instance
     origin: Origin
+    optional: bool = False
+    """Kept if it is there, and not made if it is not: of a pod that is not ready and is to be marked, not removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,12 @@ class Wanted:
 
     registrations: Mapping[InstanceId, Registration] = field(default_factory=dict)
     held: AbstractSet[Uid] = frozenset()
+    settled: Callable[[Uid], AbstractSet[InstanceId]] = lambda _uid: frozenset()
+    """The instances of a held origin about which all is known."""
+
+    def holds(self, uid: Uid, instance_id: InstanceId) -> bool:
+        """Whether an instance of this origin must stay as it is."""
+        return uid in self.held and instance_id not in self.settled(uid)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,9 +80,6 @@ UNKNOWN_LABEL = Reason(
 )
 RESERVED_ATTRIBUTE = Reason("ReservedAttribute", "{field} sets {found}: {rule}. Choose another key")
 UNKNOWN_ANNOTATION = Reason("UnknownAnnotation", "{field} is not known, so nothing reads it. {next_step}")
-UNSUPPORTED_ANNOTATION = Reason(
-    "UnsupportedAnnotation", "{field} is not supported by this version, so the pod stays as it is. {next_step}"
-)
 INVALID_SPEC = Reason("InvalidSpec", "{field} is wrong: {rule}. {next_step}")
 
 # What the engine did, or could not do.

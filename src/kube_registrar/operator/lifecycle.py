@@ -31,6 +31,8 @@ async def ensure_service(context: Context, thing: CustomObject, attempt: int) ->
     """Make or adopt the registry service that a RegistryService declares, if its namespace lets it."""
     try:
         spec = specs.registry_service(thing)
+        specs.service_port(spec)
+        specs.service_attributes(spec)
     except specs.InvalidSpec as error:
         return Verdict(ready=False, problem=error.problem)
     what = f"RegistryService {thing.namespace}/{thing.name}"

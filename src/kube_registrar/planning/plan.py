@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from kube_registrar.model.changes import Change, Deregister, Register, Urgency
+from kube_registrar.model.changes import Change, Deregister, Register, SetHealth, Urgency
 from kube_registrar.model.identity import is_own, origin_of
-from kube_registrar.model.instances import Instance, Registration, Wanted
+from kube_registrar.model.instances import Health, Instance, Registration, Wanted
 from kube_registrar.model.refs import InstanceId, Uid
 from kube_registrar.planning.compare import address_of, is_true_to, with_foreign_keys
 from kube_registrar.planning.evidence import UNKNOWN, Evidence, Standing
@@ -90,7 +90,8 @@ def plan(
     waiting = [r for r in due if leaving and address_of(r.instance.attributes) & leaving]
     blocked = {r.instance.id for r in (*conflicts, *waiting)}
     registers = [_register(r, observed) for r in due if r.instance.id not in blocked]
-    return Plan([*evictions, *registers, *departures], kept, conflicts, waiting)
+    healths = _ailing(wanted, observed, busy)
+    return Plan([*evictions, *registers, *healths, *departures], kept, conflicts, waiting)
 
 
 def _addresses(wanted: Wanted) -> Mapping[tuple[str, str], Uid]:
@@ -111,7 +112,7 @@ def _why_kept(instance: Instance, known: Evidence, wanted: Wanted, moving: Abstr
     uid = origin_of(instance.attributes).uid
     if known.is_final:
         return ""
-    if uid in wanted.held:
+    if wanted.holds(uid, instance.id):
         return HELD
     if known.standing is Standing.UNKNOWN:
         return known.why
@@ -129,9 +130,27 @@ def _due(
     return [
         registration
         for instance_id, registration in wanted.registrations.items()
-        if instance_id not in busy
-        and not ((current := observed.get(instance_id)) and is_true_to(current, registration.instance))
+        if instance_id not in busy and not is_met(registration, observed.get(instance_id))
     ]
+
+
+def is_met(registration: Registration, current: Instance | None) -> bool:
+    """Whether a registration is there as wanted, its health aside; an optional one may be missing."""
+    if current is None:
+        return registration.optional
+    return is_true_to(current, registration.instance)
+
+
+def _ailing(
+    wanted: Wanted, observed: Mapping[InstanceId, Instance], busy: AbstractSet[InstanceId]
+) -> Iterable[SetHealth]:
+    """Yield what makes the health of instances that are otherwise as wanted that of their pods, where it is ours."""
+    for instance_id, registration in wanted.registrations.items():
+        health, current = registration.instance.health, observed.get(instance_id)
+        if current is None or health is Health.UNKNOWN or current.health is health or instance_id in busy:
+            continue
+        if is_true_to(current, registration.instance):
+            yield SetHealth(instance_id, registration.origin, health)
 
 
 def _is_foreign(current: Instance | None, cluster_uid: Uid) -> bool:

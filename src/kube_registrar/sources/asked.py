@@ -1,25 +1,24 @@
-"""What a pod's items ask for: each identity (registry service, port) once, and where that is not certain.
+"""What is asked of a pod: each identity (registry service, port) once, whoever asks, and where that is not certain.
 
 Two items may mean one identity, by a name and an ARN for instance, and one registry service may be asked for with
 several ports. So an item that cannot be read or resolved now leaves in doubt what the pod wants even in a registry
 service that another item means, unless it can be told that it means another service or the same port.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from kube_registrar.declared import attributes, ports, references
-from kube_registrar.declared.annotations import Request
 from kube_registrar.declared.items import Item
 from kube_registrar.declared.ports import PortRequest
 from kube_registrar.declared.problems import AnnotationError, moved, told_at
 from kube_registrar.declared.references import ArnReference, LocalReference, NameReference, Reference
-from kube_registrar.declared.templates import Template
 from kube_registrar.model.reasons import UNKNOWN_ARN, UNKNOWN_NAMESPACE, UNKNOWN_SERVICE, Problem
 from kube_registrar.model.records import Pod
 from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef
 from kube_registrar.model.specs import ServiceSpec
+from kube_registrar.sources.offers import Layer, Layered, Offer, Unread
 from kube_registrar.sources.ports import port_of
 from kube_registrar.sources.resolving import Target, Unresolved, resolve
 from kube_registrar.sources.world import World
@@ -30,20 +29,23 @@ LOOKED_FOR = frozenset({UNKNOWN_SERVICE.name, UNKNOWN_NAMESPACE.name, UNKNOWN_AR
 
 @dataclass(slots=True)
 class Asked:
-    """An identity that is asked for, and the items that ask for it, in the order they are written."""
+    """An identity that is asked for, and who asks for it: the pod's own items, in the order they are written, first."""
 
     target: Target
     port: int | None
-    items: list[Item]
-
-    def layers(self, shared: Mapping[str, Template]) -> Sequence[tuple[str, Mapping[str, Template]]]:
-        """Return all attributes with the places where they are written: later ones go over earlier ones."""
-        return [(attributes.KEY, shared), *((item.places.attributes, item.attributes) for item in self.items)]
+    place: str
+    """Where the first of them names the registry service."""
+    layered: list[Layered] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    """Who asks, for people."""
+    counts_unready: bool = False
+    """Whether somebody wants it whether the pod is ready or not."""
 
     @property
     def attributes_place(self) -> str:
-        """Where to tell that the attributes do not fit: at the first item with some of its own."""
-        return next((item.places.attributes for item in self.items if item.attributes), attributes.KEY)
+        """Where to tell that the attributes do not fit: the strongest place that has some."""
+        places = [(layer, place) for layer, place, found in self.layered if found]
+        return max(places, key=lambda one: one[0])[1] if places else attributes.KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,11 @@ class Gathering:
 
     pod: Pod
     world: World
-    request: Request
+    items: Sequence[Item]
+    port: PortRequest | None
+    """Of all items without one of their own, and before what a RegistryService says."""
+    unreadable: Sequence[Reference | None] = ()
+    offers: Sequence[Offer | Unread] = ()
     asked: dict[tuple[ServiceRef, int | None], Asked] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
@@ -76,11 +82,16 @@ class Gathering:
     _doubts: list[_Doubt] = field(default_factory=list)
 
     def all(self) -> "Gathering":
-        """Look at every item."""
-        for item in self.request.items:
+        """Look at every item, and at what others ask."""
+        for item in self.items:
             self._take(item)
-        for reference in self.request.unreadable:
-            self._doubt(reference)
+        for reference in self.unreadable:
+            self._doubt(reference, "an item cannot be read")
+        for offer in self.offers:
+            if isinstance(offer, Unread):
+                self._doubt(offer.reference, offer.why)
+            else:
+                self._take_offer(offer)
         return self
 
     def hold(self, why: str, problem: Problem | None = None) -> None:
@@ -99,26 +110,54 @@ class Gathering:
         return not any(self._may_differ(doubt, asked[0].target.service, found) for doubt in self._doubts)
 
     def _take(self, item: Item) -> None:
-        request = item.port or self.request.port
+        request = item.port or self.port
         target = self._resolved(item.reference, item.places.reference, _Doubt(item.reference, request, knows_port=True))
         if target is None:
             return
-        place = item.places.port if item.port or not self.request.port else ports.KEY
+        place = item.places.port if item.port or not self.port else ports.KEY
+        port, is_known = self._port(request, target, place)
+        if is_known:
+            asked = self._asked(target, port, item.places.reference)
+            asked.layered.append((Layer.POD, item.places.attributes, item.attributes))
+            asked.sources.append("its annotation")
+
+    def _take_offer(self, offer: Offer) -> None:
+        """Add what somebody else asks; what is wrong with a reference of theirs is told to them."""
+        target = self._resolved(offer.reference, "", _Doubt(offer.reference))
+        if target is None:
+            return
+        if offer.why_waiting:
+            self.unfit.add(target.service.ref)
+            self.hold(offer.why_waiting)
+            return
+        port, is_known = offer.number if target.service.publishes_port else None, True
+        if not offer.has_port:
+            port, is_known = self._port(self.port or offer.port, target, ports.KEY if self.port else offer.places.port)
+        if is_known:
+            asked = self._asked(target, port, offer.places.reference)
+            asked.layered.extend(offer.attributes)
+            asked.sources.append(offer.source)
+            asked.counts_unready |= offer.counts_unready
+
+    def _asked(self, target: Target, port: int | None, place: str) -> Asked:
+        # A name and an ARN may mean the same service.
+        return self.asked.setdefault((target.service.ref, port), Asked(target, port, place))
+
+    def _port(self, request: PortRequest | None, target: Target, place: str) -> tuple[int | None, bool]:
+        """Return the port, and whether it can be told."""
         try:
             with told_at(ports.KEY, place):
-                port = port_of(self.pod, request, target.service)
+                return port_of(self.pod, request, target.service), True
         except AnnotationError as error:  # the registry service is there, but this pod does not fit
             self.unfit.add(target.service.ref)
             self.hold(f"{target.text} cannot be registered", error.problem)
-            return
-        # A name and an ARN may mean the same service.
-        self.asked.setdefault((target.service.ref, port), Asked(target, port, [])).items.append(item)
+            return None, False
 
-    def _doubt(self, reference: Reference | None) -> None:
+    def _doubt(self, reference: Reference | None, why: str) -> None:
         """Note an item that is wrong, and was told already."""
         if reference is None:
             self._doubts.append(_Doubt(None))
-            self.hold("an item cannot be read")
+            self.hold(why)
             return
         target = self._resolved(reference, references.KEY, _Doubt(reference))
         if target is not None:
@@ -126,11 +165,12 @@ class Gathering:
             self.hold(f"{target.text} cannot be registered")
 
     def _resolved(self, reference: Reference, place: str, doubt: _Doubt) -> Target | None:
+        """Return what a reference means; without a `place` what is wrong with it is told elsewhere."""
         try:
             return resolve(reference, self.pod.namespace, self.world)
         except Unresolved as error:
             self.unresolved |= error.problem is None or error.problem.reason in LOOKED_FOR
-            self.hold(error.why, error.problem and moved(error.problem, references.KEY, place))
+            self.hold(error.why, moved(error.problem, references.KEY, place) if error.problem and place else None)
             # An ARN that is refused or unknown, when all services that it may mean are known, means none of them.
             if error.problem is None or not isinstance(reference, ArnReference):
                 self._doubts.append(doubt)

@@ -38,13 +38,14 @@ def user_attributes(
 
 
 def attributes_of(
-    pod: Pod, world: World, limits: Limits, addresses: Mapping[str, str], user: Mapping[str, str]
+    standard: Mapping[str, str], limits: Limits, addresses: Mapping[str, str], user: Mapping[str, str]
 ) -> Mapping[str, str]:
-    """Return all attributes of the pod's instance. Raises AnnotationError when the user's do not fit in.
+    """Return all attributes of an instance. Raises AnnotationError when the user's do not fit in.
 
-    `addresses`: those that begin with `AWS_`, which no limit counts.
+    `standard`: what we write, what is empty is left out. `addresses`: those that begin with `AWS_`, which no limit
+    counts.
     """
-    standard = _standard(pod, world, limits, user)
+    standard = _standard(standard, limits, user)
     # Checked once more: a value may have grown when it was filled, and this registry may take less than Cloud Map.
     for key, value in user.items():
         check_value(key, value, limits.max_attribute_value)
@@ -52,11 +53,16 @@ def attributes_of(
     return {**addresses, **standard, **user}
 
 
-def _standard(pod: Pod, world: World, limits: Limits, user: Mapping[str, str]) -> Mapping[str, str]:
-    """Return what we write of every pod; what it does not have, or nobody configured, is left out."""
-    values = {
-        keys.AVAILABILITY_ZONE: pod.labels.get(ZONE_LABEL, ""),
-        keys.REGION: pod.labels.get(REGION_LABEL, ""),
+def standard_of_pod(pod: Pod, world: World) -> Mapping[str, str]:
+    """Return what we write of every pod; what it does not have, or nobody configured, is empty.
+
+    Zone and region are those of the pod's own labels, which newer clusters set, or else of its node.
+    """
+    node = world.nodes.get(pod.node)
+    labels = {**(node.labels if node else {}), **pod.labels}
+    return {
+        keys.AVAILABILITY_ZONE: labels.get(ZONE_LABEL, ""),
+        keys.REGION: labels.get(REGION_LABEL, ""),
         keys.CLUSTER: world.cluster_name,
         keys.CLUSTER_UID: world.cluster_uid,
         keys.NAMESPACE: pod.namespace,
@@ -64,6 +70,10 @@ def _standard(pod: Pod, world: World, limits: Limits, user: Mapping[str, str]) -
         keys.POD_UID: pod.uid,
         keys.WORKLOAD: pod.workload,
     }
+
+
+def _standard(values: Mapping[str, str], limits: Limits, user: Mapping[str, str]) -> Mapping[str, str]:
+    """Make what we write fit, and add the list of the user's keys. Raises AnnotationError where that is too long."""
     fitted = {key: _fitted(value, limits) for key, value in values.items()}
     listed = ",".join(user)
     if limits.max_attribute_value is not None and len(listed) > limits.max_attribute_value:

@@ -1,10 +1,16 @@
-"""Annotated pods as a source: what one pod wants of the registries."""
+"""Pods as a source: what one pod wants of the registries, whoever asks for it.
 
+It may ask by its own annotations, or by its Kubernetes namespace's as defaults; a Service may ask for its endpoints,
+and a RegistryService for the pods that it selects. Whatever means the same identity is one registration.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from kube_registrar.declared import attributes as attribute_texts
 from kube_registrar.declared import references
-from kube_registrar.declared.annotations import Reading, Request, read_annotations
+from kube_registrar.declared.annotations import EMPTY, NOTHING, Reading, read_annotations
+from kube_registrar.declared.items import Item, Places
 from kube_registrar.declared.problems import AnnotationError, told_at
 from kube_registrar.model import attributes as keys
 from kube_registrar.model.identity import instance_id
@@ -16,16 +22,17 @@ from kube_registrar.model.refs import InstanceId, ServiceRef
 from kube_registrar.model.specs import HealthCheckType, NamespaceType
 from kube_registrar.sources.addresses import addresses_of
 from kube_registrar.sources.asked import Asked, Gathering
-from kube_registrar.sources.attributes import attributes_of, user_attributes
+from kube_registrar.sources.attributes import attributes_of, standard_of_pod, user_attributes
+from kube_registrar.sources.offers import Layer, Layered, Offer, Unread, offers_of
 from kube_registrar.sources.wishes import Wish
 from kube_registrar.sources.world import World
 
 MAX_PROBLEMS = 10
-"""Problems of one pod that are told at once; the first ones, in the order of what is written."""
+"""Problems of one object that are told at once; the first ones, in the order of what is written."""
 
 
 def wish_of(pod: Pod, world: World) -> Wish:
-    """Return what `pod` wants. Raises nothing, whatever its annotations hold.
+    """Return what `pod` wants. Raises nothing, whatever is written.
 
     A pod that ended or is ending wants nothing, and no hold keeps it: that is evidence enough. A pod that lives wants
     its services while it is ready. What cannot be read or resolved is held whatever the readiness; the pod's other
@@ -35,43 +42,90 @@ def wish_of(pod: Pod, world: World) -> Wish:
         return Wish(absent_because=f"the pod has {pod.phase.lower()}")
     if pod.terminating:
         return Wish(absent_because="the pod is terminating")
-    reading = read_annotations(pod.annotations)
-    if reading.request is None:
-        why = "its annotations cannot be read" if reading.held else "no annotation asks for it"
-        return Wish(problems=reading.problems[:MAX_PROBLEMS], held=reading.held, absent_because=why)
-    return _Wishing(pod, world, reading, reading.request).all()
+    own, defaults = read_annotations(pod.annotations), world.defaults.get(pod.namespace, EMPTY)
+    if not _may_register(own, defaults):
+        return Wish(
+            problems=own.problems, absent_because="the annotation register says that it is not to be registered"
+        )
+    offers = list(offers_of(pod, world))
+    asking = own if own.asks else defaults
+    if not asking.asks and not offers:
+        return Wish(problems=(*own.problems, *own.lonely)[:MAX_PROBLEMS], absent_because="nothing asks for it")
+    if own.request is None:
+        return Wish(problems=own.problems[:MAX_PROBLEMS], held=True, absent_because="its annotations cannot be read")
+    if defaults.request is None:
+        offers.append(Unread(None, f"the annotations of Kubernetes namespace {pod.namespace} cannot be read"))
+    return _Wishing(pod, world, own, defaults, asking, offers).all()
+
+
+def _may_register(own: Reading, defaults: Reading) -> bool:
+    """The pod's own word counts before its namespace's."""
+    said = defaults.register if own.register is None else own.register
+    return said is not False
 
 
 @dataclass(slots=True)
 class _Wishing:
-    """The work on one pod: registers it for each identity that its items ask for, or says why not."""
+    """The work on one pod: registers it for each identity that is asked for, or says why not."""
 
     pod: Pod
     world: World
-    reading: Reading
-    request: Request
+    own: Reading
+    defaults: Reading
+    asking: Reading
+    """Whose items count: the pod's, or else its namespace's."""
+    offers: Sequence[Offer | Unread]
     labels: list[Problem] = field(default_factory=list)
     registrations: list[Registration] = field(default_factory=list)
     services: list[ServiceRef] = field(default_factory=list)
+    settled_ids: list[InstanceId] = field(default_factory=list)
+    unready: set[ServiceRef] = field(default_factory=set)
 
     def all(self) -> Wish:
-        """Look at every item."""
-        found = Gathering(self.pod, self.world, self.request).all()
+        """Look at everything that is asked for."""
+        own, defaults, asking = (one.request or NOTHING for one in (self.own, self.defaults, self.asking))
+        items = asking.items if self.asking is self.own else tuple(map(self._of_namespace, asking.items))
+        found = Gathering(
+            self.pod,
+            self.world,
+            items,
+            own.port or defaults.port,
+            asking.unreadable,
+            self.offers,
+        ).all()
         for asked in found.asked.values():
             try:
                 self._add(asked, found)
             except AnnotationError as error:  # the registry service is there, but this pod does not fit
                 found.unfit.add(asked.target.service.ref)
                 found.hold(f"{asked.target.text} cannot be registered", error.problem)
-        told = dict.fromkeys((*self.reading.problems, *found.problems, *self.labels))
+        told = dict.fromkeys((*self.own.problems, *found.problems, *self.labels))
         return Wish(
-            tuple(self.registrations),
-            tuple(told)[:MAX_PROBLEMS],
-            self.reading.held or found.held,
-            frozenset(filter(found.is_certain, self.services)),
-            "; ".join(dict.fromkeys(found.reasons)),
-            found.unresolved,
+            registrations=tuple(self.registrations),
+            problems=tuple(told)[:MAX_PROBLEMS],
+            held=self.own.held or self.asking.held or found.held,
+            settled=frozenset(filter(found.is_certain, self.services)),
+            settled_ids=frozenset(self.settled_ids),
+            unready=frozenset(self.unready),
+            absent_because="; ".join(dict.fromkeys(found.reasons)),
+            unresolved=found.unresolved,
         )
+
+    def _of_namespace(self, item: Item) -> Item:
+        """Tell what is wrong with a default as the namespace's."""
+        places = item.places.of(f"Kubernetes namespace {self.pod.namespace}")
+        return Item(item.reference, item.port, item.attributes, places)
+
+    def _layers(self, asked: Asked) -> Iterator[Layered]:
+        """Yield all attributes of one identity, weakest first: namespace, RegistryService, Service, pod."""
+        pod, defaults = self.pod, self.defaults.request or NOTHING
+        yield (Layer.NAMESPACE, Places().of(f"Kubernetes namespace {pod.namespace}").attributes, defaults.attributes)
+        for declared in self.world.in_service.get((pod.namespace, asked.target.service.ref), ()):
+            place = f"spec.attributes of RegistryService {declared.object_name}"
+            yield (Layer.REGISTRY_SERVICE, place, declared.attributes)
+        yield from (one for one in asked.layered if one[0] is Layer.SERVICE)
+        yield (Layer.POD, attribute_texts.KEY, (self.own.request or NOTHING).attributes)
+        yield from (one for one in asked.layered if one[0] is Layer.POD)
 
     def _add(self, asked: Asked, found: Gathering) -> None:
         """Register for one identity, or say why not. Raises AnnotationError before anything is noted but labels.
@@ -80,24 +134,33 @@ class _Wishing:
         """
         pod, service = self.pod, asked.target.service
         limits = self.world.registries.get(service.ref.namespace.registry, Limits())
-        user, unknown_labels = user_attributes(pod, asked.layers(self.request.attributes))
+        asked.layered = list(self._layers(asked))
+        user, unknown_labels = user_attributes(pod, [(place, each) for _, place, each in asked.layered])
         self.labels.extend(unknown_labels)
-        with told_at(references.KEY, asked.items[0].places.reference):
+        with told_at(references.KEY, asked.place):
             addresses = addresses_of(pod, service, asked.target.text) if pod.ips else {}
         if asked.port is not None:
             addresses[keys.PORT] = str(asked.port)
+        is_ready = pod.ready or asked.counts_unready
+        health = Health.HEALTHY if is_ready else Health.UNHEALTHY
         if service.health_check is HealthCheckType.CUSTOM:
-            addresses[keys.INIT_HEALTH] = Health.HEALTHY
+            addresses[keys.INIT_HEALTH] = health
         with told_at(attribute_texts.KEY, asked.attributes_place):
-            attributes = attributes_of(pod, self.world, limits, addresses, user)
+            attributes = attributes_of(standard_of_pod(pod, self.world), limits, addresses, user)
+        identity = self._id(asked)
         self.services.append(service.ref)
-        if not pod.ready:
-            found.reasons.append("the pod is not ready")
-        elif not pod.ips:
+        self.settled_ids.append(identity)
+        is_marked = service.ref in self.world.marked and service.health_check is HealthCheckType.CUSTOM
+        if not pod.ips:
             found.reasons.append("the pod has no address yet")
+            self.unready.add(service.ref)
+        elif not is_ready and not is_marked:
+            found.reasons.append("the pod is not ready")
+            self.unready.add(service.ref)
         else:
-            instance = Instance(self._id(asked), attributes, _health(service.health_check))
-            self.registrations.append(Registration(service.ref, instance, pod.origin))
+            known = health if service.health_check is HealthCheckType.CUSTOM else Health.UNKNOWN
+            instance = Instance(identity, attributes, known)
+            self.registrations.append(Registration(service.ref, instance, pod.origin, optional=not is_ready))
 
     def _id(self, asked: Asked) -> InstanceId:
         """Name the instance. In public DNS the answer to an SRV query shows ids to the world."""
@@ -106,8 +169,3 @@ class _Wishing:
         return instance_id(
             self.world.cluster_uid, self.pod.uid, service, asked.port, self.pod.name, show_name=show_name
         )
-
-
-def _health(check: HealthCheckType) -> Health:
-    """Say how the instance is, where it is ours to say: elsewhere the registry knows, or nobody."""
-    return Health.HEALTHY if check is HealthCheckType.CUSTOM else Health.UNKNOWN

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from kube_registrar.model.instances import Registration
 from kube_registrar.model.reasons import Problem
-from kube_registrar.model.refs import ServiceRef
+from kube_registrar.model.refs import InstanceId, ServiceRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,14 @@ class Wish:
     problems: tuple[Problem, ...] = ()
     held: bool = False
     settled: frozenset[ServiceRef] = frozenset()
+    settled_ids: frozenset[InstanceId] = frozenset()
+    """The instances that are asked for, there or not: whatever else cannot be read, readiness counts for them."""
+    unready: frozenset[ServiceRef] = frozenset()
+    """Services that it asks for, and that only its readiness or a missing address keep it out of."""
     absent_because: str = ""
     unresolved: bool = False
     """Whether a reference names what is not in its registry, as far as is known: it is worth looking there again."""
 
-    def holds(self, service: ServiceRef) -> bool:
-        """Whether instances of this object in `service` must stay as they are."""
-        return self.held and service not in self.settled
+    def holds(self, service: ServiceRef, instance_id: InstanceId | None = None) -> bool:
+        """Whether instances of this object in `service`, or this one there, must stay as they are."""
+        return self.held and service not in self.settled and instance_id not in self.settled_ids

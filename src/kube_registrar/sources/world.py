@@ -4,10 +4,16 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from kube_registrar.declared.specs import AllowedNamespaces
+from kube_registrar.declared.annotations import Reading
+from kube_registrar.declared.ports import PortRequest
+from kube_registrar.declared.specs import AllowedNamespaces, LabelSelector
+from kube_registrar.declared.templates import Template
 from kube_registrar.model.limits import Limits
+from kube_registrar.model.records import Node
 from kube_registrar.model.refs import DEFAULT_REGISTRY, NamespaceRef, RegistryName, ServiceRef, Uid
 from kube_registrar.model.specs import NamespaceSpec, NamespaceType, ServiceSpec
+from kube_registrar.sources.endpoints import EndpointIndex
+from kube_registrar.sources.selection import Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +24,8 @@ class DeclaredNamespace:
     ref: NamespaceRef
     type: NamespaceType
     allowed: AllowedNamespaces
+    allows_machines: bool = False
+    """Whether endpoints that stand for no pod may be registered in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,16 @@ class DeclaredService:
     ref: ServiceRef | None
     ready: bool
     why: str = ""
+    selector: LabelSelector | None = None
+    """Asks for the pods of its Kubernetes namespace that it matches."""
+    kube_service: str = ""
+    """Asks for the endpoints of this Service of its Kubernetes namespace; empty: of none."""
+    port: PortRequest | None = None
+    """Of the pods that it selects, or the Service's."""
+    attributes: Mapping[str, Template] = field(default_factory=dict)
+    """Of whatever of its Kubernetes namespace is registered in its registry service."""
+    marks_unhealthy: bool = False
+    """Whether instances of pods that are not ready stay and are marked, instead of going."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +76,12 @@ class World:
     """By (Kubernetes namespace, name) of the RegistryService."""
     kube_namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """The labels of each Kubernetes namespace; one that is missing has not been read yet."""
+    defaults: Mapping[str, Reading] = field(default_factory=dict)
+    """What the annotations of Kubernetes namespaces say, of those that have any."""
+    endpoints: EndpointIndex = field(default_factory=EndpointIndex)
+    """The Services that somebody asks for, and their slices."""
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    """By name; empty where nodes may not be read."""
 
     namespaces: Mapping[NamespaceRef, NamespaceSpec] = field(default_factory=dict)
     """Registry namespaces that were found."""
@@ -72,8 +96,26 @@ class World:
 
     expected: AbstractSet[ServiceRef] = field(init=False)
     """What the declared services stand for, made or not: a reference to one that is being made is no mistake."""
+    marked: AbstractSet[ServiceRef] = field(init=False)
+    """Registry services in which instances of pods that are not ready stay, marked as unhealthy."""
+    selection: Selection = field(init=False)
+    """Which declared services select a pod, and which name a Service."""
+    in_service: Mapping[tuple[str, ServiceRef], Sequence[DeclaredService]] = field(init=False)
+    """The declared services with attributes, by their Kubernetes namespace and what they stand for."""
 
     def __post_init__(self) -> None:
-        """Note once what is expected, for it is asked for each pod while services are being made."""
-        expected = frozenset(one.ref for one in self.declared_services.values() if one.ref)
-        object.__setattr__(self, "expected", expected)
+        """Work out once what is asked for each pod."""
+        declared = self.declared_services
+        in_service: dict[tuple[str, ServiceRef], list[DeclaredService]] = {}
+        for (namespace, _), one in sorted(declared.items()):
+            if one.ref and one.attributes:
+                in_service.setdefault((namespace, one.ref), []).append(one)
+        expected = frozenset(one.ref for one in declared.values() if one.ref)
+        marked = frozenset(one.ref for one in declared.values() if one.ref and one.marks_unhealthy)
+        for name, value in (
+            ("expected", expected),
+            ("marked", marked),
+            ("in_service", in_service),
+            ("selection", Selection.of({key: (one.selector, one.kube_service) for key, one in declared.items()})),
+        ):
+            object.__setattr__(self, name, value)

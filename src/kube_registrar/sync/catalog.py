@@ -1,15 +1,19 @@
 """Which registry namespaces and services are declared, and which exist: the world that wishes are made of."""
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from kube_registrar.declared import specs
+from kube_registrar.declared.annotations import Reading, read_annotations
+from kube_registrar.declared.ports import PortRequest
+from kube_registrar.declared.templates import Template
 from kube_registrar.model.errors import NotFound
-from kube_registrar.model.records import CustomObject, KubeNamespace
+from kube_registrar.model.records import CustomObject, KubeNamespace, Node
 from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef, Uid, registry_of
 from kube_registrar.model.specs import NamespaceSpec, ServiceSpec
 from kube_registrar.registries.port import Found, Registry
+from kube_registrar.sources.endpoints import EndpointIndex
 from kube_registrar.sources.world import DeclaredNamespace, DeclaredService, World
 
 _log = logging.getLogger(__name__)
@@ -24,6 +28,8 @@ class _ServiceObject:
     thing: CustomObject
     spec: specs.RegistryServiceSpec | None
     why: str = ""
+    port: PortRequest | None = None
+    attributes: Mapping[str, Template] = field(default_factory=dict)
 
 
 class Catalog:
@@ -40,6 +46,10 @@ class Catalog:
         self._namespace_objects: dict[str, tuple[CustomObject, DeclaredNamespace | None]] = {}
         self._service_objects: dict[tuple[str, str], _ServiceObject] = {}
         self._kube_namespaces: dict[str, KubeNamespace] = {}
+        self.endpoints = EndpointIndex()
+        """The Services that somebody asks for. What changes in it is the engine's to follow up."""
+        self.nodes: dict[str, Node] = {}
+        """By name. What changes in it is the engine's to follow up."""
         self._found: dict[Ref, Found] = {}
         self._namespaces: dict[NamespaceRef, NamespaceSpec] = {}
         self._services: dict[ServiceRef, ServiceSpec] = {}
@@ -91,7 +101,7 @@ class Catalog:
         """Take in a Kubernetes namespace."""
         known = self._kube_namespaces.get(namespace.name)
         self._kube_namespaces[namespace.name] = namespace
-        if known is None or known.labels != namespace.labels:
+        if known is None or (known.labels, known.annotations) != (namespace.labels, namespace.annotations):
             self._changed()
 
     def drop_kube_namespace(self, namespace: KubeNamespace) -> None:
@@ -206,6 +216,9 @@ class Catalog:
             declared_namespaces=namespaces,
             declared_services={key: self._declared_service(each) for key, each in self._service_objects.items()},
             kube_namespaces={name: namespace.labels for name, namespace in self._kube_namespaces.items()},
+            defaults=self._defaults(),
+            endpoints=self.endpoints,
+            nodes=self.nodes,
             namespaces=self._namespaces,
             services=self._services,
             arns=self._arns,
@@ -213,29 +226,45 @@ class Catalog:
             listed_registries=self._listed_registries,
         )
 
+    def _defaults(self) -> Mapping[str, Reading]:
+        annotated = ((name, each.annotations) for name, each in self._kube_namespaces.items() if each.annotations)
+        return {name: read_annotations(annotations) for name, annotations in annotated}
+
     def _declared_namespace(self, thing: CustomObject) -> DeclaredNamespace | None:
         try:
             spec = specs.registry_namespace(thing)
         except specs.InvalidSpec:
             return None  # said in the object's own condition
         ref = specs.namespace_ref(spec, thing.name, self._identity.default_registry)
-        return DeclaredNamespace(thing.name, ref, spec.type, spec.allowed_namespaces)
+        machines = spec.allow_endpoints_without_pods
+        return DeclaredNamespace(thing.name, ref, spec.type, spec.allowed_namespaces, machines)
 
     def _declared_service(self, each: _ServiceObject) -> DeclaredService:
         name, spec = each.thing.name, each.spec
         if spec is None:
             return DeclaredService(name, None, ready=False, why=each.why)
         namespace = self.namespace_of(spec.namespace_ref.name)
-        if namespace is None:
-            return DeclaredService(name, None, ready=False, why="its RegistryNamespace does not exist")
-        ref = ServiceRef(namespace.ref, spec.name or name)
+        ref = ServiceRef(namespace.ref, spec.name or name) if namespace else None
         missing = "" if ref in self._services else "it is not in the registry yet"
+        missing = missing if ref else "its RegistryNamespace does not exist"
         why = self._refused.get(each.thing.uid, "") or missing
-        return DeclaredService(name, ref, ready=not why, why=why)
+        return DeclaredService(
+            name,
+            ref,
+            ready=not why,
+            why=why,
+            selector=spec.selector,
+            kube_service=spec.service_ref.name if spec.service_ref else "",
+            port=each.port,
+            attributes=each.attributes,
+            marks_unhealthy=spec.not_ready_policy is specs.NotReadyPolicy.MARK_UNHEALTHY,
+        )
 
 
 def _service_object(thing: CustomObject) -> _ServiceObject:
     try:
-        return _ServiceObject(thing, specs.registry_service(thing))
+        spec = specs.registry_service(thing)
+        port, attributes = specs.service_port(spec), specs.service_attributes(spec)
     except specs.InvalidSpec as error:
         return _ServiceObject(thing, None, str(error))
+    return _ServiceObject(thing, spec, port=port, attributes=attributes)

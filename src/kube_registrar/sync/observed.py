@@ -3,9 +3,9 @@
 import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from kube_registrar.model.changes import Change, Deregister, Outcome, Register
+from kube_registrar.model.changes import Change, Deregister, Outcome, Register, SetHealth
 from kube_registrar.model.errors import NotFound, RegistryError, Unreachable
 from kube_registrar.model.identity import is_own, origin_of
 from kube_registrar.model.instances import Instance, Registration
@@ -93,8 +93,8 @@ class ObservedService:
                 return current is not None and is_true_to(current, change.instance)
             case Deregister():
                 return current is None
-            case _:
-                return False
+            case SetHealth():
+                return current is not None and current.health is change.health
 
     def fail_list(self, error: RegistryError | None, now: float) -> None:
         """Note that the list was not read: what is known stays as it was.
@@ -153,6 +153,10 @@ class ObservedService:
 
     def _confirm(self, change: Change) -> None:
         self.failed.pop(change.instance_id, None)
+        if isinstance(change, SetHealth):
+            known = self.instances.get(change.instance_id)
+            if known is not None:
+                self.instances[change.instance_id] = replace(known, health=change.health)
         if isinstance(change, Register | Deregister):
             before = self.instances.pop(change.instance_id, None)
             after = {change.instance_id: change.instance} if isinstance(change, Register) else {}
@@ -189,8 +193,10 @@ def _waits(attempt: Attempt, wanted: Mapping[InstanceId, Registration], now: flo
 def _is_newer(wish: Registration | None, tried: Change) -> bool:
     """Whether the wish is another one than what was tried."""
     if wish is None:
-        return isinstance(tried, Register)
-    if not isinstance(tried, Register):
+        return not isinstance(tried, Deregister)
+    if isinstance(tried, SetHealth):
+        return wish.instance.health is not tried.health
+    if isinstance(tried, Deregister):
         return True
     return any(tried.instance.attributes.get(key) != value for key, value in wish.instance.attributes.items())
 

@@ -8,7 +8,7 @@ from kube_registrar.model.identity import origin_of
 from kube_registrar.model.instances import Instance, Registration
 from kube_registrar.model.refs import InstanceId, ServiceRef, Uid
 from kube_registrar.planning.compare import is_true_to
-from kube_registrar.planning.plan import MOVING, Plan
+from kube_registrar.planning.plan import MOVING, Plan, is_met
 from kube_registrar.sync.wanted import WantedState
 
 
@@ -41,8 +41,9 @@ class Progress:
         """Return the figures of a service. They are counted anew only after a change: they are asked for every 5 s."""
         if service not in self._counts:
             wanted, present = self.wanted.of(service).registrations, self.instances(service)
-            registered = sum(1 for i, r in wanted.items() if i in present and is_true_to(present[i], r.instance))
-            self._counts[service] = Counts(len(wanted), registered, self._kept.get(service, 0))
+            there = [i for i, r in wanted.items() if i in present and is_true_to(present[i], r.instance)]
+            asked = sum(1 for i, r in wanted.items() if not r.optional or i in present)
+            self._counts[service] = Counts(asked, len(there), self._kept.get(service, 0))
         return self._counts[service]
 
     def outdated(self, services: Iterable[ServiceRef]) -> None:
@@ -94,5 +95,4 @@ class Progress:
             self.released(self._movers.pop(uid))
 
     def _is_confirmed(self, registration: Registration) -> bool:
-        current = self.instances(registration.service).get(registration.instance.id)
-        return current is not None and is_true_to(current, registration.instance)
+        return is_met(registration, self.instances(registration.service).get(registration.instance.id))

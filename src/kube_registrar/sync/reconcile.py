@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from kube_registrar.model.changes import Change, Deregister, Outcome, Register
+from kube_registrar.model.changes import Change, Deregister, Outcome, Register, SetHealth
 from kube_registrar.model.errors import NotFound, RegistryError, Unreachable
 from kube_registrar.model.identity import origin_of
 from kube_registrar.model.policy import Policy
@@ -226,8 +226,9 @@ class RegistrySync:
         wish = self.wanted.registration(service, change.instance_id)
         match change:
             case Register():
-                return wish is None or not is_true_to(change.instance, wish.instance)
+                is_same = wish is not None and wish.instance.health is change.instance.health
+                return wish is None or not is_same or not is_true_to(change.instance, wish.instance)
             case Deregister():
                 return wish is not None or (outcome.error is None and service in self._blocked)
-            case _:
-                return True
+            case SetHealth():
+                return wish is None or wish.instance.health is not change.health

@@ -23,7 +23,12 @@ class WantedState:
 
     def of(self, service: ServiceRef) -> Wanted:
         """Return what is wanted of one service: a view, to be used before the next change."""
-        return Wanted(self._by_service.get(service, _NOTHING), _Held(service, self._held, self.wishes))
+        held = _Held(service, self._held, self.wishes)
+        return Wanted(self._by_service.get(service, _NOTHING), held, self._settled)
+
+    def _settled(self, origin: Uid) -> AbstractSet[InstanceId]:
+        wish = self.wishes.get(origin)
+        return wish.settled_ids if wish else frozenset()
 
     def registration(self, service: ServiceRef, instance_id: InstanceId) -> Registration | None:
         """Return one wanted registration, if it is wanted."""

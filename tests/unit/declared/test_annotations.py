@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kube_registrar.declared.annotations import KNOWN, LATER, Reading, Request, read_annotations
+from kube_registrar.declared.annotations import EMPTY, KNOWN_ON_SERVICES, Publish, Reading, Request, read_annotations
 from kube_registrar.declared.items import Item
 from kube_registrar.declared.ports import PortRequest, read_port
 from kube_registrar.declared.problems import AnnotationError
@@ -17,11 +17,12 @@ FLASK = NameReference("test-namespace/flask-app", (("", "test-namespace"),), "fl
 def test_the_articles_annotations() -> None:
     written = {"service": "test-namespace/flask-app", "port": "http", "attributes": "stage=dev,version=1.0.0"}
     request = Request((Item(FLASK),), PortRequest("http", "", "http"), {"stage": ("dev",), "version": ("1.0.0",)})
-    assert read_annotations(written) == Reading(request)
+    assert read_annotations(written) == Reading(request, asks=True)
 
 
 def test_a_service_is_enough() -> None:
-    assert read_annotations({"service": "flask-app"}) == Reading(Request((Item(LocalReference("flask-app")),)))
+    request = Request((Item(LocalReference("flask-app")),))
+    assert read_annotations({"service": "flask-app"}) == Reading(request, asks=True)
 
 
 @pytest.mark.parametrize("empty", ["", "  ", "{}"])
@@ -32,7 +33,8 @@ def test_empty_attributes_are_none(empty: str) -> None:
 
 
 def test_nothing_is_asked_without_annotations() -> None:
-    assert read_annotations({}) == Reading(None)
+    assert read_annotations({}) == EMPTY
+    assert not EMPTY.asks
 
 
 def test_a_wrong_reference_beside_a_good_one_holds_and_goes_on() -> None:
@@ -41,7 +43,7 @@ def test_a_wrong_reference_beside_a_good_one_holds_and_goes_on() -> None:
     assert (reading.held, len(reading.problems)) == (True, 1)
 
 
-@pytest.mark.parametrize("wrong", [{"service": "//"}, {"port": "0"}, {"attributes": "x"}, {"publish": "ClusterIP"}])
+@pytest.mark.parametrize("wrong", [{"service": "//"}, {"port": "0"}, {"attributes": "x"}, {"register": "no"}])
 def test_what_all_registrations_share_must_be_right(wrong: dict[str, str]) -> None:
     reading = read_annotations({"service": "a/b", **wrong})
     assert (reading.request, reading.held, len(reading.problems)) == (None, True, 1)
@@ -53,7 +55,33 @@ def test_a_key_that_is_not_known_takes_nothing_away() -> None:
     assert (reading.held, [one.reason for one in reading.problems]) == (False, ["UnknownAnnotation"])
 
 
-_KEYS = st.sampled_from([*KNOWN, *LATER, "servce"]) | st.text()
+@pytest.mark.parametrize(("written", "register"), [("true", True), (" false ", False)])
+def test_the_opt_out_is_true_or_false(written: str, register: bool) -> None:
+    assert read_annotations({"register": written}) == Reading(register=register)
+
+
+def test_publish_is_read_on_services_only() -> None:
+    written = {"service": "a/b", "publish": "ClusterIP"}
+    assert read_annotations(written, of_service=True).publish is Publish.CLUSTER_IP
+    on_a_pod = read_annotations(written)
+    assert (on_a_pod.held, [one.reason for one in on_a_pod.problems]) == (False, ["UnknownAnnotation"])
+    assert "It belongs on a Service." in on_a_pod.problems[0].message
+
+
+@pytest.mark.parametrize("written", ["", "clusterip", "ClusterIp", "Everything"])
+def test_what_a_service_publishes_is_one_of_five(written: str) -> None:
+    reading = read_annotations({"service": "a/b", "publish": written}, of_service=True)
+    assert (reading.request, reading.held, len(reading.problems)) == (None, True, 1)
+    assert "Endpoints, ClusterIP, NodePort, LoadBalancer, ExternalName" in reading.problems[0].message
+
+
+def test_a_port_and_attributes_alone_are_for_what_others_ask() -> None:
+    reading = read_annotations({"port": "http", "attributes": "a=b"})
+    assert reading.request == Request((), PortRequest("http", "", "http"), {"a": ("b",)})
+    assert (reading.asks, reading.held, reading.problems, len(reading.lonely)) == (False, False, (), 1)
+
+
+_KEYS = st.sampled_from([*KNOWN_ON_SERVICES, "servce"]) | st.text()
 _VALUES = (
     st.text()
     | st.text("ab=,\\\"'[]{} $()/:.0-")
@@ -61,9 +89,11 @@ _VALUES = (
 )
 
 
-@given(st.dictionaries(_KEYS, _VALUES, max_size=5))
-def test_no_annotations_raise_anything_and_every_problem_is_one_line(annotations: dict[str, str]) -> None:
-    reading = read_annotations(annotations)
+@given(st.dictionaries(_KEYS, _VALUES, max_size=5), st.booleans())
+def test_no_annotations_raise_anything_and_every_problem_is_one_line(
+    annotations: dict[str, str], of_service: bool
+) -> None:
+    reading = read_annotations(annotations, of_service=of_service)
     assert all(one.message.isascii() and "\n" not in one.message for one in reading.problems)
     if reading.held:
         assert reading.problems
