@@ -44,8 +44,8 @@ class Asked:
     @property
     def attributes_place(self) -> str:
         """Where to tell that the attributes do not fit: the strongest place that has some."""
-        places = [(layer, place) for layer, place, found in self.layered if found]
-        return max(places, key=lambda one: one[0])[1] if places else attributes.KEY
+        places = [place for _, place, found in self.layered if found]
+        return places[-1] if places else attributes.KEY
 
 
 @dataclass(frozen=True, slots=True)

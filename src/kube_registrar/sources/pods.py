@@ -151,11 +151,11 @@ class _Wishing:
         self.services.append(service.ref)
         self.settled_ids.append(identity)
         is_marked = service.ref in self.world.marked and service.health_check is HealthCheckType.CUSTOM
-        if not pod.ips:
-            found.reasons.append("the pod has no address yet")
-            self.unready.add(service.ref)
-        elif not is_ready and not is_marked:
+        if not is_ready and not is_marked:
             found.reasons.append("the pod is not ready")
+            self.unready.add(service.ref)
+        elif not pod.ips:
+            found.reasons.append("the pod has no address yet")
             self.unready.add(service.ref)
         else:
             known = health if service.health_check is HealthCheckType.CUSTOM else Health.UNKNOWN

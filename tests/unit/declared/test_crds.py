@@ -13,7 +13,8 @@ from kube_registrar.declared.specs import RegistryNamespaceSpec, RegistryService
 
 CRDS = Path(__file__).parents[3] / "crds"
 KINDS = {"registrynamespaces": RegistryNamespaceSpec, "registryservices": RegistryServiceSpec}
-SCALARS = {msgspec.inspect.StrType: "string", msgspec.inspect.IntType: "integer"}
+SCALARS = {msgspec.inspect.StrType: "string", msgspec.inspect.IntType: "integer", msgspec.inspect.BoolType: "boolean"}
+INT_OR_STRING = {"integer", "string"}
 
 
 def _schema(name: str) -> dict[str, Any]:
@@ -28,8 +29,8 @@ def _shape(kind: msgspec.inspect.Type) -> Any:
     """Describe a type as the part of a schema that both have."""
     match kind:
         case msgspec.inspect.UnionType():
-            (one,) = (each for each in kind.types if not isinstance(each, msgspec.inspect.NoneType))
-            return _shape(one)
+            several = [_shape(each) for each in kind.types if not isinstance(each, msgspec.inspect.NoneType)]
+            return several[0] if len(several) == 1 else set(several)
         case msgspec.inspect.StructType():
             return {
                 "fields": {one.encode_name: _shape(one.type) for one in kind.fields},
@@ -50,7 +51,7 @@ def _defaults(kind: msgspec.inspect.StructType) -> Iterator[tuple[str, object]]:
     for one in kind.fields:
         if isinstance(one.default, Enum):
             yield one.encode_name, one.default.value
-        elif one.default not in (msgspec.NODEFAULT, None, "", ()):
+        elif one.default not in (msgspec.NODEFAULT, None, "", (), False):
             yield one.encode_name, one.default
 
 
@@ -67,6 +68,8 @@ def _written(schema: Mapping[str, Any]) -> Any:
         }
     if "additionalProperties" in schema:
         return {"each value": _written(schema["additionalProperties"])}
+    if schema.get("x-kubernetes-int-or-string"):
+        return INT_OR_STRING
     return {"each": _written(schema["items"])} if "items" in schema else schema["type"]
 
 

@@ -109,7 +109,7 @@ def test_a_list_has_an_end() -> None:
 def test_port_and_attributes_beside_it_are_for_all_items() -> None:
     annotations = {"service-registries": "registry=test/web", "port": "http", "attributes": "stage=dev"}
     request = Request((Item(WEB, places=_places(0)),), PortRequest("http", "", "http"), {"stage": ("dev",)})
-    assert read_annotations(annotations) == Reading(request)
+    assert read_annotations(annotations) == Reading(request, asks=True)
 
 
 def test_a_wrong_item_beside_a_good_one_holds_and_goes_on() -> None:

@@ -89,7 +89,7 @@ def test_every_setting_of_a_service_reaches_the_registry() -> None:
 
 
 def test_what_this_version_does_not_know_is_ignored() -> None:
-    assert _service({**REF, "selector": {"a": "b"}}) == _service(REF)
+    assert _service({**REF, "colour": {"a": "b"}}) == _service(REF)
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_what_a_pod_does_not_have_is_no_attribute(world: World, pod: MakePod) ->
 
 
 def test_without_annotations_nothing_is_wanted_and_nothing_held(world: World, pod: MakePod) -> None:
-    assert wish_of(pod({}), world) == Wish(absent_because="no annotation asks for it")
+    assert wish_of(pod({}), world) == Wish(absent_because="nothing asks for it")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,9 @@ def test_a_pod_that_lives_but_cannot_serve_wants_nothing_for_certain(
     changes: dict[str, object], why: str, world: World, pod: MakePod
 ) -> None:
     wish = wish_of(pod(ARTICLE, **changes), world)
-    assert wish == Wish(settled=frozenset({FLASK}), absent_because=why)
+    ids = wish.settled_ids
+    assert wish == Wish(settled=frozenset({FLASK}), settled_ids=ids, unready=frozenset({FLASK}), absent_because=why)
+    assert len(ids) == 1
     assert not wish.holds(FLASK)
 
 
