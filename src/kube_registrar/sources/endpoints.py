@@ -5,6 +5,7 @@ union, and a slice that goes takes only its own endpoints with it.
 Source: Kubernetes documentation, "EndpointSlices".
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ class EndpointIndex:
     _owners: dict[tuple[str, str], ServiceKey] = field(default_factory=dict)
     """By a slice's namespace and name: whose it was last, for its label may have changed since."""
     _by_pod: dict[Uid, dict[tuple[ServiceKey, str], None]] = field(default_factory=dict)
+    _named: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How many slices name a pod, by its Kubernetes namespace and name."""
     _by_label: dict[tuple[str, str, str], dict[ServiceKey, None]] = field(default_factory=dict)
     """Services by namespace and one label of their selector: a pod has few labels, a cluster many Services."""
 
@@ -54,6 +57,7 @@ class EndpointIndex:
         self._slices.setdefault(found.service_key, {})[found.name] = found
         self._owners[found.namespace, found.name] = found.service_key
         pods = _pods(found)
+        self._named.update(_names(found))
         for uid in pods:
             self._by_pod.setdefault(uid, {})[found.service_key, found.name] = None
         return touched | pods
@@ -68,12 +72,20 @@ class EndpointIndex:
         if not slices:
             del self._slices[owner]
         pods = _pods(found)
+        for key in _names(found):
+            self._named[key] -= 1
+            if not self._named[key]:
+                del self._named[key]
         for uid in pods:
             places = self._by_pod[uid]
-            places.pop((found.service_key, name), None)
+            places.pop((owner, name), None)
             if not places:
                 del self._by_pod[uid]
         return pods
+
+    def owner_of(self, namespace: str, name: str) -> ServiceKey | None:
+        """Return the Service of a slice, as far as it is known."""
+        return self._owners.get((namespace, name))
 
     def slices_of(self, key: ServiceKey) -> Sequence[Slice]:
         """Return all slices of a Service, in the order of their names."""
@@ -83,9 +95,14 @@ class EndpointIndex:
         """Return the pods that the slices of a Service name."""
         return frozenset[Uid]().union(*(_pods(found) for found in self._slices.get(key, _NONE).values()))
 
-    def names(self, uid: Uid) -> bool:
+    def pod_names_of(self, key: ServiceKey) -> AbstractSet[str]:
+        """Return the names of the pods that the slices of a Service name."""
+        slices = self._slices.get(key, _NONE).values()
+        return frozenset(each.pod for found in slices for each in found.endpoints if each.pod)
+
+    def names_pod(self, namespace: str, name: str) -> bool:
         """Whether any slice names this pod."""
-        return uid in self._by_pod
+        return (namespace, name) in self._named
 
     def selecting(self, pod_namespace: str, labels: Mapping[str, str]) -> Iterator[KubeService]:
         """Yield the Services whose selector matches these labels."""
@@ -112,6 +129,10 @@ class EndpointIndex:
 
 def _pods(found: Slice) -> AbstractSet[Uid]:
     return frozenset(each.pod_uid for each in found.endpoints if each.pod_uid)
+
+
+def _names(found: Slice) -> AbstractSet[tuple[str, str]]:
+    return frozenset((found.namespace, each.pod) for each in found.endpoints if each.pod)
 
 
 def _label(service: KubeService) -> tuple[str, str, str]:

@@ -82,6 +82,8 @@ class World:
     """The Services that somebody asks for, and their slices."""
     nodes: Mapping[str, Node] = field(default_factory=dict)
     """By name; empty where nodes may not be read."""
+    unreachable_nodes: AbstractSet[str] = frozenset()
+    """The names of nodes that Kubernetes hears nothing of: that their pods are not ready says nothing of the pods."""
 
     namespaces: Mapping[NamespaceRef, NamespaceSpec] = field(default_factory=dict)
     """Registry namespaces that were found."""

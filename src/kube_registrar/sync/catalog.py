@@ -50,6 +50,8 @@ class Catalog:
         """The Services that somebody asks for. What changes in it is the engine's to follow up."""
         self.nodes: dict[str, Node] = {}
         """By name. What changes in it is the engine's to follow up."""
+        self.unreachable: set[str] = set()
+        """The names of those that Kubernetes hears nothing of."""
         self._found: dict[Ref, Found] = {}
         self._namespaces: dict[NamespaceRef, NamespaceSpec] = {}
         self._services: dict[ServiceRef, ServiceSpec] = {}
@@ -108,6 +110,16 @@ class Catalog:
         """Forget a Kubernetes namespace."""
         if self._kube_namespaces.pop(namespace.name, None) is not None:
             self._changed()
+
+    def put_node(self, node: Node) -> None:
+        """Take in a node."""
+        self.nodes[node.name] = node
+        (self.unreachable.discard if node.reachable else self.unreachable.add)(node.name)
+
+    def drop_node(self, node: Node) -> Node | None:
+        """Forget a node; return what was known of it."""
+        self.unreachable.discard(node.name)
+        return self.nodes.pop(node.name, None)
 
     def refuse(self, uid: Uid, why: str) -> None:
         """Note that the registry does not hold what this object declares; an empty `why` takes it back."""
@@ -219,6 +231,7 @@ class Catalog:
             defaults=self._defaults(),
             endpoints=self.endpoints,
             nodes=self.nodes,
+            unreachable_nodes=self.unreachable,
             namespaces=self._namespaces,
             services=self._services,
             arns=self._arns,

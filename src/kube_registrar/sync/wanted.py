@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from kube_registrar.model.instances import Registration, Wanted
-from kube_registrar.model.records import Pod
+from kube_registrar.model.records import KubeService, Pod
 from kube_registrar.model.refs import InstanceId, ServiceRef, Uid
 from kube_registrar.sources.wishes import Wish
 
@@ -14,9 +14,11 @@ _NOTHING: Mapping[InstanceId, Registration] = {}
 
 @dataclass(slots=True)
 class WantedState:
-    """Pods, their wishes, and the registrations by registry service. Only pods with annotations of ours are here."""
+    """Pods and Services that are asked for, their wishes, and the registrations by registry service."""
 
     pods: dict[Uid, Pod] = field(default_factory=dict)
+    services_asking: dict[Uid, KubeService] = field(default_factory=dict)
+    """Kubernetes Services: they want what stands for no pod, and what is wrong with them is told to them."""
     wishes: dict[Uid, Wish] = field(default_factory=dict)
     _held: set[Uid] = field(default_factory=set)
     _by_service: dict[ServiceRef, dict[InstanceId, Registration]] = field(default_factory=dict)
@@ -40,21 +42,30 @@ class WantedState:
 
     def put(self, pod: Pod, wish: Wish) -> frozenset[ServiceRef] | None:
         """Take in a pod's wish; return the services it asks or asked something of, None if the wish is the same."""
-        before = self.wishes.get(pod.uid)
         self.pods[pod.uid] = pod
+        return self._put(pod.uid, wish)
+
+    def put_service(self, service: KubeService, wish: Wish) -> frozenset[ServiceRef] | None:
+        """Take in the wish of a Service, as `put` does."""
+        self.services_asking[service.uid] = service
+        return self._put(service.uid, wish)
+
+    def _put(self, origin: Uid, wish: Wish) -> frozenset[ServiceRef] | None:
+        before = self.wishes.get(origin)
         if before == wish:
             return None
         touched = self._remove(before) | self._add(wish)
-        self.wishes[pod.uid] = wish
+        self.wishes[origin] = wish
         if wish.held:
-            self._held.add(pod.uid)
+            self._held.add(origin)
         else:
-            self._held.discard(pod.uid)
+            self._held.discard(origin)
         return touched
 
     def drop(self, origin: Uid) -> frozenset[ServiceRef]:
-        """Forget a pod; return the services it wanted something of."""
+        """Forget a pod or Service; return the services it wanted something of."""
         self.pods.pop(origin, None)
+        self.services_asking.pop(origin, None)
         self._held.discard(origin)
         return self._remove(self.wishes.pop(origin, None))
 
