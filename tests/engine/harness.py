@@ -216,6 +216,7 @@ class Ground:
         self.policies: dict[RegistryName, Policy] = {}
         self.engine: Engine = self._engine()
         self._task: asyncio.Task[None] | None = None
+        self._lead: asyncio.Task[None] | None = None
         if like:
             for registry in self.registries.values():
                 registry.grounds.append(self)
@@ -266,12 +267,26 @@ class Ground:
         """Run a new engine and tell it all there is."""
         self.engine = self._engine()
         self._task = asyncio.create_task(self.engine.run())
+        self.lead()
         self.cluster.connect(self.engine, synced=synced)
         await self.clock.settle()
+
+    def lead(self) -> None:
+        """Let the engine lead, or lead again."""
+        self._lead = asyncio.create_task(self.engine.lead(), name="lead")
+
+    async def stand_by(self) -> None:
+        """Let it lead no more, and wait for the end of that; it goes on to watch."""
+        task, self._lead = self._lead, None
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
     async def stop(self) -> None:
         """Cancel the engine and wait for its end."""
         self.cluster.disconnect()
+        await self.stand_by()
         if self._task is not None:
             task, self._task = self._task, None
             task.cancel()

@@ -4,6 +4,7 @@
     ├── UserError            a person must change something; the command ends with this one sentence
     └── RegistryError
         ├── Retryable        try again, not before `after` seconds (throttled, busy, an operation that failed)
+        │   └── NotLeading   not sent, for another replica may lead by now: nothing to say, and nothing in doubt
         ├── Unreachable      try again; with `doubtful` nobody knows whether the change was made
         ├── Conflict         it exists otherwise, or is not empty: look again
         ├── NotFound         the namespace, service or instance is not there
@@ -35,6 +36,12 @@ class Retryable(RegistryError):
     def __init__(self, message: str, *, after: float = 0.0) -> None:
         super().__init__(message)
         self.after = after
+
+
+class NotLeading(Retryable):
+    """A write that was not sent, because this replica leads no more, or not for long enough."""
+
+    reason = "NotLeading"
 
 
 class Unreachable(RegistryError):

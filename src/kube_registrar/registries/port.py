@@ -1,7 +1,8 @@
 """What the engine needs of any registry: six methods, and a stream of hints where the registry has one.
 
 The port is experimental until 1.0; `PORT_VERSION` rises when it changes. A backend is an entry point of the group
-`kube_registrar.registries`: an async context manager `open(config, name, clock)`, so there is no half-open registry.
+`kube_registrar.registries`: an async context manager `open(config, name, clock, fence)`, so there is no half-open
+registry. Version 2 brought the fence.
 Rules, held by the contract suite in `kube_registrar.testing.contract`:
 
 - Reads never write, and an answer is whole (every page) or an error.
@@ -12,6 +13,9 @@ Rules, held by the contract suite in `kube_registrar.testing.contract`:
   `Unreachable(doubtful=True)`.
 - Registering is an upsert. What `apply` is given replaces all attributes of the instance.
 - Errors are those of `kube_registrar.model.errors` and no others.
+- Several replicas may share a registry, and one of them leads. Each write (`apply`, `ensure`, `remove`) asks the fence
+  just before it is sent, in the thread that sends it, and has a time-out below `fence.WRITE_SECONDS`. What the fence
+  does not admit is not sent, and fails with NotLeading. Reads do not ask.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -24,8 +28,9 @@ from kube_registrar.model.instances import Instance, Query
 from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef
 from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, NamespaceType, RecordType, ServiceSpec
 from kube_registrar.runtime.clock import Clock
+from kube_registrar.runtime.fence import Fence
 
-PORT_VERSION = 1
+PORT_VERSION = 2
 ENTRY_POINT_GROUP = "kube_registrar.registries"
 
 
@@ -113,7 +118,7 @@ class OpenRegistry(Protocol):
     """
 
     def __call__(
-        self, config: Mapping[str, object], name: RegistryName, clock: Clock
+        self, config: Mapping[str, object], name: RegistryName, clock: Clock, fence: Fence | None = None
     ) -> AbstractAsyncContextManager[Registry]:
-        """Return a context that holds the open registry."""
+        """Return a context that holds the open registry. Without a fence every write may begin."""
         ...

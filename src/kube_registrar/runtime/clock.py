@@ -4,6 +4,9 @@ import asyncio
 import time
 from typing import Protocol
 
+# It goes on while a machine sleeps, as leases do that others hold; CLOCK_MONOTONIC of Linux stands still then.
+_MONOTONIC = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 
 class Clock(Protocol):
     """Time in seconds."""
@@ -23,7 +26,7 @@ class SystemClock:
 
     def monotonic(self) -> float:
         """Seconds from an arbitrary start; never goes back."""
-        return time.monotonic()
+        return time.clock_gettime(_MONOTONIC)
 
     def time(self) -> float:
         """Seconds since 1970-01-01 UTC."""

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Iterable
 from typing import Any, TypeVar
 
+from kube_registrar.runtime.clock import Clock
+
 T = TypeVar("T")
 
 
@@ -24,3 +26,17 @@ async def as_they_finish(coroutines: Iterable[Coroutine[Any, Any, T]]) -> AsyncG
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def within(clock: Clock, seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    """Return what `work` gives, or cancel it and raise TimeoutError when `seconds` of this clock are over."""
+    task, alarm = asyncio.ensure_future(work), asyncio.ensure_future(clock.sleep(seconds))
+    try:
+        await asyncio.wait({task, alarm}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise TimeoutError
+    finally:
+        for each in (task, alarm):
+            each.cancel()
+        await asyncio.gather(task, alarm, return_exceptions=True)

@@ -1,28 +1,29 @@
-"""The engine: what the watches tell goes in, and every registry is kept true to it.
+"""The engine: what the watches tell goes in, and every registry is kept true to it while this process leads.
 
-Nothing is planned before every watched kind is synced: an empty cache is no evidence.
+Nothing is planned before every watched kind is synced: an empty cache is no evidence. A process that stands by hears
+the same and makes the same wishes, so that it need not begin with that when it leads.
 """
 
 import asyncio
 import logging
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
-from kube_registrar.model.instances import Instance
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.reasons import Problem
 from kube_registrar.model.records import BarePod, CustomObject, KubeNamespace, Pod
-from kube_registrar.model.refs import InstanceId, RegistryName, ServiceRef, Uid
+from kube_registrar.model.refs import RegistryName, ServiceRef, Uid
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sources.pods import wish_of
 from kube_registrar.sources.wishes import Wish
 from kube_registrar.sync.catalog import Catalog
 from kube_registrar.sync.evidence import EvidenceOfPods, PodLookup
-from kube_registrar.sync.following import RegistryFollower
+from kube_registrar.sync.leading import Leading
 from kube_registrar.sync.progress import Counts, Progress
 from kube_registrar.sync.queue import KeyedQueue
-from kube_registrar.sync.reconcile import GATHER_SECONDS, RegistrySync
+from kube_registrar.sync.reconcile import RegistrySync
 from kube_registrar.sync.reporting import Reporter
 from kube_registrar.sync.wanted import WantedState
 
@@ -51,34 +52,33 @@ class Engine:
         clock: Clock,
         *,
         policies: Mapping[RegistryName, Policy] | None = None,
+        straggler_seconds: float = 0.0,
         draw: random.Random | None = None,
     ) -> None:
-        """`policies`: of each registry, sync where none is given. `draw`: of jitter; tests give their own."""
+        """`policies`: of each registry, sync where none is given. `draw`: of jitter; tests give their own.
+
+        `straggler_seconds`: who led before may have writes on their way for so long after we begin; 0: nobody did.
+        """
         self.catalog = catalog
         self.wanted = WantedState()
         self._clock = clock
         self._reporter = reporter
         self._evidence = EvidenceOfPods(self.wanted, lookup, clock, self._wish_of, self._answered)
-        self._progress = Progress(self.wanted, self._instances, self._enqueue_soon, catalog.forget)
-        draw, policies = draw or random.Random(), policies or {}
-        self._syncs: Mapping[RegistryName, RegistrySync] = {
-            registry.name: RegistrySync(
-                registry=registry,
-                cluster_uid=catalog.world.cluster_uid,
-                wanted=self.wanted,
-                evidence=self._evidence,
-                reporter=reporter,
-                clock=clock,
-                hears=self._progress,
-                draw=draw,
-                policy=policies.get(registry.name, Policy.SYNC),
-            )
-            for registry in registries
-        }
-        self._followers = [
-            RegistryFollower(sync, catalog, clock, draw, lambda: bool(self._unresolved))
-            for sync in self._syncs.values()
-        ]
+        self._new_leading = partial(
+            Leading,
+            registries,
+            catalog,
+            self.wanted,
+            evidence=self._evidence,
+            reporter=reporter,
+            clock=clock,
+            draw=draw or random.Random(),
+            policies=policies or {},
+            straggler_seconds=straggler_seconds,
+            is_unresolved=lambda: bool(self._unresolved),
+        )
+        self._leading = self._new_leading()
+        self._leads = False
         self._told: dict[Uid, tuple[Problem, ...]] = {}
         self._unresolved: set[Uid] = set()
         self._problems: KeyedQueue[Uid] = KeyedQueue(clock)
@@ -145,42 +145,43 @@ class Engine:
 
     def counts(self, service: ServiceRef) -> Counts:
         """Return the figures for a registry service."""
-        return self._progress.counts(service)
+        return self._leading.progress.counts(service)
 
     @property
     def queue_depth(self) -> int:
         """How many registry services wait for a worker."""
-        return sum(len(sync.queue) for sync in self._syncs.values())
+        return sum(len(sync.queue) for sync in self._syncs.values()) if self._leads else 0
 
     @property
     def is_quiet(self) -> bool:
         """Whether everything that was told has been worked off; failures waiting for their next try do not count."""
         is_working = self._world_changed.is_set() or self._is_following or self._evidence.is_asking
-        return (
-            not is_working
-            and all(follower.has_tried for follower in self._followers)
-            and all(sync.is_quiet for sync in self._syncs.values())
-        )
+        return not is_working and (self._leading.is_quiet or not self._leads)
 
     # The work.
 
-    async def run(self) -> None:
-        """Keep the registries true until cancelled. Stopping deregisters nothing."""
+    async def warm(self) -> None:
+        """Return once every watched kind has been read in full: who leads before that can do nothing."""
         await self._started.wait()
+
+    async def lead(self) -> None:
+        """Keep the registries true until cancelled, beside `run`. Stopping deregisters nothing. May be run again."""
+        await self.warm()
+        self._leading, self._leads = self._new_leading(), True
         try:
+            for uid, wish in self.wanted.wishes.items():
+                self._tell_later(uid, wish)
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._follow_world(), name="world")
                 tasks.create_task(self._tell_problems(), name="problems")
-                for sync in self._syncs.values():
-                    tasks.create_task(sync.run(), name=f"registry {sync.registry.name}")
-                for follower, name in zip(self._followers, self._syncs, strict=True):
-                    tasks.create_task(follower.run(), name=f"catalog of {name}")
+                tasks.create_task(self._leading.run(), name="registries")
         finally:
+            self._leading, self._leads = self._new_leading(), False
             await self._problems.close()
             await self._evidence.close()
 
-    async def _follow_world(self) -> None:
-        """Make every wish anew when the world changed; many changes in a row make few rounds."""
+    async def run(self) -> None:
+        """Make every wish anew when the world changed, leading or not; many changes in a row make few rounds."""
+        await self.warm()
         while True:
             self._is_following = False
             await self._world_changed.wait()
@@ -220,38 +221,30 @@ class Engine:
             self._unresolved.add(pod.uid)
         else:
             self._unresolved.discard(pod.uid)
-        if self._told.get(pod.uid, ()) != wish.problems:
-            self._problems.add_after(pod.uid, GRACE_SECONDS)
-        self._enqueue(touched | self._holding(pod.uid))
+        self._tell_later(pod.uid, wish)
+        self._leading.enqueue(touched | self._leading.holding(pod.uid))
+
+    def _tell_later(self, uid: Uid, wish: Wish) -> None:
+        """Have a pod's problems told, if they last; by the one who leads."""
+        if self._leads and self._told.get(uid, ()) != wish.problems:
+            self._problems.add_after(uid, GRACE_SECONDS)
 
     def _drop(self, uid: Uid) -> None:
         self._told.pop(uid, None)
         self._unresolved.discard(uid)
-        self._progress.forget(uid)
-        self._enqueue(self.wanted.drop(uid) | self._holding(uid))
+        self._leading.progress.forget(uid)
+        self._leading.enqueue(self.wanted.drop(uid) | self._leading.holding(uid))
 
     def _answered(self, uid: Uid) -> None:
-        self._enqueue_soon(self._holding(uid))
+        self._leading.enqueue_soon(self._leading.holding(uid))
 
     def _knows(self, uid: Uid) -> bool:
-        return uid in self.wanted.pods or bool(self._holding(uid))
+        return uid in self.wanted.pods or bool(self._leading.holding(uid))
 
-    def _holding(self, uid: Uid) -> frozenset[ServiceRef]:
-        return frozenset[ServiceRef]().union(*(sync.observed.holding(uid) for sync in self._syncs.values()))
+    @property
+    def _syncs(self) -> Mapping[RegistryName, RegistrySync]:
+        return self._leading.syncs
 
-    def _instances(self, service: ServiceRef) -> Mapping[InstanceId, Instance]:
-        sync = self._syncs.get(service.namespace.registry)
-        return sync.observed.instances(service) if sync else {}
-
-    def _enqueue(self, services: Iterable[ServiceRef]) -> None:
-        """Have services planned anew, now."""
-        self._progress.outdated(services)
-        for service in services:
-            sync = self._syncs.get(service.namespace.registry)
-            if sync is not None:
-                sync.queue.add(service)
-
-    def _enqueue_soon(self, services: Iterable[ServiceRef]) -> None:
-        """Have services planned anew, with what else comes within a moment: it comes in swarms and is not urgent."""
-        for service in services:
-            self._syncs[service.namespace.registry].queue.add_after(service, GATHER_SECONDS)
+    @property
+    def _progress(self) -> Progress:
+        return self._leading.progress

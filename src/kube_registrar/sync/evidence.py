@@ -123,6 +123,7 @@ class EvidenceOfPods:
     async def close(self) -> None:
         """Stop asking."""
         tasks = list(self._asking.values())
+        self._asking.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

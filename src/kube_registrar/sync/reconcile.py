@@ -71,6 +71,8 @@ class RegistrySync:
     hears: Hears
     draw: random.Random
     policy: Policy = Policy.SYNC
+    straggler_seconds: float = 0.0
+    """A service is read once more so long after it was first: a write of who led before may have been on its way."""
     observed: ObservedState = field(init=False)
     queue: KeyedQueue[ServiceRef] = field(init=False)
     _surprises: dict[ServiceRef, Backoff] = field(default_factory=dict)
@@ -78,6 +80,7 @@ class RegistrySync:
     """Services in which a registration waits for an address."""
     _sending: set[asyncio.Task[None]] = field(default_factory=set)
     _looking: dict[ServiceRef, asyncio.Task[None]] = field(default_factory=dict)
+    _looked: set[ServiceRef] = field(default_factory=set)
     _looks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOOKS_AT_ONCE))
 
     def __post_init__(self) -> None:
@@ -137,6 +140,9 @@ class RegistrySync:
             self._not_read(state, error)
         else:
             made = state.end_list(listed, asked_at, self.clock.monotonic())
+            if self.straggler_seconds and service not in self._looked:
+                self._looked.add(service)
+                state.look_by(asked_at + self.straggler_seconds)
             self.reporter.readable(service)
             self.hears.looked(service)
             for change in made:

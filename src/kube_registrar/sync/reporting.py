@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Literal, Protocol
 
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register, SetHealth
-from kube_registrar.model.errors import RegistryError
+from kube_registrar.model.errors import NotLeading, RegistryError
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.reasons import (
     DEREGISTERED,
@@ -95,7 +95,9 @@ class Reporter:
         """Tell what became of a change."""
         change = outcome.change
         self._count(service, outcome)
-        if outcome.error is not None:
+        if isinstance(outcome.error, NotLeading):
+            _log.debug("%s: %s", change.origin, outcome.error)  # whoever leads now does it, and tells
+        elif outcome.error is not None:
             reason = DEREGISTRATION_FAILED if isinstance(change, Deregister) else REGISTRATION_FAILED
             self._failed(reason, change.origin, change.instance_id, service, str(outcome.error))
         elif isinstance(change, Deregister):

@@ -26,6 +26,7 @@ from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, NamespaceT
 from kube_registrar.registries.port import Capabilities, Found
 from kube_registrar.runtime.clock import Clock, SystemClock
 from kube_registrar.runtime.concurrency import as_they_finish
+from kube_registrar.runtime.fence import Fence
 from kube_registrar.testing.faults import Faults, Op
 from kube_registrar.testing.memory import Effect, Memory
 from kube_registrar.testing.selection import select
@@ -43,6 +44,8 @@ LIKE_CLOUD_MAP = Capabilities(
     max_attribute_value=1_024,
 )
 """What the fake can do unless told otherwise."""
+
+_WRITES = frozenset({Op.ENSURE, Op.REMOVE, Op.REGISTER, Op.DEREGISTER, Op.SET_HEALTH})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class FakeRegistry:
         name: RegistryName = DEFAULT_REGISTRY,
         clock: Clock | None = None,
         capabilities: Capabilities = LIKE_CLOUD_MAP,
+        fence: Fence | None = None,
     ) -> None:
         self.name = name
         self.capabilities = capabilities
@@ -79,6 +83,7 @@ class FakeRegistry:
         self.calls: list[Call] = []
         """Everything that was asked, in order."""
         self._clock = clock or SystemClock()
+        self._fence = fence or Fence(self._clock)
         self._memory = Memory(capabilities, self._clock.monotonic)
         self._stragglers: list[_Straggler] = []
         self._unresolved: Counter[tuple[ServiceRef, InstanceId]] = Counter()
@@ -189,6 +194,8 @@ class FakeRegistry:
         change: Change | None = None,
     ) -> Answer:
         self._land()
+        if op in _WRITES:
+            self._fence.check(f"{op} of {about}")  # a request that is not sent is no call
         self.calls.append(Call(self._clock.monotonic(), op, about, change))
         subject = change.instance_id if change else None
         seconds, fault = self.faults.take_delay(op, subject), self.faults.take_fault(op, subject)

@@ -10,10 +10,13 @@ from kube_registrar.model.refs import RegistryName
 from kube_registrar.registries.cloudmap.options import read_options
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import Clock
+from kube_registrar.runtime.fence import Fence
 
 
 @asynccontextmanager
-async def open_registry(config: Mapping[str, object], name: RegistryName, clock: Clock) -> AsyncIterator[Registry]:
+async def open_registry(
+    config: Mapping[str, object], name: RegistryName, clock: Clock, fence: Fence | None = None
+) -> AsyncIterator[Registry]:
     """Open a Cloud Map of one account and Region; `config` as `options.Options` says.
 
     Raises UserError for options, a profile or a Region that cannot be. No call is made yet: missing credentials and
@@ -22,5 +25,5 @@ async def open_registry(config: Mapping[str, object], name: RegistryName, clock:
     options = read_options(config, name)
     from kube_registrar.registries.cloudmap.registry import connect  # noqa: PLC0415 - see above
 
-    async with connect(options, name, clock) as registry:
+    async with connect(options, name, clock, fence) as registry:
         yield registry

@@ -1,7 +1,9 @@
 """Cloud Map's operations as coroutines: boto3 in threads, our own rates and retries.
 
-The SDK's retries are off. A throttled call was not made, so it is made again, slower, and never lost; a read whose
-answer was lost is read again; a write whose answer was lost is the caller's to judge.
+Each write asks the fence in its own thread, when its bytes are about to leave: after it waited for a token and a
+thread, was signed, and credentials were renewed for it. The SDK's retries are off. A throttled call was not made, so it
+is made again, slower, and never lost; a read whose answer was lost is read again; a write whose answer was lost is the
+caller's to judge.
 """
 
 import asyncio
@@ -19,16 +21,17 @@ from botocore import xform_name
 from botocore.config import Config
 
 from kube_registrar.model.changes import Urgency
-from kube_registrar.model.errors import UserError
+from kube_registrar.model.errors import NotLeading, UserError
 from kube_registrar.model.refs import RegistryName
 from kube_registrar.registries.cloudmap import faults
 from kube_registrar.registries.cloudmap.options import Options
 from kube_registrar.registries.limits import Limiter, Rate
 from kube_registrar.runtime.backoff import Backoff
 from kube_registrar.runtime.clock import Clock
+from kube_registrar.runtime.fence import Fence
 
 THREADS: Final = 16  # more win nothing: boto3 tops out at 500 to 800 calls a second a process
-# Together below what is left of a Lease when a write begins (10 s less a renew deadline of 6 s).
+# Together below runtime.fence.WRITE_SECONDS.
 CONNECT_TIMEOUT_SECONDS: Final = 1.3
 READ_TIMEOUT_SECONDS: Final = 2.5
 
@@ -60,10 +63,10 @@ class Client:
         """Make one call, such as `RegisterInstance`, and return the answer.
 
         `about` begins every message: what is being done to what. `sending` is called each time that the request is
-        about to leave. Raises Answered for the error codes in `expected`, else a RegistryError;
-        `Unreachable(doubtful=True)` for a write that may have been carried out.
+        about to leave. Raises Answered for the error codes in `expected`, else a RegistryError; NotLeading for a write
+        that the fence did not admit, `Unreachable(doubtful=True)` for one that may have been carried out.
         """
-        write = not operation.startswith(_READS)
+        write = _is_write(operation)
         backoff = Backoff(first=0.1, most=2.0)
         until = self._clock.monotonic() + _THROTTLED_FOR_SECONDS
         while True:
@@ -83,6 +86,8 @@ class Client:
                     raise answer from None
                 else:
                     fault = faults.of_code(answer, operation, about, write=write)
+            except NotLeading:
+                raise
             except Exception as error:  # noqa: BLE001 - the SDK's own, its parsers', and whatever they let through
                 fault = faults.of_transport(error, operation, about, write=write)
             if write or not fault.ambiguous or backoff.failures >= _READ_TRIES - 1:
@@ -107,12 +112,16 @@ class Client:
 
 
 @asynccontextmanager
-async def open_client(options: Options, name: RegistryName, clock: Clock) -> AsyncIterator[Client]:
+async def open_client(
+    options: Options, name: RegistryName, clock: Clock, fence: Fence | None = None
+) -> AsyncIterator[Client]:
     """Give a client; leaving it waits for the threads, whose calls have time-outs. Raises UserError."""
     loop = asyncio.get_running_loop()
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix=f"cloudmap-{name}")
     try:
         boto = await loop.run_in_executor(pool, _make, options, name)
+        if fence is not None:
+            boto.meta.events.register("before-send.servicediscovery", partial(_ask, fence))
         try:
             async with Limiter(options.rates, _OTHERWISE, clock) as limiter:
                 yield Client(boto, pool, limiter, clock)
@@ -120,6 +129,20 @@ async def open_client(options: Options, name: RegistryName, clock: Clock) -> Asy
             boto.close()
     finally:
         await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
+
+
+def _ask(fence: Fence, event_name: str, **_: object) -> None:
+    """Raise NotLeading for a write that may not begin: the SDK then sends nothing, and passes the error on.
+
+    `event_name`: `before-send.servicediscovery.OPERATION`, the last event before the bytes leave.
+    """
+    operation = event_name.rpartition(".")[2]
+    if _is_write(operation):
+        fence.check(operation)
+
+
+def _is_write(operation: str) -> bool:
+    return not operation.startswith(_READS)
 
 
 def _make(options: Options, name: RegistryName) -> Any:

@@ -20,6 +20,7 @@ from kube_registrar.registries.cloudmap.rules import CAPABILITIES
 from kube_registrar.registries.port import Capabilities, Found
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.runtime.concurrency import as_they_finish
+from kube_registrar.runtime.fence import Fence
 
 _MOST_DISCOVERED = 1_000  # DiscoverInstances has no pages, and answers 100 unless asked for more
 
@@ -27,9 +28,11 @@ _log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def connect(options: Options, name: RegistryName, clock: Clock) -> AsyncIterator["CloudMapRegistry"]:
+async def connect(
+    options: Options, name: RegistryName, clock: Clock, fence: Fence | None = None
+) -> AsyncIterator["CloudMapRegistry"]:
     """Give an open registry. Raises UserError if the AWS SDK cannot be set up."""
-    async with open_client(options, name, clock) as client:
+    async with open_client(options, name, clock, fence) as client:
         yield CloudMapRegistry(client, name, clock, options.poll_seconds)
 
 

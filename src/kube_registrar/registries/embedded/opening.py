@@ -13,11 +13,12 @@ from kube_registrar.registries.embedded.options import options
 from kube_registrar.registries.embedded.registry import EmbeddedRegistry
 from kube_registrar.registries.embedded.writer import Writer
 from kube_registrar.runtime.clock import Clock
+from kube_registrar.runtime.fence import Fence
 
 
 @contextlib.asynccontextmanager
 async def open_registry(
-    config: Mapping[str, object], name: RegistryName, clock: Clock
+    config: Mapping[str, object], name: RegistryName, clock: Clock, fence: Fence | None = None
 ) -> AsyncIterator[EmbeddedRegistry]:
     """Open the registry with its data in the folder `config["data"]`; see `options.KNOWN` for the other options.
 
@@ -40,7 +41,7 @@ async def open_registry(
         stack.push_async_callback(_stop, core)
         ledger.resume(loaded.unfinished)
         health.resume(core)
-        yield EmbeddedRegistry(core, name)
+        yield EmbeddedRegistry(core, name, fence or Fence(clock))
 
 
 async def _stop(core: Core) -> None:

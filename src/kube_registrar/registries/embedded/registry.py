@@ -29,6 +29,7 @@ from kube_registrar.registries.embedded import (
 from kube_registrar.registries.embedded.core import Core
 from kube_registrar.registries.embedded.state import Namespace, Service
 from kube_registrar.registries.port import Capabilities, Found
+from kube_registrar.runtime.fence import Fence
 
 _VALUE_CHARACTERS = 1024
 
@@ -48,12 +49,14 @@ class EmbeddedRegistry:
     """An open registry; `open_registry` makes it.
 
     It belongs to one event loop. Methods of the port raise the errors of `model.errors`, `execute` raises
-    CloudMapError. A read is answered from memory and never waits; a write is durable when it returns.
+    CloudMapError. A read is answered from memory and never waits; a write is durable when it returns. The port's
+    writes ask the fence, those of the wire do not: whoever speaks it has a lease of its own, or none.
     """
 
-    def __init__(self, core: Core, name: RegistryName) -> None:
+    def __init__(self, core: Core, name: RegistryName, fence: Fence) -> None:
         self._core = core
         self._name = name
+        self._fence = fence
 
     @property
     def name(self) -> RegistryName:
@@ -93,6 +96,7 @@ class EmbeddedRegistry:
         self, spec: NamespaceSpec | ServiceSpec, creator: str, policy: CreationPolicy = CreationPolicy.CREATE_OR_ADOPT
     ) -> Found:
         """Make it, or use what is there, or update what this `creator` made; see the port."""
+        self._fence.check(f"making {spec.ref}")
         try:
             if isinstance(spec, NamespaceSpec):
                 return await ensuring.namespace(self._core, spec, creator, policy, self._name)
@@ -102,6 +106,7 @@ class EmbeddedRegistry:
 
     async def remove(self, ref: NamespaceRef | ServiceRef) -> None:
         """Remove it and return once confirmed; what is gone is done. Conflict when it is not empty."""
+        self._fence.check(f"removing {ref}")
         try:
             if isinstance(ref, NamespaceRef):
                 await ensuring.remove_namespace(self._core, ref)
@@ -154,6 +159,7 @@ class EmbeddedRegistry:
             if isinstance(change, Deregister):
                 return
             raise
+        self._fence.check(f"changing {change.instance_id} in {ref}")
         match change:
             case Register(instance):
                 validation.check("InstanceId", "InstanceId", instance.id)

@@ -1,0 +1,95 @@
+"""What one time of leading knows of the registries: made anew for each, so that everything is looked at first.
+
+Others may have led in between. What this process knew of the registries from before says nothing any more.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from kube_registrar.model.instances import Instance
+from kube_registrar.model.policy import Policy
+from kube_registrar.model.refs import InstanceId, RegistryName, ServiceRef, Uid
+from kube_registrar.registries.port import Registry
+from kube_registrar.runtime.clock import Clock
+from kube_registrar.sync.catalog import Catalog
+from kube_registrar.sync.evidence import EvidenceOfPods
+from kube_registrar.sync.following import RegistryFollower
+from kube_registrar.sync.progress import Progress
+from kube_registrar.sync.reconcile import GATHER_SECONDS, RegistrySync
+from kube_registrar.sync.reporting import Reporter
+from kube_registrar.sync.wanted import WantedState
+
+
+class Leading:
+    """All registries, and what is known of them. `run` works; without it this is a place where nothing is known."""
+
+    def __init__(
+        self,
+        registries: Sequence[Registry],
+        catalog: Catalog,
+        wanted: WantedState,
+        *,
+        evidence: EvidenceOfPods,
+        reporter: Reporter,
+        clock: Clock,
+        draw: random.Random,
+        policies: Mapping[RegistryName, Policy],
+        straggler_seconds: float,
+        is_unresolved: Callable[[], bool],
+    ) -> None:
+        """`straggler_seconds`: see `RegistrySync`. `is_unresolved`: whether references lead nowhere yet."""
+        self.progress = Progress(wanted, self.instances, self.enqueue_soon, catalog.forget)
+        self.syncs: Mapping[RegistryName, RegistrySync] = {
+            registry.name: RegistrySync(
+                registry=registry,
+                cluster_uid=catalog.world.cluster_uid,
+                wanted=wanted,
+                evidence=evidence,
+                reporter=reporter,
+                clock=clock,
+                hears=self.progress,
+                draw=draw,
+                policy=policies.get(registry.name, Policy.SYNC),
+                straggler_seconds=straggler_seconds,
+            )
+            for registry in registries
+        }
+        self._followers = [RegistryFollower(sync, catalog, clock, draw, is_unresolved) for sync in self.syncs.values()]
+
+    async def run(self) -> None:
+        """Keep the registries true until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for sync in self.syncs.values():
+                tasks.create_task(sync.run(), name=f"registry {sync.registry.name}")
+            for follower, name in zip(self._followers, self.syncs, strict=True):
+                tasks.create_task(follower.run(), name=f"catalog of {name}")
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether every registry was tried, and all work is done; what waits for its next try does not count."""
+        return all(follower.has_tried for follower in self._followers) and all(
+            sync.is_quiet for sync in self.syncs.values()
+        )
+
+    def instances(self, service: ServiceRef) -> Mapping[InstanceId, Instance]:
+        """Return what a service is known to hold."""
+        sync = self.syncs.get(service.namespace.registry)
+        return sync.observed.instances(service) if sync else {}
+
+    def holding(self, uid: Uid) -> frozenset[ServiceRef]:
+        """Return the services that are known to hold instances of a pod."""
+        return frozenset[ServiceRef]().union(*(sync.observed.holding(uid) for sync in self.syncs.values()))
+
+    def enqueue(self, services: Iterable[ServiceRef]) -> None:
+        """Have services planned anew, now."""
+        self.progress.outdated(services)
+        for service in services:
+            sync = self.syncs.get(service.namespace.registry)
+            if sync is not None:
+                sync.queue.add(service)
+
+    def enqueue_soon(self, services: Iterable[ServiceRef]) -> None:
+        """Have services planned anew, with what else comes within a moment: it comes in swarms and is not urgent."""
+        for service in services:
+            self.syncs[service.namespace.registry].queue.add_after(service, GATHER_SECONDS)
