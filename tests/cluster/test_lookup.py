@@ -50,6 +50,32 @@ async def test_whatever_else_is_answered_is_no_evidence(
     assert not isinstance(error.value, ApiNotFound)
 
 
+async def test_the_identities_of_all_pods_are_read_page_by_page_and_nothing_else_of_them(
+    proxy: FaultProxy, session: Session, kube_namespace: str, make_pods: MakePods, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kube_registrar.cluster.lookup.PAGE_SIZE", 2)
+    make_pods("a", "b", "c")
+    make_pods("d", "e", annotated=False)
+    lookup = Lookup(session)
+    there = [await lookup.pod(kube_namespace, name) for name in "abcde"]
+    assert await lookup.pod_uids(kube_namespace) == {pod.uid for pod in there if pod}
+    lists = [call for call in proxy.calls if call.path.endswith("/pods")]
+    assert len(lists) == 3
+    assert all("resourceVersion" not in call.query for call in lists)
+    assert await lookup.pod_uids("no-such-namespace") == frozenset()
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(gets("pods"), status=500), Answer(gets("pods"), status=403, reason="Forbidden")]
+)
+async def test_a_list_of_identities_that_fails_is_no_evidence(
+    answer: Answer, proxy: FaultProxy, session: Session, kube_namespace: str
+) -> None:
+    proxy.add(answer)
+    with pytest.raises(ApiError):
+        await Lookup(session).pod_uids(kube_namespace)
+
+
 async def test_an_api_server_out_of_reach_is_no_evidence(proxy: FaultProxy, session: Session) -> None:
     with proxy.down(), pytest.raises(ApiError):
         await Lookup(session).pod("default", "web")

@@ -24,6 +24,7 @@ from kube_registrar.sync.progress import Counts, Progress
 from kube_registrar.sync.queue import KeyedQueue
 from kube_registrar.sync.reconcile import GATHER_SECONDS, RegistrySync
 from kube_registrar.sync.reporting import Reporter
+from kube_registrar.sync.second_list import SecondLists
 from kube_registrar.sync.wanted import WantedState
 
 __all__ = ["GRACE_SECONDS", "KINDS", "Counts", "Engine"]
@@ -58,7 +59,10 @@ class Engine:
         self.wanted = WantedState()
         self._clock = clock
         self._reporter = reporter
-        self._evidence = EvidenceOfPods(self.wanted, lookup, clock, self._wish_of, self._answered)
+        self._evidence = EvidenceOfPods(
+            self.wanted, lookup, clock, self._wish_of, self._answered, is_unreachable=self._is_unreachable
+        )
+        self._second = SecondLists(lookup, catalog.world.cluster_uid, clock, self._listed)
         self._progress = Progress(self.wanted, self._instances, self._enqueue_soon, catalog.forget)
         draw, policies = draw or random.Random(), policies or {}
         self._syncs: Mapping[RegistryName, RegistrySync] = {
@@ -71,7 +75,10 @@ class Engine:
                 clock=clock,
                 hears=self._progress,
                 draw=draw,
+                second=self._second,
                 policy=policies.get(registry.name, Policy.SYNC),
+                cluster_name=catalog.world.cluster_name,
+                is_unsettled=self._is_unsettled,
             )
             for registry in registries
         }
@@ -86,6 +93,7 @@ class Engine:
         self._started = asyncio.Event()
         self._world_changed = asyncio.Event()
         self._is_following = False
+        self._is_going_round = False
         catalog.on_change = self._world_changed.set
 
     # What the watches tell.
@@ -155,7 +163,9 @@ class Engine:
     @property
     def is_quiet(self) -> bool:
         """Whether everything that was told has been worked off; failures waiting for their next try do not count."""
-        is_working = self._world_changed.is_set() or self._is_following or self._evidence.is_asking
+        is_working = (
+            self._world_changed.is_set() or self._is_following or self._evidence.is_asking or self._second.is_asking
+        )
         return (
             not is_working
             and all(follower.has_tried for follower in self._followers)
@@ -178,6 +188,7 @@ class Engine:
         finally:
             await self._problems.close()
             await self._evidence.close()
+            await self._second.close()
 
     async def _follow_world(self) -> None:
         """Make every wish anew when the world changed; many changes in a row make few rounds."""
@@ -185,13 +196,16 @@ class Engine:
             self._is_following = False
             await self._world_changed.wait()
             self._world_changed.clear()
-            self._is_following = True
+            self._is_following = self._is_going_round = True
             began = self._clock.monotonic()
             for number, pod in enumerate(list(self.wanted.pods.values())):
                 if self.wanted.pods.get(pod.uid) is pod:
                     self._wish(pod)
                 if number % _CHUNK == _CHUNK - 1:
                     await asyncio.sleep(0)
+            self._is_going_round = False
+            for sync in self._syncs.values():
+                self._enqueue(sync.brake.waiting())
             # A hundred services that are made one after another would cost a hundred rounds over a thousand pods.
             await self._clock.sleep(_REST * (self._clock.monotonic() - began))
 
@@ -229,6 +243,17 @@ class Engine:
         self._unresolved.discard(uid)
         self._progress.forget(uid)
         self._enqueue(self.wanted.drop(uid) | self._holding(uid))
+
+    def _is_unsettled(self) -> bool:
+        return self._is_going_round or self._world_changed.is_set()
+
+    def _is_unreachable(self, node: str) -> bool:
+        found = self.catalog.world.nodes.get(node)
+        return found is not None and not found.reachable
+
+    def _listed(self, kube_namespace: str) -> None:
+        for sync in self._syncs.values():
+            self._enqueue_soon(sync.brake.missing(kube_namespace))
 
     def _answered(self, uid: Uid) -> None:
         self._enqueue_soon(self._holding(uid))
