@@ -10,7 +10,7 @@ from kube_registrar.cluster.session import Session
 from kube_registrar.model.records import BarePod, Pod
 from kube_registrar.testing.control_plane import ControlPlane
 from kube_registrar.testing.fault_proxy import FaultProxy
-from kube_registrar.testing.fault_rules import Answer, gets
+from kube_registrar.testing.fault_rules import Answer, gets, lists
 
 MakePods = Callable[..., list[str]]
 
@@ -66,7 +66,7 @@ async def test_the_identities_of_all_pods_are_read_page_by_page_and_nothing_else
 
 
 @pytest.mark.parametrize(
-    "answer", [Answer(gets("pods"), status=500), Answer(gets("pods"), status=403, reason="Forbidden")]
+    "answer", [Answer(lists("pods"), status=500), Answer(lists("pods"), status=403, reason="Forbidden")]
 )
 async def test_a_list_of_identities_that_fails_is_no_evidence(
     answer: Answer, proxy: FaultProxy, session: Session, kube_namespace: str
