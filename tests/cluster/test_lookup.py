@@ -10,7 +10,7 @@ from kube_registrar.cluster.session import Session
 from kube_registrar.model.records import BarePod, Pod
 from kube_registrar.testing.control_plane import ControlPlane
 from kube_registrar.testing.fault_proxy import FaultProxy
-from kube_registrar.testing.fault_rules import Answer, gets
+from kube_registrar.testing.fault_rules import Answer, gets, lists
 
 MakePods = Callable[..., list[str]]
 
@@ -48,6 +48,32 @@ async def test_whatever_else_is_answered_is_no_evidence(
     with pytest.raises(kind) as error:
         await Lookup(session).pod(kube_namespace, "web")
     assert not isinstance(error.value, ApiNotFound)
+
+
+async def test_the_identities_of_all_pods_are_read_page_by_page_and_nothing_else_of_them(
+    proxy: FaultProxy, session: Session, kube_namespace: str, make_pods: MakePods, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kube_registrar.cluster.lookup.PAGE_SIZE", 2)
+    make_pods("a", "b", "c")
+    make_pods("d", "e", annotated=False)
+    lookup = Lookup(session)
+    there = [await lookup.pod(kube_namespace, name) for name in "abcde"]
+    assert await lookup.pod_uids(kube_namespace) == {pod.uid for pod in there if pod}
+    lists = [call for call in proxy.calls if call.path.endswith("/pods")]
+    assert len(lists) == 3
+    assert all("resourceVersion" not in call.query for call in lists)
+    assert await lookup.pod_uids("no-such-namespace") == frozenset()
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(lists("pods"), status=500), Answer(lists("pods"), status=403, reason="Forbidden")]
+)
+async def test_a_list_of_identities_that_fails_is_no_evidence(
+    answer: Answer, proxy: FaultProxy, session: Session, kube_namespace: str
+) -> None:
+    proxy.add(answer)
+    with pytest.raises(ApiError):
+        await Lookup(session).pod_uids(kube_namespace)
 
 
 async def test_an_api_server_out_of_reach_is_no_evidence(proxy: FaultProxy, session: Session) -> None:

@@ -17,7 +17,7 @@ from kube_registrar.model.changes import Change, Deregister
 from kube_registrar.model.instances import Instance
 from kube_registrar.model.limits import Limits
 from kube_registrar.model.policy import Policy
-from kube_registrar.model.records import BarePod, CustomObject, KubeNamespace, Pod
+from kube_registrar.model.records import BarePod, CustomObject, KubeNamespace, Node, Pod
 from kube_registrar.model.refs import DEFAULT_REGISTRY, InstanceId, ObjectRef, RegistryName, ServiceRef, Uid
 from kube_registrar.registries.port import Capabilities
 from kube_registrar.sources.pods import wish_of
@@ -49,6 +49,12 @@ class FakeCluster:
         """Raised for every direct read while it is set."""
         self.lookup_gate: asyncio.Event | None = None
         """Direct reads wait for it while it is set."""
+        self.lists: list[str] = []
+        self.list_error: Exception | None = None
+        """Raised for every full list of identities while it is set."""
+        self.unlisted: frozenset[Uid] = frozenset()
+        """What such lists lack."""
+        self.answers_as = builders.CLUSTER_UID
         self.hidden: set[Key] = set()
         """Pods that live and that no watch tells of."""
         self._told: dict[Key, Pod] = {}
@@ -140,6 +146,17 @@ class FakeCluster:
             raise self.lookup_error
         return found
 
+    async def pod_uids(self, namespace: str) -> frozenset[Uid]:
+        """List what there is, whatever the watches tell."""
+        self.lists.append(namespace)
+        if self.list_error is not None:
+            raise self.list_error
+        return frozenset(pod.uid for pod in self.pods.values() if pod.namespace == namespace) - self.unlisted
+
+    async def cluster_uid(self) -> Uid:
+        """Say which cluster answers."""
+        return self.answers_as
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -159,6 +176,8 @@ class Notebook:
     counted: list[tuple[str, str, str]] = field(default_factory=list)
     held_back: list[tuple[str, str, str]] = field(default_factory=list)
     """What policies withheld: registry, action, policy."""
+    blocked_by: list[tuple[str, str]] = field(default_factory=list)
+    """What was held: registry, guard."""
 
     def record(self, ref: ObjectRef, type: EventType, reason: str, message: str) -> None:  # noqa: A002
         self.events.append(Event(ref.name, type, reason, message))
@@ -168,6 +187,9 @@ class Notebook:
 
     def withheld(self, registry: RegistryName, action: str, policy: Policy) -> None:
         self.held_back.append((registry, action, policy))
+
+    def blocked(self, registry: RegistryName, guard: str) -> None:
+        self.blocked_by.append((registry, guard))
 
 
 class WatchedRegistry(FakeRegistry):
@@ -202,10 +224,14 @@ class Ground:
         names: Sequence[RegistryName] = (DEFAULT_REGISTRY,),
         capabilities: Capabilities = LIKE_CLOUD_MAP,
         like: "Ground | None" = None,
+        cluster_name: str = "test",
     ) -> None:
         self.cluster_uid = cluster_uid
         self.clock: FakeClock = like.clock if like else FakeClock()
         self.cluster = FakeCluster()
+        self.cluster.answers_as = cluster_uid
+        self.cluster_name = cluster_name
+        self.nodes: dict[str, Node] = {}
         self.notebook = Notebook()
         self.violations: list[str] = []
         self.registries: dict[RegistryName, WatchedRegistry] = (
@@ -237,7 +263,7 @@ class Ground:
     def _engine(self) -> Engine:
         world = World(
             self.cluster_uid,
-            "test",
+            self.cluster_name,
             allow_undeclared=self.allow_undeclared,
             registries={
                 name: Limits(
@@ -251,9 +277,11 @@ class Ground:
         reporter = Reporter(self.notebook, self.notebook)
         self.starts += 1
         draw = random.Random(self.starts)
+        catalog = Catalog(world)
+        catalog.nodes = self.nodes
         return Engine(
             list(self.registries.values()),
-            Catalog(world),
+            catalog,
             self.cluster,
             reporter,
             self.clock,

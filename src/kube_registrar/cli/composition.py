@@ -53,6 +53,9 @@ class _Counting:
     def withheld(self, registry: RegistryName, action: str, policy: Policy) -> None:
         self.metrics.changes_withheld.labels(registry, action, policy).inc()
 
+    def blocked(self, registry: RegistryName, guard: str) -> None:
+        self.metrics.deletions_blocked.labels(registry, guard).inc()
+
 
 async def operate(configuration: Configuration) -> None:
     """Run the operator until cancelled. Raises UserError for what a person must change before it can run."""

@@ -1,15 +1,35 @@
-"""One object, for evidence: quorum reads (no resourceVersion), where only the API server's own NotFound means gone."""
+"""Evidence: quorum reads (no resourceVersion), where only the API server's own NotFound means gone."""
 
-from kube_registrar.cluster.codec import Unreadable
+import msgspec
+
+from kube_registrar.cluster.codec import ListMeta, Unreadable
 from kube_registrar.cluster.errors import ApiError, ApiNotFound
 from kube_registrar.cluster.resources import NAMESPACES, PODS, R_co, Resource
 from kube_registrar.cluster.session import Session
 from kube_registrar.model.records import BarePod, KubeNamespace, Pod
 from kube_registrar.model.refs import Uid
 
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+PAGE_SIZE = 500
+PAGE_SECONDS = 60.0
+
+
+class _Identity(msgspec.Struct, gc=False):
+    uid: str
+
+
+class _Identified(msgspec.Struct, gc=False):
+    metadata: _Identity
+
+
+class _Identities(msgspec.Struct):
+    kind: str
+    metadata: ListMeta
+    items: list[_Identified] | None = None
+
 
 class Lookup:
-    """Gets single objects. Every method raises ApiError (and its kinds) for all that is no evidence."""
+    """Reads what is there now. Every method raises ApiError (and its kinds) for all that is no evidence."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -17,6 +37,31 @@ class Lookup:
     async def pod(self, namespace: str, name: str) -> Pod | BarePod | None:
         """Return the pod as it is; None: the API server says that it is not there."""
         return await self.get(PODS, namespace, name)
+
+    async def pod_uids(self, namespace: str) -> frozenset[Uid]:
+        """Return the UIDs of all pods of a Kubernetes namespace, or of all namespaces if it is empty.
+
+        Pages of metadata only, all of the one moment when the first was read: it is in full, or an error.
+        """
+        found: set[Uid] = set()
+        token = ""
+        while True:
+            page = await self._identities(PODS.path(namespace), token)
+            found.update(Uid(one.metadata.uid) for one in page.items or ())
+            token = page.metadata.continue_
+            if not token:
+                return frozenset(found)
+
+    async def _identities(self, path: str, token: str) -> _Identities:
+        params = {"limit": str(PAGE_SIZE), **({"continue": token} if token else {})}
+        body = await self._session.get(path, params, seconds=PAGE_SECONDS, accept=METADATA_LIST)
+        try:
+            page = msgspec.json.decode(body, type=_Identities)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ApiError(f"GET {path}: not a list of metadata: {error}") from None
+        if page.kind != "PartialObjectMetadataList":
+            raise ApiError(f"GET {path}: not a list of metadata but a {page.kind}")
+        return page
 
     async def namespace(self, name: str) -> KubeNamespace | None:
         """Return the Kubernetes namespace; None: the API server says that it is not there."""

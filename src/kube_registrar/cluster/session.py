@@ -82,9 +82,14 @@ class Session:
         """
         return self._load()
 
-    async def get(self, path: str, params: Params | None = None, *, seconds: float | None = None) -> bytes:
-        """GET `path` and return the body. `seconds`: for the whole answer, instead of the usual 10."""
-        return await self._call("GET", path, params=params, seconds=seconds)
+    async def get(
+        self, path: str, params: Params | None = None, *, seconds: float | None = None, accept: str = _JSON
+    ) -> bytes:
+        """GET `path` and return the body. `seconds`: for the whole answer, instead of the usual 10.
+
+        `accept`: the media type to ask for, such as one of metadata only.
+        """
+        return await self._call("GET", path, params=params, seconds=seconds, accept=accept)
 
     async def post(self, path: str, body: object) -> bytes:
         """POST a JSON body. ApiUnreachable: it may have been done."""
@@ -142,13 +147,14 @@ class Session:
         body: object = None,
         content_type: str = _JSON,
         seconds: float | None = None,
+        accept: str = _JSON,
     ) -> bytes:
         limit = seconds or self._seconds
         timeout = aiohttp.ClientTimeout(total=limit, sock_connect=self._seconds)
         data = None if body is None else msgspec.json.encode(body)
         try:
             response = await self._send(
-                verb, path, params=params, data=data, content_type=content_type, timeout=timeout
+                verb, path, params=params, data=data, content_type=content_type, timeout=timeout, accept=accept
             )
             async with response:
                 return await response.read()
@@ -177,9 +183,10 @@ class Session:
         params: Params | None = None,
         data: bytes | None = None,
         content_type: str = _JSON,
+        accept: str = _JSON,
     ) -> aiohttp.ClientResponse:
         with_ = self._credentials
-        headers = {**with_.headers, **({"Content-Type": content_type} if data is not None else {})}
+        headers = {**with_.headers, "Accept": accept, **({"Content-Type": content_type} if data is not None else {})}
         async with asyncio.timeout(timeout.total or self._seconds):  # a stream's head comes as soon as any answer
             response = await self._http.request(
                 verb,

@@ -43,6 +43,21 @@ def is_own(attributes: Mapping[str, str], cluster_uid: Uid) -> bool:
     return attributes.get(keys.CLUSTER_UID) == cluster_uid and bool(attributes.get(keys.POD_UID))
 
 
+def is_estranged(attributes: Mapping[str, str], cluster_uid: Uid, cluster_name: str) -> bool:
+    """Whether an instance carries this cluster's UID and another name than this cluster has.
+
+    A clone of this cluster wrote it, or this cluster before it was renamed: nobody can tell which, so it is left alone.
+    """
+    written = attributes.get(keys.CLUSTER, "")
+    return bool(written) and written != cluster_name and is_own(attributes, cluster_uid)
+
+
+def is_namesake(attributes: Mapping[str, str], cluster_uid: Uid, cluster_name: str) -> bool:
+    """Whether an instance carries this cluster's name and another UID: another cluster's, or a former self's."""
+    uid = attributes.get(keys.CLUSTER_UID, "")
+    return bool(cluster_name and uid) and uid != cluster_uid and attributes.get(keys.CLUSTER) == cluster_name
+
+
 def origin_of(attributes: Mapping[str, str]) -> Origin:
     """Return the pod that an own instance stands for, as its attributes name it."""
     return Origin(

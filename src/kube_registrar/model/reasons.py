@@ -92,6 +92,34 @@ WITHHELD = Reason(
     "Withheld the {action} of {what}: the policy of registry {registry!r} is {policy}. It is done once the policy "
     "allows it",
 )
+DELETION_HELD = Reason(
+    "DeletionHeld",
+    "{instance} stays in {service}, although {why}: {held}. Restore what was changed, or approve it with "
+    "kube-registrar approve",
+)
+DELETIONS_HELD = Reason(
+    "DeletionsHeld",
+    "{count} instances stay registered although nobody wants them, because too many would go at once: {causes}. "
+    "Restore what was changed, or approve it with kube-registrar approve {what}",
+)
+NO_DELETIONS_HELD = Reason("NoDeletionsHeld", "No deregistration is held")
+DELETIONS_APPROVED = Reason("DeletionsApproved", "{count} deregistrations that were held are approved and go now")
+DUPLICATE_CLUSTER = Reason(
+    "DuplicateCluster",
+    "{why}. No instance is removed for want of its pod any more, until kube-registrar is started again. Give each "
+    "cluster its own name (clusterName), and stop the other writer",
+)
+CLUSTER_NAME_DIFFERS = Reason(
+    "ClusterNameDiffers",
+    "{found} with this cluster's UID, and this cluster is called {name!r}: a clone of it wrote them, or it was "
+    "renamed. They are neither changed nor removed. If they are this cluster's, run kube-registrar takeover --from "
+    "{uid}",
+)
+CLUSTER_UID_DIFFERS = Reason(
+    "ClusterUidDiffers",
+    "{found} with this cluster's name {name!r}: another cluster's, or those of this cluster before it was rebuilt. "
+    "They are left alone. If the other cluster is gone, run kube-registrar takeover --from its UID; else rename one",
+)
 REGISTRY_UNAVAILABLE = Reason(
     "RegistryUnavailable", "Registry {registry!r} does not answer: {error}. It is tried again by itself"
 )

@@ -20,12 +20,36 @@ class Standing(Enum):
     """Nobody knows, or what it says cannot be read just now: the instance stays."""
 
 
+class Cause(Enum):
+    """Of what kind the evidence is: `planning.brake` says which kinds are held when there is much of them at once."""
+
+    SEEN = "seen"
+    """Its deletion was seen, or it is terminating, Succeeded or Failed."""
+    REPLACED = "replaced"
+    """A direct read shows another pod under its name."""
+    MISSING = "missing"
+    """A direct read says NotFound, and nobody saw its deletion."""
+    CONFIGURATION = "configuration"
+    """It lives, and what is written no longer asks for this."""
+    NOT_READY = "not-ready"
+    """It lives and asks for this, and is not ready."""
+    UNREACHABLE = "unreachable"
+    """It lives and asks for this, and is not ready on a node that is unreachable: it may serve all the same."""
+    ADDRESS = "address"
+    """Its address belongs to another live pod."""
+    MOVED = "moved"
+    """It lives, and another instance stands for it in the same registry service."""
+    ASKS = "asks"
+    """It lives and asks for this: evidence that its instance must stay."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A standing and, in plain words for events and explanations, how it is known."""
+    """A standing and, in plain words for events and explanations, how it is known. No cause: nothing is known."""
 
     standing: Standing
     why: str
+    cause: Cause | None = None
 
     @property
     def is_final(self) -> bool:

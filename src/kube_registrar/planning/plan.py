@@ -18,11 +18,11 @@ from kube_registrar.model.identity import is_own, origin_of
 from kube_registrar.model.instances import Health, Instance, Registration, Wanted
 from kube_registrar.model.refs import InstanceId, Uid
 from kube_registrar.planning.compare import address_of, is_true_to, with_foreign_keys
-from kube_registrar.planning.evidence import UNKNOWN, Evidence, Standing
+from kube_registrar.planning.evidence import UNKNOWN, Cause, Evidence, Standing
 
 HELD = "what its pod asks for cannot be read just now"
 MOVING = "its pod's registration elsewhere is not confirmed yet"
-ADDRESS_TAKEN = Evidence(Standing.GONE, "its address belongs to another live pod")
+ADDRESS_TAKEN = Evidence(Standing.GONE, "its address belongs to another live pod", Cause.ADDRESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,10 @@ class Plan:
     """Wanted registrations whose address an instance on its way out still has: they come when that one is gone."""
     withheld: Sequence[Change] = ()
     """What would be done if the policy of the registry let it: `planning.policy` moves it here from `changes`."""
+    causes: Mapping[InstanceId, Cause] = field(default_factory=dict)
+    """Of what kind the evidence for each deregistration in `changes` is."""
+    pending: AbstractSet[InstanceId] = frozenset()
+    """Own instances that nobody wants and of which nothing new is known: whatever was found before stands."""
 
 
 def unaccounted(wanted: Wanted, observed: Iterable[Instance], cluster_uid: Uid) -> Sequence[Instance]:
@@ -71,17 +75,25 @@ def plan(
     evictions: list[Change] = []
     departures: list[Change] = []
     kept: dict[InstanceId, str] = {}
+    causes: dict[InstanceId, Cause] = {}
+    pending: set[InstanceId] = set()
+    there = {r.origin.uid for r in wanted.registrations.values() if not r.optional} if suspects else frozenset[Uid]()
     leaving: set[tuple[str, str]] = set()
     for instance in suspects:
-        known = _evidence(instance, evidence, taken)
+        known = _evidence(instance, evidence, taken, there)
         if known.is_final and removes:
             leaving |= address_of(instance.attributes)
         if instance.id in busy:
+            pending.add(instance.id)
             continue
         why_kept = _why_kept(instance, known, wanted, moving)
         if why_kept:
             kept[instance.id] = why_kept
-        elif known.is_final:
+            if why_kept == MOVING or known.cause is None:
+                pending.add(instance.id)
+            continue
+        causes[instance.id] = known.cause or Cause.SEEN
+        if known.is_final:
             evictions.append(_deregister(instance, known, Urgency.EVICT))
         else:
             departures.append(_deregister(instance, known, Urgency.REGISTER))
@@ -90,8 +102,8 @@ def plan(
     waiting = [r for r in due if leaving and address_of(r.instance.attributes) & leaving]
     blocked = {r.instance.id for r in (*conflicts, *waiting)}
     registers = [_register(r, observed) for r in due if r.instance.id not in blocked]
-    healths = _ailing(wanted, observed, busy)
-    return Plan([*evictions, *registers, *healths, *departures], kept, conflicts, waiting)
+    changes = [*evictions, *registers, *_ailing(wanted, observed, busy), *departures]
+    return Plan(changes, kept, conflicts, waiting, causes=causes, pending=frozenset(pending))
 
 
 def _addresses(wanted: Wanted) -> Mapping[tuple[str, str], Uid]:
@@ -99,13 +111,23 @@ def _addresses(wanted: Wanted) -> Mapping[tuple[str, str], Uid]:
     return {address: r.origin.uid for r in registrations for address in address_of(r.instance.attributes)}
 
 
-def _evidence(instance: Instance, evidence: Mapping[Uid, Evidence], taken: Mapping[tuple[str, str], Uid]) -> Evidence:
+def _evidence(
+    instance: Instance,
+    evidence: Mapping[Uid, Evidence],
+    taken: Mapping[tuple[str, str], Uid],
+    there: AbstractSet[Uid],
+) -> Evidence:
+    """Return what counts. `there`: the pods that another instance stands for, or will, in the same service."""
     uid = origin_of(instance.attributes).uid
     known = evidence.get(uid, UNKNOWN)
-    if known.is_final:
+    if known.is_final and known.cause is not Cause.MISSING:
         return known
     holders = {taken[address] for address in address_of(instance.attributes) if address in taken}
-    return ADDRESS_TAKEN if holders - {uid} else known
+    if holders - {uid}:
+        return ADDRESS_TAKEN
+    if known.cause is Cause.CONFIGURATION and uid in there:
+        return Evidence(known.standing, known.why, Cause.MOVED)
+    return known
 
 
 def _why_kept(instance: Instance, known: Evidence, wanted: Wanted, moving: AbstractSet[Uid]) -> str:

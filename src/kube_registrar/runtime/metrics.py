@@ -72,6 +72,13 @@ class Metrics:
             "action",
             "policy",
         )
+        self.deletions_blocked = counter(
+            "deletions_blocked_total",
+            "Deregistrations that were held, each counted once; guard is missing, configuration, unreachable or "
+            "duplicate-cluster.",
+            "registry",
+            "guard",
+        )
         self.queue_depth = gauge("queue_depth", "Registry services that wait for a worker.")
         self.registry_requests = counter(
             "registry_requests_total",

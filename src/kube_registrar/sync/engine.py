@@ -25,6 +25,7 @@ from kube_registrar.sync.progress import Counts, Progress
 from kube_registrar.sync.queue import KeyedQueue
 from kube_registrar.sync.reconcile import RegistrySync
 from kube_registrar.sync.reporting import Reporter
+from kube_registrar.sync.second_list import SecondLists
 from kube_registrar.sync.wanted import WantedState
 
 __all__ = ["GRACE_SECONDS", "KINDS", "Counts", "Engine"]
@@ -63,19 +64,24 @@ class Engine:
         self.wanted = WantedState()
         self._clock = clock
         self._reporter = reporter
-        self._evidence = EvidenceOfPods(self.wanted, lookup, clock, self._wish_of, self._answered)
+        self._evidence = EvidenceOfPods(
+            self.wanted, lookup, clock, self._wish_of, self._answered, is_unreachable=self._is_unreachable
+        )
+        self._second = SecondLists(lookup, catalog.world.cluster_uid, clock, self._listed)
         self._new_leading = partial(
             Leading,
             registries,
             catalog,
             self.wanted,
             evidence=self._evidence,
+            second=self._second,
             reporter=reporter,
             clock=clock,
             draw=draw or random.Random(),
             policies=policies or {},
             straggler_seconds=straggler_seconds,
             is_unresolved=lambda: bool(self._unresolved),
+            is_unsettled=self._is_unsettled,
         )
         self._leading = self._new_leading()
         self._leads = False
@@ -86,6 +92,7 @@ class Engine:
         self._started = asyncio.Event()
         self._world_changed = asyncio.Event()
         self._is_following = False
+        self._is_going_round = False
         catalog.on_change = self._world_changed.set
 
     # What the watches tell.
@@ -155,7 +162,9 @@ class Engine:
     @property
     def is_quiet(self) -> bool:
         """Whether everything that was told has been worked off; failures waiting for their next try do not count."""
-        is_working = self._world_changed.is_set() or self._is_following or self._evidence.is_asking
+        is_working = (
+            self._world_changed.is_set() or self._is_following or self._evidence.is_asking or self._second.is_asking
+        )
         return not is_working and (self._leading.is_quiet or not self._leads)
 
     # The work.
@@ -178,6 +187,7 @@ class Engine:
             self._leading, self._leads = self._new_leading(), False
             await self._problems.close()
             await self._evidence.close()
+            await self._second.close()
 
     async def run(self) -> None:
         """Make every wish anew when the world changed, leading or not; many changes in a row make few rounds."""
@@ -186,13 +196,16 @@ class Engine:
             self._is_following = False
             await self._world_changed.wait()
             self._world_changed.clear()
-            self._is_following = True
+            self._is_following = self._is_going_round = True
             began = self._clock.monotonic()
             for number, pod in enumerate(list(self.wanted.pods.values())):
                 if self.wanted.pods.get(pod.uid) is pod:
                     self._wish(pod)
                 if number % _CHUNK == _CHUNK - 1:
                     await asyncio.sleep(0)
+            self._is_going_round = False
+            for sync in self._syncs.values():
+                self._leading.enqueue(sync.brake.waiting())
             # A hundred services that are made one after another would cost a hundred rounds over a thousand pods.
             await self._clock.sleep(_REST * (self._clock.monotonic() - began))
 
@@ -234,6 +247,16 @@ class Engine:
         self._unresolved.discard(uid)
         self._leading.progress.forget(uid)
         self._leading.enqueue(self.wanted.drop(uid) | self._leading.holding(uid))
+
+    def _is_unsettled(self) -> bool:
+        return self._is_going_round or self._world_changed.is_set()
+
+    def _is_unreachable(self, node: str) -> bool:
+        return node in self.catalog.unreachable
+
+    def _listed(self, kube_namespace: str) -> None:
+        for sync in self._syncs.values():
+            self._leading.enqueue_soon(sync.brake.missing(kube_namespace))
 
     def _answered(self, uid: Uid) -> None:
         self._leading.enqueue_soon(self._leading.holding(uid))

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kube_registrar.model.records import BarePod, Pod
-from kube_registrar.model.refs import Origin, Uid
-from kube_registrar.planning.evidence import UNKNOWN, Evidence, Standing
+from kube_registrar.model.refs import Origin, ServiceRef, Uid
+from kube_registrar.planning.evidence import UNKNOWN, Cause, Evidence, Standing
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sources.wishes import Wish
 from kube_registrar.sync.wanted import WantedState
@@ -25,21 +25,30 @@ ASK_AGAIN_SECONDS = 30.0
 MOST_SECONDS = 600.0
 """A pod that lives and that no watch tells of (its namespace is not watched) is asked about ever less, up to this."""
 
-_DELETED = Evidence(Standing.GONE, "the pod was deleted")
-_GONE = Evidence(Standing.GONE, "the pod no longer exists")
-_REPLACED = Evidence(Standing.GONE, "another pod has its name now")
+_DELETED = Evidence(Standing.GONE, "the pod was deleted", Cause.SEEN)
+_GONE = Evidence(Standing.GONE, "the pod no longer exists", Cause.MISSING)
+_REPLACED = Evidence(Standing.GONE, "another pod has its name now", Cause.REPLACED)
 _ASKED = Evidence(Standing.UNKNOWN, "the API server is being asked about the pod")
 _NAMELESS = Evidence(Standing.UNKNOWN, "the instance does not say which pod it stands for")
 _ALIVE = Evidence(
-    Standing.UNKNOWN, "a direct read shows that the pod lives and asks for it, though no watch tells of it"
+    Standing.UNKNOWN,
+    "a direct read shows that the pod lives and asks for it, though no watch tells of it",
+    Cause.ASKS,
 )
+_NO_LONGER = "the pod asks for it no longer"
 
 
 class PodLookup(Protocol):
-    """A direct, current read of one pod."""
+    """Direct, current reads. Each raises for every answer that is none."""
 
     async def pod(self, namespace: str, name: str) -> Pod | BarePod | None:
-        """Return the pod, None only if the API server says NotFound; raise for every other answer."""
+        """Return the pod, None only if the API server says NotFound."""
+
+    async def pod_uids(self, namespace: str) -> frozenset[Uid]:
+        """Return the UIDs of all pods in a Kubernetes namespace, read in full; empty if there is no such namespace."""
+
+    async def cluster_uid(self) -> Uid:
+        """Return the UID of the cluster that answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +70,19 @@ class EvidenceOfPods:
         clock: Clock,
         wish_of: Callable[[Pod], Wish],
         on_answer: Callable[[Uid], None],
+        *,
+        is_unreachable: Callable[[str], bool] = lambda _node: False,
     ) -> None:
-        """`wish_of`: what a pod wants that no watch tells of. `on_answer` is called when more is known of a pod."""
+        """`wish_of`: what a pod wants that no watch tells of. `on_answer` is called when more is known of a pod.
+
+        `is_unreachable` tells it of a node.
+        """
         self._wanted = wanted
         self._lookup = lookup
         self._clock = clock
         self._wish_of = wish_of
         self._on_answer = on_answer
+        self._is_unreachable = is_unreachable
         self._ends: OrderedDict[Uid, Evidence] = OrderedDict()
         self._answers: OrderedDict[Uid, _Answer] = OrderedDict()
         self._asking: dict[Uid, asyncio.Task[None]] = {}
@@ -97,7 +112,7 @@ class EvidenceOfPods:
         if evidence.is_final:
             self._ends[uid] = evidence
         else:
-            is_same = before is not None and before.evidence is evidence is _ALIVE
+            is_same = before is not None and evidence.cause is not None and before.evidence == evidence
             seconds = min(MOST_SECONDS, 2 * before.seconds) if before and is_same else ASK_AGAIN_SECONDS
             self._answers[uid] = _Answer(evidence, seconds, self._clock.monotonic() + seconds)
         for memory in (self._ends, self._answers):
@@ -106,9 +121,18 @@ class EvidenceOfPods:
 
     # What is known.
 
-    def of(self, origins: Iterable[Origin]) -> dict[Uid, Evidence]:
-        """Return what is known of each pod; about the others the API server is asked from now on."""
-        return {origin.uid: self._of(origin) for origin in origins}
+    def of(self, origins: Iterable[Origin], service: ServiceRef) -> dict[Uid, Evidence]:
+        """Return what is known of each pod's instance in a service; else the API server is asked from now on."""
+        return {origin.uid: self._of(origin, service) for origin in origins}
+
+    def saw(self, uid: Uid) -> bool:
+        """Whether a watch has told of this pod, and it is remembered."""
+        end = self._ends.get(uid)
+        return uid in self._wanted.pods or (end is not None and end.cause is Cause.SEEN)
+
+    def disprove(self, uid: Uid) -> None:
+        """Forget that a pod is gone: a list has it. The API server is asked again."""
+        self._ends.pop(uid, None)
 
     def again_at(self, origins: Iterable[Origin]) -> float:
         """Return the monotonic time at which the first of these should be asked about again; infinity: none."""
@@ -128,10 +152,10 @@ class EvidenceOfPods:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _of(self, origin: Origin) -> Evidence:
+    def _of(self, origin: Origin, service: ServiceRef) -> Evidence:
         uid = origin.uid
         if uid in self._wanted.pods:
-            return self._of_watched(uid)
+            return self._of_watched(uid, service)
         if uid in self._ends:
             return self._ends[uid]
         if not origin.name or not origin.namespace:
@@ -143,13 +167,22 @@ class EvidenceOfPods:
             self._asking[uid] = asyncio.create_task(self._ask(origin), name=f"evidence about {origin}")
         return _ASKED
 
-    def _of_watched(self, uid: Uid) -> Evidence:
+    def _of_watched(self, uid: Uid, service: ServiceRef) -> Evidence:
         pod, wish = self._wanted.pods[uid], self._wanted.wishes.get(uid)
         if pod.is_terminal or pod.terminating:
             return _ending(pod)
         if wish is None:
             return UNKNOWN
-        return Evidence(Standing.DECLINED, wish.absent_because or "the pod asks for it no longer")
+        if service in wish.unready:
+            return self._not_ready(pod, wish)
+        why = "" if wish.unready else wish.absent_because
+        return Evidence(Standing.DECLINED, why or _NO_LONGER, Cause.CONFIGURATION)
+
+    def _not_ready(self, pod: Pod, wish: Wish) -> Evidence:
+        if not pod.ready and self._is_unreachable(pod.node):
+            why = f"the pod is not ready, for its node {pod.node} is unreachable"
+            return Evidence(Standing.DECLINED, why, Cause.UNREACHABLE)
+        return Evidence(Standing.DECLINED, wish.absent_because, Cause.NOT_READY)
 
     async def _ask(self, origin: Origin) -> None:
         try:
@@ -175,17 +208,20 @@ class EvidenceOfPods:
         wish = self._wish_of(pod)
         if wish.registrations or wish.held:
             return _ALIVE
-        return Evidence(Standing.DECLINED, wish.absent_because)
+        if wish.unready:
+            return self._not_ready(pod, wish)
+        return Evidence(Standing.DECLINED, wish.absent_because or _NO_LONGER, Cause.CONFIGURATION)
 
 
 def _of_bare(pod: BarePod) -> Evidence:
     if pod.terminating or pod.phase in {"Succeeded", "Failed"}:
         return _ending(pod)
-    return Evidence(Standing.DECLINED, "the pod carries no annotation of kube-registrar any more")
+    return Evidence(Standing.DECLINED, "the pod carries no annotation of kube-registrar any more", Cause.CONFIGURATION)
 
 
 def _ending(pod: Pod | BarePod) -> Evidence:
-    return Evidence(Standing.ENDING, "the pod is terminating" if pod.terminating else f"the pod {_PHASES[pod.phase]}")
+    why = "the pod is terminating" if pod.terminating else f"the pod {_PHASES[pod.phase]}"
+    return Evidence(Standing.ENDING, why, Cause.SEEN)
 
 
 _PHASES = {"Succeeded": "has finished", "Failed": "has failed"}

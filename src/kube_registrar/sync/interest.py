@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, order=True)
 class Need:
-    """Objects that somebody selects: of one kind and Kubernetes namespace, all of them where both selectors are empty."""
+    """Objects that somebody selects, of one kind and Kubernetes namespace; all where both selectors are empty."""
 
     kind: str
     namespace: str

@@ -18,6 +18,7 @@ from kube_registrar.sync.following import RegistryFollower
 from kube_registrar.sync.progress import Progress
 from kube_registrar.sync.reconcile import GATHER_SECONDS, RegistrySync
 from kube_registrar.sync.reporting import Reporter
+from kube_registrar.sync.second_list import SecondLists
 from kube_registrar.sync.wanted import WantedState
 
 
@@ -31,14 +32,16 @@ class Leading:
         wanted: WantedState,
         *,
         evidence: EvidenceOfPods,
+        second: SecondLists,
         reporter: Reporter,
         clock: Clock,
         draw: random.Random,
         policies: Mapping[RegistryName, Policy],
         straggler_seconds: float,
         is_unresolved: Callable[[], bool],
+        is_unsettled: Callable[[], bool],
     ) -> None:
-        """`straggler_seconds`: see `RegistrySync`. `is_unresolved`: whether references lead nowhere yet."""
+        """`straggler_seconds`, `is_unsettled`: see `RegistrySync`. `is_unresolved`: whether references lead nowhere."""
         self.progress = Progress(wanted, self.instances, self.enqueue_soon, catalog.forget)
         self.syncs: Mapping[RegistryName, RegistrySync] = {
             registry.name: RegistrySync(
@@ -50,8 +53,11 @@ class Leading:
                 clock=clock,
                 hears=self.progress,
                 draw=draw,
+                second=second,
                 policy=policies.get(registry.name, Policy.SYNC),
                 straggler_seconds=straggler_seconds,
+                cluster_name=catalog.world.cluster_name,
+                is_unsettled=is_unsettled,
             )
             for registry in registries
         }

@@ -2,12 +2,14 @@
 
 import math
 import random
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from kube_registrar.model import attributes as keys
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register, SetHealth
 from kube_registrar.model.errors import NotFound, RegistryError, Unreachable
-from kube_registrar.model.identity import is_own, origin_of
+from kube_registrar.model.identity import is_estranged, is_namesake, is_own, origin_of
 from kube_registrar.model.instances import Instance, Registration
 from kube_registrar.model.refs import InstanceId, ServiceRef, Uid
 from kube_registrar.planning.compare import is_true_to
@@ -31,12 +33,16 @@ class Attempt:
 
 @dataclass(slots=True)
 class ObservedService:
-    """The state of one registry service. Foreign instances are known by id only. All times are monotonic seconds."""
+    """The state of one registry service. All times are monotonic seconds.
+
+    Foreign instances are known by id only; so are those with this cluster's UID and another cluster name, but for it.
+    """
 
     service: ServiceRef
     cluster_uid: Uid
     whereabouts: Whereabouts = field(default_factory=Whereabouts)
     draw: random.Random = field(default_factory=random.Random)
+    cluster_name: str = ""
     instances: dict[InstanceId, Instance] = field(default_factory=dict)
     is_readable: bool = False
     """Whether a list was read and nothing since says that the service may be gone or out of reach."""
@@ -46,6 +52,13 @@ class ObservedService:
     failed: dict[InstanceId, Attempt] = field(default_factory=dict)
     doubtful: dict[InstanceId, float] = field(default_factory=dict)
     """Pairs whose last write has an unknown outcome, and until when it may land."""
+    other_names: Counter[str] = field(default_factory=Counter)
+    """Of instances with this cluster's UID: which other cluster names they carry, how often."""
+    other_uids: Counter[Uid] = field(default_factory=Counter)
+    """Of instances with this cluster's name: which other UIDs they carry, how often."""
+    appeared: frozenset[InstanceId] = frozenset()
+    """Own instances that the last list has, and that were not there before, and that we did not write."""
+    _was_listed: bool = False
     _written: set[InstanceId] | None = None
     _look_backoff: Backoff = field(init=False)
 
@@ -71,10 +84,14 @@ class ObservedService:
         """
         newer = self._written or set()
         self._written = None
-        before = self.instances
+        before, ours = self.instances, newer | self.in_flight.keys() | self.doubtful.keys() | self.failed.keys()
         self.instances = {i.id: self._slim(i) for i in listed if i.id not in newer}
         self.instances |= {instance_id: i for instance_id, i in before.items() if instance_id in newer}
         self.whereabouts.replace(self.service, self._origins(before), self._origins(self.instances))
+        new = [i for i in listed if i.id not in before and i.id not in ours] if self._was_listed else []
+        self.appeared = frozenset(i.id for i in new if self._is_ours(i) and keys.TAKEN_OVER not in i.attributes)
+        self._was_listed = True
+        self._count_others(listed)
         self.is_readable = self.look_at > now  # else something has come up since it was asked for
         self.doubtful = {instance_id: until for instance_id, until in self.doubtful.items() if until > asked_at}
         if self.doubtful:
@@ -113,12 +130,32 @@ class ObservedService:
         self.failed.clear()
         self.doubtful.clear()  # what may still land has nowhere to
         self._written = None
+        self._was_listed, self.appeared = False, frozenset()
+        self._count_others(())
         self.is_readable = False
         self.look_at = -math.inf
         self._look_backoff.succeeded()
 
     def _slim(self, instance: Instance) -> Instance:
-        return instance if is_own(instance.attributes, self.cluster_uid) else Instance(instance.id, {})
+        if self._is_ours(instance):
+            return instance
+        is_nearly = is_estranged(instance.attributes, self.cluster_uid, self.cluster_name)
+        return Instance(instance.id, {keys.CLUSTER: instance.attributes[keys.CLUSTER]} if is_nearly else {})
+
+    @property
+    def estranged(self) -> frozenset[InstanceId]:
+        """The instances with this cluster's UID and another cluster name."""
+        return frozenset(i for i, each in self.instances.items() if each.attributes.keys() == {keys.CLUSTER})
+
+    def _is_ours(self, instance: Instance) -> bool:
+        uid, name = self.cluster_uid, self.cluster_name
+        return is_own(instance.attributes, uid) and not is_estranged(instance.attributes, uid, name)
+
+    def _count_others(self, listed: Sequence[Instance]) -> None:
+        uid, name = self.cluster_uid, self.cluster_name
+        found = [i.attributes for i in listed]
+        self.other_names = Counter(a[keys.CLUSTER] for a in found if is_estranged(a, uid, name))
+        self.other_uids = Counter(Uid(a[keys.CLUSTER_UID]) for a in found if is_namesake(a, uid, name))
 
     def _origins(self, instances: Mapping[InstanceId, Instance]) -> Sequence[Uid]:
         own = (i.attributes for i in instances.values() if is_own(i.attributes, self.cluster_uid))
@@ -204,16 +241,19 @@ def _is_newer(wish: Registration | None, tried: Change) -> bool:
 class ObservedState:
     """All registry services of one registry, and which of them hold instances of a pod."""
 
-    def __init__(self, cluster_uid: Uid, draw: random.Random | None = None) -> None:
+    def __init__(self, cluster_uid: Uid, draw: random.Random | None = None, cluster_name: str = "") -> None:
+        self.whereabouts = Whereabouts()
         self._cluster_uid = cluster_uid
+        self._cluster_name = cluster_name
         self._draw = draw or random.Random()
-        self._whereabouts = Whereabouts()
         self._services: dict[ServiceRef, ObservedService] = {}
 
     def of(self, service: ServiceRef) -> ObservedService:
         """Return the state of a service, empty and unread at first."""
         if service not in self._services:
-            self._services[service] = ObservedService(service, self._cluster_uid, self._whereabouts, self._draw)
+            self._services[service] = ObservedService(
+                service, self._cluster_uid, self.whereabouts, self._draw, self._cluster_name
+            )
         return self._services[service]
 
     def instances(self, service: ServiceRef) -> Mapping[InstanceId, Instance]:
@@ -227,7 +267,7 @@ class ObservedState:
 
     def holding(self, origin: Uid) -> frozenset[ServiceRef]:
         """Return the services that hold instances of a pod."""
-        return self._whereabouts.of(origin)
+        return self.whereabouts.of(origin)
 
     def forget(self, service: ServiceRef) -> None:
         """Note that the registry no longer has a service."""

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -24,10 +24,12 @@ from kube_registrar.planning.policy import restrained
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.backoff import Backoff
 from kube_registrar.runtime.clock import Clock
+from kube_registrar.sync.brake import Brake
 from kube_registrar.sync.evidence import EvidenceOfPods
-from kube_registrar.sync.observed import ObservedService, ObservedState
+from kube_registrar.sync.observed import DOUBT_SECONDS, ObservedService, ObservedState
 from kube_registrar.sync.queue import KeyedQueue
 from kube_registrar.sync.reporting import Reporter
+from kube_registrar.sync.second_list import SecondLists
 from kube_registrar.sync.wanted import WantedState
 
 LOOKS_AT_ONCE = 32
@@ -70,10 +72,15 @@ class RegistrySync:
     clock: Clock
     hears: Hears
     draw: random.Random
+    second: SecondLists
     policy: Policy = Policy.SYNC
     straggler_seconds: float = 0.0
     """A service is read once more so long after it was first: a write of who led before may have been on its way."""
+    cluster_name: str = ""
+    is_unsettled: Callable[[], bool] = lambda: False
+    """Whether what is configured has changed and has not reached every pod yet."""
     observed: ObservedState = field(init=False)
+    brake: Brake = field(init=False)
     queue: KeyedQueue[ServiceRef] = field(init=False)
     _surprises: dict[ServiceRef, Backoff] = field(default_factory=dict)
     _blocked: set[ServiceRef] = field(default_factory=set)
@@ -81,14 +88,26 @@ class RegistrySync:
     _sending: set[asyncio.Task[None]] = field(default_factory=set)
     _looking: dict[ServiceRef, asyncio.Task[None]] = field(default_factory=dict)
     _looked: set[ServiceRef] = field(default_factory=set)
+    _began: float = math.inf
+    _settled: set[ServiceRef] = field(default_factory=set)
     _looks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOOKS_AT_ONCE))
 
     def __post_init__(self) -> None:
-        self.observed = ObservedState(self.cluster_uid, self.draw)
+        self.observed = ObservedState(self.cluster_uid, self.draw, self.cluster_name)
         self.queue = KeyedQueue(self.clock)
+        self.brake = Brake(
+            self.registry.name,
+            self.observed,
+            self.evidence,
+            self.second,
+            self.reporter,
+            self.clock,
+            self.is_unsettled,
+        )
 
     async def run(self) -> None:
         """Work until cancelled. Changes that are on their way then are left to the registry; nothing is undone."""
+        self._began = self.clock.monotonic()
         try:
             while True:
                 async with self.queue.take() as service:
@@ -143,6 +162,7 @@ class RegistrySync:
             if self.straggler_seconds and service not in self._looked:
                 self._looked.add(service)
                 state.look_by(asked_at + self.straggler_seconds)
+            self._note_strangers(state, asked_at)
             self.reporter.readable(service)
             self.hears.looked(service)
             for change in made:
@@ -150,6 +170,13 @@ class RegistrySync:
         finally:
             del self._looking[service]
         self.queue.add(service)
+
+    def _note_strangers(self, state: ObservedService, asked_at: float) -> None:
+        """Note who appeared since a list that was read when nothing that a predecessor sent could land any more."""
+        if asked_at > self._began + DOUBT_SECONDS:
+            if state.service in self._settled:
+                self.brake.strangers |= {(state.service, each) for each in state.appeared}
+            self._settled.add(state.service)
 
     def _not_read(self, state: ObservedService, error: Exception) -> None:
         if isinstance(error, RegistryError):
@@ -167,13 +194,14 @@ class RegistrySync:
         made = plan(
             wanted,
             state.instances,
-            self.evidence.of(suspects),
+            self.evidence.of(suspects, service),
             cluster_uid=self.cluster_uid,
             busy=state.busy(wanted.registrations, now),
             moving={origin.uid for origin in suspects if self.hears.is_moving(origin.uid, service)},
             removes=self.policy.removes,
         )
         made = restrained(made, state.instances, self.policy)
+        made, braked_until = self.brake.restrain(made, state)
         state.forget_attempts(wanted.registrations)
         self._blocked.discard(service)
         if made.waiting:
@@ -186,11 +214,12 @@ class RegistrySync:
         # What is withheld stays so, whatever is found out: nothing is asked about it again.
         withheld = {change.origin.uid for change in made.withheld}
         open_questions = [origin for origin in suspects if origin.uid not in withheld]
-        again_at = min(state.next_try(wanted.registrations, now), look_at, self.evidence.again_at(open_questions))
+        asked_until = self.evidence.again_at(open_questions)
+        again_at = min(state.next_try(wanted.registrations, now), look_at, asked_until, braked_until)
         if again_at != math.inf:
             self.queue.add_after(service, max(again_at - now, GATHER_SECONDS))
         self.hears.planned(service, made)
-        self.reporter.planned(service, made)
+        self.reporter.planned(service, made, state.estranged if made.conflicts else frozenset())
         self.reporter.withheld(service, made, self.policy)
 
     def _send(self, state: ObservedService, changes: Sequence[Change]) -> None:

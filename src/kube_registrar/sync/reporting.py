@@ -1,15 +1,19 @@
 """Says what the engine does and finds: events on the objects concerned, log lines, metrics."""
 
 import logging
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Literal, Protocol
 
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register, SetHealth
 from kube_registrar.model.errors import NotLeading, RegistryError
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.reasons import (
+    DELETION_HELD,
     DEREGISTERED,
     DEREGISTRATION_FAILED,
+    DUPLICATE_CLUSTER,
     REGISTERED,
     REGISTRATION_FAILED,
     WITHHELD,
@@ -25,6 +29,12 @@ _log = logging.getLogger(__name__)
 _ACTIONS: Mapping[type[Change], str] = {Register: "register", Deregister: "deregister", SetHealth: "set_health"}
 _NOUNS = {"register": "registration", "deregister": "deregistration", "set_health": "health"}
 FOREIGN_ID = "an instance of that id belongs to somebody else and is left alone; it must be removed by its owner"
+ESTRANGED_ID = (
+    "its instance carries another cluster name and is left alone; if this cluster was renamed, run kube-registrar "
+    "takeover --from this cluster's UID"
+)
+HELD_EVENTS = 20
+"""Pods that get an event when deregistrations are held; how many there are is said on our own kinds."""
 
 
 EventType = Literal["Normal", "Warning"]
@@ -46,6 +56,9 @@ class ChangeMetrics(Protocol):
     def withheld(self, registry: RegistryName, action: str, policy: Policy) -> None:
         """Count a change that a policy withheld."""
 
+    def blocked(self, registry: RegistryName, guard: str) -> None:
+        """Count a deregistration that is held, by what holds it."""
+
 
 class Reporter:
     """One place for everything the engine says."""
@@ -56,6 +69,7 @@ class Reporter:
         self._unreadable: set[ServiceRef] = set()
         self._conflicts: dict[ServiceRef, frozenset[InstanceId]] = {}
         self._withheld: dict[ServiceRef, dict[InstanceId, Change]] = {}
+        self._held: Counter[RegistryName] = Counter()
 
     def problems(self, pod: Pod, problems: tuple[Problem, ...]) -> None:
         """Tell a pod's owner what is wrong with what it asks for."""
@@ -63,8 +77,11 @@ class Reporter:
             _log.warning("%s: %s", pod.origin, problem.message)
             self._recorder.record(pod.ref, "Warning", problem.reason, problem.message)
 
-    def planned(self, service: ServiceRef, made: Plan) -> None:
-        """Say what a plan could not do; once, for the same is planned again and again."""
+    def planned(self, service: ServiceRef, made: Plan, estranged: AbstractSet[InstanceId] = frozenset()) -> None:
+        """Say what a plan could not do; once, for the same is planned again and again.
+
+        `estranged`: instances with this cluster's UID and another name, which look foreign.
+        """
         if made.changes or made.kept:
             _log.debug("%s: %d changes, %d kept", service, len(made.changes), len(made.kept))
         told = self._conflicts.pop(service, frozenset())
@@ -73,7 +90,9 @@ class Reporter:
         for registration in made.conflicts:
             if registration.instance.id in told:
                 continue
-            self._failed(REGISTRATION_FAILED, registration.origin, registration.instance.id, service, FOREIGN_ID)
+            instance_id = registration.instance.id
+            why = ESTRANGED_ID if instance_id in estranged else FOREIGN_ID
+            self._failed(REGISTRATION_FAILED, registration.origin, instance_id, service, why)
 
     def withheld(self, service: ServiceRef, made: Plan, policy: Policy) -> None:
         """Say and count what a policy withholds from a plan; once, for the same is planned again and again."""
@@ -90,6 +109,37 @@ class Reporter:
             still[change.instance_id] = change
         if still:
             self._withheld[service] = still
+
+    def blocked(self, registry: RegistryName, guard: str) -> None:
+        """Count a deregistration that is held."""
+        self._metrics.blocked(registry, guard)
+
+    def held(self, service: ServiceRef, told: Sequence[tuple[Origin, InstanceId, str, str]], *, is_first: bool) -> None:
+        """Say that deregistrations are held: each with its pod, its instance, why it is to go and why it is held.
+
+        `is_first`: nothing was held in this registry before. The log has one line then, and few pods get an event.
+        """
+        registry = service.namespace.registry
+        if is_first:
+            self._held[registry] = 0
+            _log.warning("%s, in %s and perhaps others: %s", told[0][0], service, told[0][3])
+        for origin, instance_id, why, held in told:
+            self._held[registry] += 1
+            if self._held[registry] <= HELD_EVENTS:
+                problem = Problem.of(DELETION_HELD, instance=instance_id, service=service, why=why, held=held)
+                self._record(origin, "Warning", problem)
+
+    def released(self, service: ServiceRef, instance_id: InstanceId, why: str) -> None:
+        """Note that a deregistration is held no longer."""
+        _log.info("the deregistration of %s from %s was held, and %s", instance_id, service, why)
+
+    def duplicate(self, registry: RegistryName, why: str) -> None:
+        """Say that another writer has our identity."""
+        _log.error("registry %s: %s", registry, Problem.of(DUPLICATE_CLUSTER, why=why).message)
+
+    def others(self, registry: RegistryName, problem: Problem) -> None:
+        """Say whose instances, that are nearly ours, are in a registry."""
+        _log.warning("registry %s: %s", registry, problem.message)
 
     def outcome(self, service: ServiceRef, outcome: Outcome) -> None:
         """Tell what became of a change."""
@@ -122,6 +172,9 @@ class Reporter:
     def _say(self, type_: EventType, origin: Origin, problem: Problem) -> None:
         level = logging.WARNING if type_ == "Warning" else logging.INFO
         _log.log(level, "%s: %s", origin, problem.message)
+        self._record(origin, type_, problem)
+
+    def _record(self, origin: Origin, type_: EventType, problem: Problem) -> None:
         ref = ObjectRef("v1", origin.kind, origin.namespace, origin.name, origin.uid)
         self._recorder.record(ref, type_, problem.reason, problem.message)
 

@@ -1,5 +1,6 @@
 """Which registry services hold instances of a pod: an index, so that a pod that goes is looked for nowhere else."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 from kube_registrar.model.refs import ServiceRef, Uid
@@ -9,6 +10,8 @@ class Whereabouts:
     """Counts the instances of each pod in each registry service of one registry."""
 
     def __init__(self) -> None:
+        self.present: Counter[ServiceRef] = Counter()
+        """How many instances each service holds."""
         self._counts: dict[Uid, dict[ServiceRef, int]] = {}
 
     def of(self, origin: Uid) -> frozenset[ServiceRef]:
@@ -18,9 +21,11 @@ class Whereabouts:
     def replace(self, service: ServiceRef, gone: Iterable[Uid], there: Iterable[Uid]) -> None:
         """Count one instance less for each UID in `gone`, and one more for each in `there`."""
         for origin in there:
+            self.present[service] += 1
             counts = self._counts.setdefault(origin, {})
             counts[service] = counts.get(service, 0) + 1
         for origin in gone:
+            self.present[service] -= 1
             counts = self._counts[origin]
             counts[service] -= 1
             if not counts[service]:

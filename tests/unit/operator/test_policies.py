@@ -56,6 +56,9 @@ class Notes:
     def withheld(self, registry: RegistryName, action: str, policy: Policy) -> None:
         self.held_back.append((registry, action, policy))
 
+    def blocked(self, registry: RegistryName, guard: str) -> None:
+        raise AssertionError("no instance is held here")
+
 
 class ForgetfulRegistry(FakeRegistry):
     """Its lists do not tell who made a thing, as Cloud Map's do not."""
