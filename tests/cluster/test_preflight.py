@@ -91,6 +91,9 @@ async def test_rights_that_are_missing_are_named(
                 await preflight.check(session, ["shop", "stock"])
             assert str(error.value) == (
                 f"{where(session)} does not allow us to watch pods in namespace shop; watch pods in namespace stock; "
+                "get, list, watch services in namespace shop; get, list, watch services in namespace stock; "
+                "list, watch endpointslices.discovery.k8s.io in namespace shop; "
+                "list, watch endpointslices.discovery.k8s.io in namespace stock; "
                 "watch namespaces in all namespaces: grant it to the operator's service account or user"
             )
     finally:

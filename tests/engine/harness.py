@@ -17,13 +17,14 @@ from kube_registrar.model.changes import Change, Deregister
 from kube_registrar.model.instances import Instance
 from kube_registrar.model.limits import Limits
 from kube_registrar.model.policy import Policy
-from kube_registrar.model.records import BarePod, CustomObject, KubeNamespace, Node, Pod
+from kube_registrar.model.records import BarePod, CustomObject, KubeNamespace, KubeService, Node, Pod, Slice, Unselected
 from kube_registrar.model.refs import DEFAULT_REGISTRY, InstanceId, ObjectRef, RegistryName, ServiceRef, Uid
 from kube_registrar.registries.port import Capabilities
 from kube_registrar.sources.pods import wish_of
 from kube_registrar.sources.world import World
 from kube_registrar.sync.catalog import Catalog
 from kube_registrar.sync.engine import KINDS, Engine
+from kube_registrar.sync.interest import Need
 from kube_registrar.sync.reporting import EventType, Reporter
 from kube_registrar.testing import builders
 from kube_registrar.testing.clock import FakeClock
@@ -42,6 +43,9 @@ class FakeCluster:
 
     def __init__(self) -> None:
         self.pods: dict[Key, Pod | BarePod] = {}
+        self.services: dict[Key, KubeService] = {}
+        self.slices: dict[Key, Slice] = {}
+        self.nodes: dict[str, Node] = {}
         self.objects: list[CustomObject] = []
         self.namespaces: list[KubeNamespace] = []
         self.lookups: list[Key] = []
@@ -65,10 +69,20 @@ class FakeCluster:
     def connect(self, engine: Engine, *, synced: Iterable[str] = KINDS) -> None:
         """Tell an engine all there is, as first lists do, and that these kinds are complete."""
         self._engine, self._told = engine, {}
+        engine.interest.fetch = self._fetch
         for namespace in self.namespaces:
-            engine.namespace_applied(namespace)
+            engine.intake.namespace_applied(namespace)
         for thing in self.objects:
-            engine.object_applied(thing)
+            engine.intake.object_applied(thing)
+        for node in self.nodes.values():
+            engine.intake.node_applied(node)
+        engine.interest.begins("Service")
+        for service in self.services.values():
+            self._tell_service(service)
+        engine.interest.begins("EndpointSlice")
+        for found in self.slices.values():
+            self._tell_slice(found)
+        engine.interest.begins("Pod")
         for pod in self.pods.values():
             self._tell(pod)
         for kind in synced:
@@ -87,16 +101,87 @@ class FakeCluster:
             self._tell(pod)
         self._engine.synced("Pod")
 
+    async def _fetch(self, need: Need) -> None:
+        """Tell anew what a watch passed over: more than asked for does no harm."""
+        if need.kind == "Service":
+            for service in list(self.services.values()):
+                self._tell_service(service)
+        elif need.kind == "EndpointSlice":
+            for found in list(self.slices.values()):
+                self._tell_slice(found)
+        else:
+            for pod in list(self.pods.values()):
+                self._tell(pod)
+
+    def _tell_service(self, service: KubeService) -> None:
+        assert self._engine is not None
+        selected = service.annotations or self._engine.interest.service(service.namespace, service.name, {})
+        bare = Unselected(service.namespace, service.name, service.uid)
+        self._engine.intake.service_applied(service if selected else bare)
+
+    def _tell_slice(self, found: Slice) -> None:
+        assert self._engine is not None
+        selected = self._engine.interest.slices(found.namespace, found.service, {})
+        self._engine.intake.slice_applied(found if selected else Unselected(found.namespace, found.name, found.uid))
+
     def _tell(self, pod: Pod | BarePod) -> None:
         key = (pod.namespace, pod.name)
         if self._engine is None or key in self.hidden:
             return
+        pod = self._projected(pod)
         before = self._told.pop(key, None)
         if before is not None and before.uid != pod.uid:
             self._engine.pod_deleted(before, seen=True)
         self._engine.pod_applied(pod)
         if isinstance(pod, Pod):
             self._told[key] = pod
+
+    def _projected(self, pod: Pod | BarePod) -> Pod | BarePod:
+        """Return what is kept of a pod, as the projection decides it."""
+        assert self._engine is not None
+        if isinstance(pod, BarePod) or pod.annotations or pod.gated:
+            return pod
+        if self._engine.interest.pod(pod.namespace, pod.name, pod.labels):
+            return pod
+        return BarePod(pod.namespace, pod.name, pod.uid, pod.terminating, pod.phase)
+
+    # What happens to Services, slices and nodes.
+
+    def apply_service(self, service: KubeService) -> None:
+        """Make or change a Service."""
+        self.services[service.key] = service
+        if self._engine is not None:
+            self._tell_service(service)
+
+    def delete_service(self, name: str, *, seen: bool = True) -> None:
+        """Remove a Service of Kubernetes namespace `default`."""
+        service = self.services.pop(("default", name))
+        if self._engine is not None:
+            self._engine.intake.service_deleted(service, seen=seen)
+
+    def apply_slice(self, found: Slice) -> None:
+        """Make or change an EndpointSlice."""
+        self.slices[found.namespace, found.name] = found
+        if self._engine is not None:
+            self._tell_slice(found)
+
+    def delete_slice(self, name: str) -> None:
+        """Remove an EndpointSlice of Kubernetes namespace `default`."""
+        found = self.slices.pop(("default", name))
+        if self._engine is not None:
+            self._engine.intake.slice_deleted(found)
+
+    def apply_node(self, node: Node) -> None:
+        """Make or change a node."""
+        self.nodes[node.name] = node
+        if self._engine is not None:
+            self._engine.intake.node_applied(node)
+
+    def apply_object(self, thing: CustomObject) -> None:
+        """Make or change an object of our kinds."""
+        self.objects = [one for one in self.objects if (one.kind, one.name) != (thing.kind, thing.name)] + [thing]
+        if self._engine is not None:
+            self._engine.intake.object_applied(thing)
 
     # What happens to pods.
 
@@ -135,6 +220,15 @@ class FakeCluster:
         del self.pods["default", name]
 
     # Direct reads.
+
+    async def service(self, namespace: str, name: str) -> KubeService | Unselected | None:
+        """Answer as the API server would."""
+        if self.lookup_error is not None:
+            raise self.lookup_error
+        found = self.services.get((namespace, name))
+        if found is None or found.annotations:
+            return found
+        return Unselected(found.namespace, found.name, found.uid)
 
     async def pod(self, namespace: str, name: str) -> Pod | BarePod | None:
         """Answer as the API server would: as it is when it is asked, however late the answer comes."""

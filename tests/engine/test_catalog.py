@@ -107,11 +107,11 @@ async def test_labels_of_a_kubernetes_namespace_let_its_pods_in(ground: Ground) 
     await ground.advance(60.0)
     assert (ground.names(), ground.reasons("flask-app-0")) == ([], ["NamespaceNotAllowed"])
     labelled = KubeNamespace("default", Uid("kube-default"), {"team": "web"})
-    ground.engine.namespace_applied(labelled)
+    ground.engine.intake.namespace_applied(labelled)
     await ground.settle()
     assert ground.names() == ["flask-app-0"]
-    ground.engine.namespace_applied(replace(labelled, labels={}))
-    ground.engine.namespace_deleted(labelled)
+    ground.engine.intake.namespace_applied(replace(labelled, labels={}))
+    ground.engine.intake.namespace_deleted(labelled)
     await ground.advance(60.0)
     assert ground.names() == ["flask-app-0"]  # held: nobody said that it must go
 

@@ -115,7 +115,7 @@ async def test_a_pod_that_cannot_be_worked_out_is_held_and_ends_nothing(
     monkeypatch.setattr("kube_registrar.sync.engine.wish_of", broken)
     ground.cluster.edit("cursed", ready=False)
     ground.cluster.objects.append(registry_service("something"))
-    ground.engine.object_applied(ground.cluster.objects[-1])
+    ground.engine.intake.object_applied(ground.cluster.objects[-1])
     ground.cluster.apply(builders.pod())
     await ground.advance(60.0)
     assert ground.names() == ["cursed", "flask-app-0"]
@@ -125,7 +125,7 @@ async def test_a_problem_that_lasts_a_moment_only_is_not_told(ground: Ground) ->
     await ground.start()
     ground.cluster.apply(builders.pod(annotations={"service": "flask-app"}))
     await ground.advance(1.0)
-    ground.engine.object_applied(registry_service("flask-app"))
+    ground.engine.intake.object_applied(registry_service("flask-app"))
     await ground.advance(60.0)
     assert ground.reasons("flask-app-0") == ["Registered"]
 
@@ -205,7 +205,7 @@ async def test_deleting_the_objects_that_declare_deregisters_nothing(ground: Gro
     await ground.start()
     assert ground.names() == ["flask-app-0", "named"]
     for thing in ground.cluster.objects:
-        ground.engine.object_deleted(thing)
+        ground.engine.intake.object_deleted(thing)
     await ground.advance(900.0)
     assert ground.names() == ["flask-app-0", "named"]
     ground.cluster.edit("named", terminating=True)
@@ -218,7 +218,7 @@ async def test_a_registry_namespace_that_lets_nobody_in_any_more_holds(ground: G
     await ground.start()
     closed = registry_namespace()
     spec = {**closed.spec, "allowedNamespaces": {"from": "None"}}
-    ground.engine.object_applied(replace(closed, spec=spec))
+    ground.engine.intake.object_applied(replace(closed, spec=spec))
     ground.cluster.apply(builders.pod("flask-app-1", ips=("10.0.0.2",)))
     await ground.advance(60.0)
     assert ground.names() == ["flask-app-0"]
@@ -237,10 +237,10 @@ async def test_a_status_written_to_an_object_makes_no_wish_anew(ground: Ground) 
 
     ground.engine.catalog.on_change = count
     for thing in ground.cluster.objects:
-        ground.engine.object_applied(replace(thing, status={"instances": {"wanted": 7}}))
+        ground.engine.intake.object_applied(replace(thing, status={"instances": {"wanted": 7}}))
     await ground.engine.catalog.refresh(ground.registry)
     assert changes == 0
-    ground.engine.object_applied(replace(thing, spec={}))
+    ground.engine.intake.object_applied(replace(thing, spec={}))
     assert changes == 1
 
 
@@ -295,7 +295,7 @@ async def test_a_registry_namespace_that_is_gone_is_waited_for_and_its_services_
     ground: Ground,
 ) -> None:
     ground.registry.add(builders.namespace_spec("brief"))
-    ground.engine.object_applied(registry_namespace(name="brief"))
+    ground.engine.intake.object_applied(registry_namespace(name="brief"))
     ground.cluster.objects.append(registry_namespace(name="brief"))
     await ground.start()
     brief = builders.service_ref("brief/web").namespace

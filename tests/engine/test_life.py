@@ -46,7 +46,7 @@ async def test_a_pod_that_is_not_ready_is_registered_only_once_it_is(ground: Gro
         ({"phase": "Succeeded", "ready": False}, "the pod has finished"),
         ({"phase": "Failed", "ready": False}, "the pod has failed"),
         ({"phase": "Failed"}, "the pod has failed"),
-        ({"annotations": {}}, "nothing asks for it"),
+        ({"annotations": {}}, "nothing asks for the pod any more"),
     ],
 )
 async def test_a_pod_that_serves_no_longer_is_deregistered_at_once(ground: Ground, end: Any, why: str) -> None:

@@ -162,7 +162,7 @@ async def test_a_pod_that_changes_while_all_wishes_are_made_anew_keeps_its_last_
     for number in range(20):
         ground.cluster.apply(builders.pod(f"web-{number}", ips=(f"10.0.0.{number}",)))
     await ground.start()
-    ground.engine.object_applied(registry_service("something"))
+    ground.engine.intake.object_applied(registry_service("something"))
     for _ in range(5):
         await asyncio.sleep(0)
     assert ground.engine._is_following
@@ -201,7 +201,7 @@ async def test_rounds_over_all_pods_leave_time_for_everything_else(
     await ground.advance(10.0)
     monkeypatch.setattr("kube_registrar.sync.engine.wish_of", slow)
     for number in range(20):
-        ground.engine.object_applied(registry_service(f"service-{number}"))
+        ground.engine.intake.object_applied(registry_service(f"service-{number}"))
         await ground.advance(0.25)
     await ground.advance(10.0)
     assert len(rounds) <= 4

@@ -77,12 +77,14 @@ async def operate(configuration: Configuration) -> None:
         policies = _policies(configuration)
         reporter = Reporter(recorder, _Counting(metrics))
         catalog = Catalog(_world(configuration, cluster.uid, registries))
-        engine = Engine(registries, catalog, Lookup(session), reporter, clock, policies=policies)
-        watching = watches.watches(session, engine, configuration.watch_namespaces)
+        lookup = Lookup(session)
+        engine = Engine(registries, catalog, lookup, reporter, clock, policies=policies)
+        lookup.selects(engine.interest.pod, engine.interest.service)
+        watching = watches.watches(session, engine, configuration.watch_namespaces, nodes=cluster.may_read_nodes)
         metrics.before_render(partial(set_gauges, engine, metrics))
-        metrics.read_watches(partial(watches.states, watching, clock))
+        metrics.read_watches(partial(watches.states, watching.all, clock))
         metrics.read_events_dropped(lambda: recorder.counters.dropped + recorder.counters.failed)
-        await front.serve_probes(stack, configuration, metrics, partial(_not_ready, engine, watching))
+        await front.serve_probes(stack, configuration, metrics, partial(_not_ready, engine, watching.all))
         context = Context(
             registries={registry.name: registry for registry in registries},
             catalog=catalog,
@@ -96,9 +98,10 @@ async def operate(configuration: Configuration) -> None:
         stack.push_async_callback(_flush, recorder)
         async with asyncio.TaskGroup() as group:
             keep_running(group, "events", recorder.run())
-            for watch in watching:
-                keep_running(group, f"watch of {watch.resource.plural}", watch.run())
+            for watch in watching.all:
+                keep_running(group, f"watch of {watch.resource.plural}", watching.run(watch))
             keep_running(group, "engine", engine.run())
+            keep_running(group, "registries", engine.lead())
             namespaces = configuration.watch_namespaces
             keep_running(group, "kopf", running.run(context, session.login, namespaces))
             keep_running(group, "counts", follow_counts(engine, catalog, partial(patch_status, session), clock))

@@ -4,9 +4,10 @@ import msgspec
 
 from kube_registrar.cluster.codec import ListMeta, Unreadable
 from kube_registrar.cluster.errors import ApiError, ApiNotFound
-from kube_registrar.cluster.resources import NAMESPACES, PODS, R_co, Resource
+from kube_registrar.cluster.projection import Selects
+from kube_registrar.cluster.resources import NAMESPACES, PODS, R_co, Resource, pods, services
 from kube_registrar.cluster.session import Session
-from kube_registrar.model.records import BarePod, KubeNamespace, Pod
+from kube_registrar.model.records import BarePod, KubeNamespace, KubeService, Pod, Unselected
 from kube_registrar.model.refs import Uid
 
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -33,10 +34,20 @@ class Lookup:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._pods = PODS
+        self._services = services()
+
+    def selects(self, pod: Selects, service: Selects) -> None:
+        """Tell what is asked for though it does not ask by itself: it is read whole, as the watches do."""
+        self._pods, self._services = pods(pod), services(service)
 
     async def pod(self, namespace: str, name: str) -> Pod | BarePod | None:
         """Return the pod as it is; None: the API server says that it is not there."""
-        return await self.get(PODS, namespace, name)
+        return await self.get(self._pods, namespace, name)
+
+    async def service(self, namespace: str, name: str) -> KubeService | Unselected | None:
+        """Return the Service as it is; None: the API server says that it is not there."""
+        return await self.get(self._services, namespace, name)
 
     async def pod_uids(self, namespace: str) -> frozenset[Uid]:
         """Return the UIDs of all pods of a Kubernetes namespace, or of all namespaces if it is empty.

@@ -54,6 +54,8 @@ class Mirror(Generic[R]):
         self._listener = listener
         self._keep = keep
         self._kept: dict[Key, R] = {}
+        self._heard: set[Key] | None = None
+        """While something is read beside the watch: what the watch told of meanwhile."""
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -66,6 +68,11 @@ class Mirror(Generic[R]):
     def applied(self, record: R) -> Key:
         """Tell of an object that is there; return its key."""
         key = key_of(record)
+        if self._heard is not None:
+            self._heard.add(key)
+        return self._applied(key, record)
+
+    def _applied(self, key: Key, record: R) -> Key:
         old = self._kept.get(key)
         if old is not None and old.uid != record.uid:
             # Names are unique: the one before is gone for certain, even if nobody saw it go.
@@ -79,10 +86,26 @@ class Mirror(Generic[R]):
 
     def deleted(self, record: R) -> None:
         """Tell of an object whose deletion was seen."""
+        if self._heard is not None:
+            self._heard.add(key_of(record))
         old = self._kept.pop(key_of(record), None)
         if old is not None and old.uid != record.uid:
             self._tell(self._listener.deleted, old, seen=True)
         self._tell(self._listener.deleted, record, seen=True)
+
+    def begin_beside(self) -> None:
+        """Note that something is read beside the watch: what that tells meanwhile is newer."""
+        self._heard = set()
+
+    def beside(self, record: R) -> None:
+        """Tell of an object that was read beside the watch; what the watch knows of it is newer, and told instead."""
+        key = key_of(record)
+        if self._heard is not None and key not in self._heard:
+            self._applied(key, self._kept.get(key, record))
+
+    def end_beside(self) -> None:
+        """Note that this reading is over."""
+        self._heard = None
 
     def missing(self, keys: Iterable[Key]) -> None:
         """Tell of remembered objects that a complete list does not hold."""

@@ -46,6 +46,8 @@ class Right:
 
 RIGHTS: tuple[Right, ...] = (
     *(Right(verb, "", "pods") for verb in ("get", "list", "watch")),
+    *(Right(verb, "", "services") for verb in ("get", "list", "watch")),
+    *(Right(verb, "discovery.k8s.io", "endpointslices") for verb in ("list", "watch")),
     *(Right(verb, "", "namespaces", namespaced=False) for verb in ("get", "list", "watch")),
     *(Right(verb, GROUP, "registrynamespaces", namespaced=False) for verb in ("get", "list", "watch", "patch")),
     Right("patch", GROUP, "registrynamespaces", "status", namespaced=False),
@@ -54,6 +56,8 @@ RIGHTS: tuple[Right, ...] = (
     *(Right(verb, "events.k8s.io", "events") for verb in ("create", "patch")),
 )
 """What `run` needs of the API server."""
+NODES: tuple[Right, ...] = tuple(Right(verb, "", "nodes", namespaced=False) for verb in ("list", "watch"))
+"""What tells zones where pods have no labels for them, unreachable nodes, and the addresses of NodePorts."""
 
 
 class _Version(msgspec.Struct, rename="camel"):
@@ -84,6 +88,7 @@ class Cluster:
     """Of its kube-system namespace."""
     version: str
     """Such as `v1.37.2`."""
+    may_read_nodes: bool = True
 
 
 async def check(
@@ -103,7 +108,8 @@ async def check(
         version = msgspec.json.decode(await session.get("/version"), type=_Version).git_version
         await _check_kinds(session, where, patience)
         await _check_rights(session, watch_namespaces, rights, where)
-        return Cluster(await Lookup(session).cluster_uid(), version)
+        may_read_nodes = await _may_read_nodes(session)
+        return Cluster(await Lookup(session).cluster_uid(), version, may_read_nodes)
     except ApiUnreachable as error:
         raise UserError(f"{where} does not answer: check --kubeconfig, --context and the network ({error})") from None
     except ApiUnauthorized:
@@ -151,6 +157,16 @@ async def _check_rights(session: Session, namespaces: Sequence[str], rights: Seq
             for (what, within), verbs in missing.items()
         )
         raise UserError(f"{where} does not allow us to {said}: grant it to the operator's service account or user")
+
+
+async def _may_read_nodes(session: Session) -> bool:
+    allowed = await asyncio.gather(*(_is_allowed(session, right, "") for right in NODES))
+    if not all(allowed):
+        logger.warning(
+            "not allowed to list and watch nodes: zones are known of pods that have labels for them only, and pods on "
+            "unreachable nodes are deregistered like any that are not ready; grant it to the service account or user"
+        )
+    return all(allowed)
 
 
 async def _is_allowed(session: Session, right: Right, namespace: str) -> bool:

@@ -28,7 +28,7 @@ from kube_registrar.cluster.errors import (
 )
 from kube_registrar.cluster.mirror import Listener, Mirror, R
 from kube_registrar.cluster.resources import Resource
-from kube_registrar.cluster.session import Session
+from kube_registrar.cluster.session import Params, Session
 from kube_registrar.runtime.backoff import Backoff
 
 logger = logging.getLogger(__name__)
@@ -122,6 +122,26 @@ class Reflector(Generic[R]):
             else:
                 await self._attempt("watch", self._watch)
 
+    async def fetch(self, params: Params) -> None:
+        """Read some of the kind beside the watch, and have what it passed over told. Raises ApiError.
+
+        `params`: selectors. For what becomes interesting only after it was listed; one at a time.
+        """
+        self._mirror.begin_beside()
+        try:
+            token = ""
+            while True:
+                page = await self._page(token, params)
+                for number, record in enumerate(page.records, start=1):
+                    self._mirror.beside(record)
+                    if number % self._limits.yield_every == 0:
+                        await asyncio.sleep(0)
+                token = page.token
+                if not token:
+                    break
+        finally:
+            self._mirror.end_beside()
+
     async def _attempt(self, what: str, act: Callable[[], Awaitable[None]]) -> None:
         try:
             await act()
@@ -175,8 +195,9 @@ class Reflector(Generic[R]):
             self._well()
         self._on_synced()
 
-    async def _page(self, token: str) -> Page[R]:
-        params = {"limit": str(self._limits.page_size), **({"continue": token} if token else {})}
+    async def _page(self, token: str, selectors: Params | None = None) -> Page[R]:
+        chunk = {"limit": str(self._limits.page_size), **({"continue": token} if token else {})}
+        params = {**(selectors or {}), **chunk}
         body = await self._session.get(self._path, params, seconds=self._limits.page_seconds)
         self._heard()
         try:
@@ -322,6 +343,12 @@ class Watch(Generic[R]):
             last_event_monotonic=min(known) if len(known) == len(heard) else None,
         )
 
+    async def fetch(self, namespace: str, params: Params) -> None:
+        """Read some of a Kubernetes namespace beside the watch; nothing where it is not watched. Raises ApiError."""
+        for reflector in self.reflectors:
+            if reflector.namespace in {"", namespace}:
+                await reflector.fetch(params if reflector.namespace else _within(namespace, params))
+
     async def run(self) -> None:
         """List and watch until cancelled."""
         async with asyncio.TaskGroup() as group:
@@ -331,3 +358,9 @@ class Watch(Generic[R]):
     def _one_synced(self) -> None:
         if self.has_synced:
             self._listener.synced()
+
+
+def _within(namespace: str, params: Params) -> Params:
+    """Keep a request for all Kubernetes namespaces to one of them."""
+    selectors = [f"metadata.namespace={namespace}", *filter(None, [params.get("fieldSelector")])]
+    return {**params, "fieldSelector": ",".join(selectors)}

@@ -83,6 +83,11 @@ class EndpointIndex:
                 del self._by_pod[uid]
         return pods
 
+    def drop_slices_of(self, key: ServiceKey) -> None:
+        """Forget all slices of a Service."""
+        for name in list(self._slices.get(key, _NONE)):
+            self.drop_slice(key[0], name)
+
     def owner_of(self, namespace: str, name: str) -> ServiceKey | None:
         """Return the Service of a slice, as far as it is known."""
         return self._owners.get((namespace, name))

@@ -7,19 +7,24 @@ the same and makes the same wishes, so that it need not begin with that when it 
 import asyncio
 import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.reasons import Problem
-from kube_registrar.model.records import BarePod, CustomObject, KubeNamespace, Pod
+from kube_registrar.model.records import BarePod, KubeService, Pod
 from kube_registrar.model.refs import RegistryName, ServiceRef, Uid
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import Clock
+from kube_registrar.sources.endpoints import ServiceKey
 from kube_registrar.sources.pods import wish_of
+from kube_registrar.sources.published import wish_of_service
 from kube_registrar.sources.wishes import Wish
 from kube_registrar.sync.catalog import Catalog
 from kube_registrar.sync.evidence import EvidenceOfPods, PodLookup
+from kube_registrar.sync.intake import Intake
+from kube_registrar.sync.interest import Interest
 from kube_registrar.sync.leading import Leading
 from kube_registrar.sync.progress import Counts, Progress
 from kube_registrar.sync.queue import KeyedQueue
@@ -30,7 +35,7 @@ from kube_registrar.sync.wanted import WantedState
 
 __all__ = ["GRACE_SECONDS", "KINDS", "Counts", "Engine"]
 
-KINDS = frozenset({"Pod", "Namespace", "RegistryNamespace", "RegistryService"})
+KINDS = frozenset({"Namespace", "RegistryNamespace", "RegistryService", "Service", "EndpointSlice", "Pod"})
 """The kinds that must have been read in full before anything is done."""
 GRACE_SECONDS = 2.0
 """A problem is told if it lasts this long: what is applied together need not arrive in order."""
@@ -62,6 +67,9 @@ class Engine:
         """
         self.catalog = catalog
         self.wanted = WantedState()
+        self.interest = Interest(catalog, clock)
+        self.intake = Intake(catalog, self.wanted, self.interest, self)
+        """What the watches tell of all kinds but pods goes in here."""
         self._clock = clock
         self._reporter = reporter
         self._evidence = EvidenceOfPods(
@@ -89,6 +97,8 @@ class Engine:
         self._unresolved: set[Uid] = set()
         self._problems: KeyedQueue[Uid] = KeyedQueue(clock)
         self._kinds_missing = set(KINDS)
+        self._heard: set[str] = set()
+        self._hearing: list[tuple[AbstractSet[str], asyncio.Event]] = []
         self._started = asyncio.Event()
         self._world_changed = asyncio.Event()
         self._is_following = False
@@ -109,6 +119,44 @@ class Engine:
         else:
             self.wanted.pods[pod.uid] = pod
 
+    def pods_concerned(self, pods: Iterable[Uid]) -> None:
+        """Make the wishes of these pods anew, as far as they are known."""
+        if self._started.is_set():
+            for pod in [self.wanted.pods[uid] for uid in pods if uid in self.wanted.pods]:
+                self._wish(pod)
+
+    def service_concerned(self, key: ServiceKey) -> None:
+        """Make the wish of a Service anew, or forget it."""
+        service = self.catalog.endpoints.services.get(key)
+        for gone in [s for s in self.wanted.services_asking.values() if s.key == key and s != service]:
+            if service is None or gone.uid != service.uid:
+                self._drop(gone.uid)
+        if service is not None and self._started.is_set():
+            self._wish_service(service)
+
+    def service_gone(self, uid: Uid, *, seen: bool) -> None:
+        """Note how a Service went, before it is forgotten."""
+        if seen:
+            self._evidence.saw_deletion(uid)
+        else:
+            self._evidence.forget(uid)
+
+    def service_unselected(self, uid: Uid) -> None:
+        """Note that nothing asks for a Service any more, before it is forgotten."""
+        if uid in self.wanted.services_asking or self._leading.holding(uid):
+            self._evidence.saw_unselected(uid)
+
+    def services_by_node_concerned(self) -> None:
+        """Make the wishes of Services that publish their nodes anew."""
+        for service in list(self.catalog.endpoints.services.values()):
+            if service.type in {"NodePort", "LoadBalancer"}:
+                self.service_concerned(service.key)
+
+    def nodes_concerned(self, pods: Iterable[Uid]) -> None:
+        """Plan anew where these pods have instances: whether their node answers says why they are not ready."""
+        for uid in pods:
+            self._leading.enqueue_soon(self._leading.holding(uid))
+
     def pod_deleted(self, pod: Pod | BarePod, *, seen: bool) -> None:
         """Take in a pod that is gone; `seen=False`: a relist lacks it, which is no evidence by itself."""
         if not self._knows(pod.uid):
@@ -119,29 +167,24 @@ class Engine:
             self._evidence.forget(pod.uid)
         self._drop(pod.uid)
 
-    def object_applied(self, thing: CustomObject) -> None:
-        """Take in a RegistryNamespace or RegistryService."""
-        self.catalog.put_object(thing)
-
-    def object_deleted(self, thing: CustomObject) -> None:
-        """Take in that a RegistryNamespace or RegistryService is gone."""
-        self.catalog.drop_object(thing)
-
-    def namespace_applied(self, namespace: KubeNamespace) -> None:
-        """Take in a Kubernetes namespace."""
-        self.catalog.put_kube_namespace(namespace)
-
-    def namespace_deleted(self, namespace: KubeNamespace) -> None:
-        """Take in that a Kubernetes namespace is gone."""
-        self.catalog.drop_kube_namespace(namespace)
-
     def synced(self, kind: str) -> None:
         """Note that everything of a kind has been told once."""
+        self._heard.add(kind)
+        for waiting in [one for one in self._hearing if one[0] <= self._heard]:
+            waiting[1].set()
+            self._hearing.remove(waiting)
         self._kinds_missing.discard(kind)
         if not self._kinds_missing and not self._started.is_set():
-            _log.info("caches are synced: %d pods with annotations of ours", len(self.wanted.pods))
+            _log.info("caches are synced: %d pods are selected", len(self.wanted.pods))
             self._started.set()
             self._world_changed.set()
+
+    async def has_heard(self, kinds: AbstractSet[str]) -> None:
+        """Return once all of these kinds have been told in full."""
+        if not kinds <= self._heard:
+            event = asyncio.Event()
+            self._hearing.append((kinds, event))
+            await event.wait()
 
     # Questions.
 
@@ -163,7 +206,11 @@ class Engine:
     def is_quiet(self) -> bool:
         """Whether everything that was told has been worked off; failures waiting for their next try do not count."""
         is_working = (
-            self._world_changed.is_set() or self._is_following or self._evidence.is_asking or self._second.is_asking
+            self._world_changed.is_set()
+            or self._is_following
+            or self.interest.is_reading
+            or self._evidence.is_asking
+            or self._second.is_asking
         )
         return not is_working and (self._leading.is_quiet or not self._leads)
 
@@ -190,7 +237,13 @@ class Engine:
             await self._second.close()
 
     async def run(self) -> None:
-        """Make every wish anew when the world changed, leading or not; many changes in a row make few rounds."""
+        """Keep what is wanted true to the cluster until cancelled, leading or not."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.interest.run(), name="interest")
+            tasks.create_task(self._follow_world(), name="world")
+
+    async def _follow_world(self) -> None:
+        """Make every wish anew when the world changed; many changes in a row make few rounds."""
         await self.warm()
         while True:
             self._is_following = False
@@ -203,6 +256,8 @@ class Engine:
                     self._wish(pod)
                 if number % _CHUNK == _CHUNK - 1:
                     await asyncio.sleep(0)
+            for service in list(self.catalog.endpoints.services.values()):
+                self._wish_service(service)
             self._is_going_round = False
             for sync in self._syncs.values():
                 self._leading.enqueue(sync.brake.waiting())
@@ -213,29 +268,44 @@ class Engine:
         """Tell a pod's problems once they have lasted a moment, and again only when they change."""
         while True:
             async with self._problems.take() as uid:
-                pod, wish = self.wanted.pods.get(uid), self.wanted.wishes.get(uid)
-                if pod is not None and wish is not None and self._told.get(uid, ()) != wish.problems:
+                asking = self.wanted.pods.get(uid) or self.wanted.services_asking.get(uid)
+                wish = self.wanted.wishes.get(uid)
+                if asking is not None and wish is not None and self._told.get(uid, ()) != wish.problems:
                     self._told[uid] = wish.problems
-                    self._reporter.problems(pod, wish.problems)
+                    self._reporter.problems(asking, wish.problems)
 
-    def _wish_of(self, pod: Pod) -> Wish:
+    def _wish_of(self, asking: Pod | KubeService) -> Wish:
         try:
-            return wish_of(pod, self.catalog.world)
+            if isinstance(asking, Pod):
+                return wish_of(asking, self.catalog.world)
+            return wish_of_service(asking, self.catalog.world)
         except Exception:  # noqa: BLE001 - nothing a user writes may end the engine; the instances stay as they are
-            _log.exception("%s: what it asks for cannot be worked out; this is a mistake in kube-registrar", pod.origin)
+            _log.exception(
+                "%s: what it asks for cannot be worked out; this is a mistake in kube-registrar", asking.origin
+            )
             return Wish(held=True, absent_because="what it asks for cannot be worked out")
 
     def _wish(self, pod: Pod) -> None:
+        if not (pod.annotations or pod.gated or self.interest.pod(pod.namespace, pod.name, pod.labels)):
+            self.pod_applied(BarePod(pod.namespace, pod.name, pod.uid, pod.terminating, pod.phase))
+            return
         wish = self._wish_of(pod)
-        touched = self.wanted.put(pod, wish)
+        self._wished(pod.uid, wish, self.wanted.put(pod, wish))
+
+    def _wish_service(self, service: KubeService) -> None:
+        wish = self._wish_of(service)
+        self._wished(service.uid, wish, self.wanted.put_service(service, wish))
+
+    def _wished(self, uid: Uid, wish: Wish, touched: frozenset[ServiceRef] | None) -> None:
+        """Follow up a wish; `touched`: the services it is about, None if it is as it was."""
         if touched is None:
             return
         if wish.unresolved:
-            self._unresolved.add(pod.uid)
+            self._unresolved.add(uid)
         else:
-            self._unresolved.discard(pod.uid)
-        self._tell_later(pod.uid, wish)
-        self._leading.enqueue(touched | self._leading.holding(pod.uid))
+            self._unresolved.discard(uid)
+        self._tell_later(uid, wish)
+        self._leading.enqueue(touched | self._leading.holding(uid))
 
     def _tell_later(self, uid: Uid, wish: Wish) -> None:
         """Have a pod's problems told, if they last; by the one who leads."""
@@ -249,7 +319,7 @@ class Engine:
         self._leading.enqueue(self.wanted.drop(uid) | self._leading.holding(uid))
 
     def _is_unsettled(self) -> bool:
-        return self._is_going_round or self._world_changed.is_set()
+        return self._is_going_round or self._world_changed.is_set() or self.interest.is_reading
 
     def _is_unreachable(self, node: str) -> bool:
         return node in self.catalog.unreachable

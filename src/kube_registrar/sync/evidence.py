@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from kube_registrar.model.records import BarePod, Pod
+from kube_registrar.model.records import BarePod, KubeService, Pod, Unselected
 from kube_registrar.model.refs import Origin, ServiceRef, Uid
 from kube_registrar.planning.evidence import UNKNOWN, Cause, Evidence, Standing
 from kube_registrar.runtime.clock import Clock
@@ -36,6 +36,10 @@ _ALIVE = Evidence(
     Cause.ASKS,
 )
 _NO_LONGER = "the pod asks for it no longer"
+_SERVICE_GONE = Evidence(Standing.GONE, "the Service no longer exists", Cause.MISSING)
+_SERVICE_REPLACED = Evidence(Standing.GONE, "another Service has its name now", Cause.REPLACED)
+_SERVICE_NO_LONGER = "the Service asks for it no longer"
+_UNSELECTED = Evidence(Standing.DECLINED, "nothing asks for the Service any more", Cause.CONFIGURATION)
 
 
 class PodLookup(Protocol):
@@ -43,6 +47,9 @@ class PodLookup(Protocol):
 
     async def pod(self, namespace: str, name: str) -> Pod | BarePod | None:
         """Return the pod, None only if the API server says NotFound."""
+
+    async def service(self, namespace: str, name: str) -> KubeService | Unselected | None:
+        """Return the Service, Unselected where nothing asks for it, None only if the API server says NotFound."""
 
     async def pod_uids(self, namespace: str) -> frozenset[Uid]:
         """Return the UIDs of all pods in a Kubernetes namespace, read in full; empty if there is no such namespace."""
@@ -94,8 +101,13 @@ class EvidenceOfPods:
         """Note that a watch told of this pod's deletion."""
         self._remember(uid, _DELETED)
 
+    def saw_unselected(self, uid: Uid) -> None:
+        """Note that nothing asks any more for a Service of which instances may exist."""
+        self.forget(uid)
+        self._remember(uid, _UNSELECTED)
+
     def saw_bare(self, pod: BarePod) -> None:
-        """Note that a pod of which instances may exist carries no annotation of ours any more."""
+        """Note that nothing asks any more for a pod of which instances may exist."""
         self.forget(pod.uid)
         self._remember(pod.uid, _of_bare(pod))
 
@@ -156,6 +168,8 @@ class EvidenceOfPods:
         uid = origin.uid
         if uid in self._wanted.pods:
             return self._of_watched(uid, service)
+        if uid in self._wanted.services_asking:
+            return self._of_watched_service(uid, service)
         if uid in self._ends:
             return self._ends[uid]
         if not origin.name or not origin.namespace:
@@ -178,6 +192,14 @@ class EvidenceOfPods:
         why = "" if wish.unready else wish.absent_because
         return Evidence(Standing.DECLINED, why or _NO_LONGER, Cause.CONFIGURATION)
 
+    def _of_watched_service(self, uid: Uid, service: ServiceRef) -> Evidence:
+        """Judge an instance that stands for no pod: its Service is known, with all its slices."""
+        wish = self._wanted.wishes.get(uid)
+        if wish is None:
+            return UNKNOWN
+        cause = Cause.NOT_READY if service in wish.unready else Cause.CONFIGURATION
+        return Evidence(Standing.DECLINED, wish.absent_because or _SERVICE_NO_LONGER, cause)
+
     def _not_ready(self, pod: Pod, wish: Wish) -> Evidence:
         if not pod.ready and self._is_unreachable(pod.node):
             why = f"the pod is not ready, for its node {pod.node} is unreachable"
@@ -187,14 +209,23 @@ class EvidenceOfPods:
     async def _ask(self, origin: Origin) -> None:
         try:
             async with self._slots:
-                pod = await self._lookup.pod(origin.namespace, origin.name)
-            answer = self._of_answer(origin, pod)
+                answer = await self._asked(origin)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, an error is never evidence
             answer = Evidence(Standing.UNKNOWN, f"the API server could not be asked about the pod: {error}")
         # Whoever forgets this pod cancels this task, so from here on it is the one that asks.
         del self._asking[origin.uid]
         self._remember(origin.uid, answer)
         self._on_answer(origin.uid)
+
+    async def _asked(self, origin: Origin) -> Evidence:
+        if origin.kind != "Service":
+            return self._of_answer(origin, await self._lookup.pod(origin.namespace, origin.name))
+        service = await self._lookup.service(origin.namespace, origin.name)
+        if service is None:
+            return _SERVICE_GONE
+        if service.uid != origin.uid:
+            return _SERVICE_REPLACED
+        return _UNSELECTED if isinstance(service, Unselected) else _ALIVE
 
     def _of_answer(self, origin: Origin, pod: Pod | BarePod | None) -> Evidence:
         if pod is None:
@@ -216,7 +247,7 @@ class EvidenceOfPods:
 def _of_bare(pod: BarePod) -> Evidence:
     if pod.terminating or pod.phase in {"Succeeded", "Failed"}:
         return _ending(pod)
-    return Evidence(Standing.DECLINED, "the pod carries no annotation of kube-registrar any more", Cause.CONFIGURATION)
+    return Evidence(Standing.DECLINED, "nothing asks for the pod any more", Cause.CONFIGURATION)
 
 
 def _ending(pod: Pod | BarePod) -> Evidence:

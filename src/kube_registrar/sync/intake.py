@@ -20,6 +20,12 @@ class Rewishes(Protocol):
     def service_concerned(self, key: ServiceKey) -> None:
         """Something that this Service depends on has changed, or it went."""
 
+    def service_gone(self, uid: Uid, *, seen: bool) -> None:
+        """A Service is gone, and is about to be forgotten."""
+
+    def service_unselected(self, uid: Uid) -> None:
+        """Nothing asks for a Service any more, and it is about to be forgotten."""
+
     def services_by_node_concerned(self) -> None:
         """Something has changed that Services which publish nodes depend on."""
 
@@ -63,6 +69,7 @@ class Intake:
         services = self._catalog.endpoints.services
         for service in [one for one in services.values() if not one.annotations]:
             if not self._interest.service(service.namespace, service.name, {}):
+                self._rewishes.service_unselected(service.uid)
                 self._forget_service(service.key)
         self._interest.changed()
 
@@ -72,6 +79,7 @@ class Intake:
         """Take in a Service."""
         endpoints = self._catalog.endpoints
         if isinstance(service, Unselected):
+            self._rewishes.service_unselected(service.uid)
             self._forget_service((service.namespace, service.name))
             return
         before = endpoints.services.get(service.key)
@@ -84,13 +92,15 @@ class Intake:
         self._rewishes.pods_concerned(concerned)
         self._rewishes.service_concerned(service.key)
 
-    def service_deleted(self, service: KubeService | Unselected) -> None:
-        """Take in that a Service is gone."""
+    def service_deleted(self, service: KubeService | Unselected, *, seen: bool) -> None:
+        """Take in that a Service is gone; `seen=False`: a relist lacks it, which is no evidence by itself."""
+        self._rewishes.service_gone(service.uid, seen=seen)
         self._forget_service((service.namespace, service.name))
 
     def _forget_service(self, key: ServiceKey) -> None:
         concerned = list(self._behind(key))
         if self._catalog.endpoints.drop_service(key) is not None:
+            self._catalog.endpoints.drop_slices_of(key)
             self._interest.changed()
             self._rewishes.pods_concerned(concerned)
             self._rewishes.service_concerned(key)
