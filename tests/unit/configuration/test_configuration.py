@@ -88,7 +88,7 @@ def test_replicas_elect_a_leader_where_another_process_may_write(
 
 
 def test_the_election_can_be_turned_off_and_on_by_flag_and_variable() -> None:
-    cloud = {"registry": "cloudmap", "region": "eu-west-1"}
+    cloud: dict[str, object] = {"registry": "cloudmap", "region": "eu-west-1"}
     assert merged(cloud).has_election is True
     assert merged({**cloud, "leader_election": False}).has_election is False
     assert merged(cloud, {"KUBE_REGISTRAR_LEADER_ELECTION": "false"}).has_election is False
