@@ -35,14 +35,14 @@ def main() -> int:
     print(machine())
     with ground() as (place, folder):
         began = time.monotonic()
-        _populate(place, asked.services, asked.pods // asked.services)
+        populate(place, asked.services, asked.pods // asked.services)
         print(f"{asked.pods} pods in {asked.services} services are Ready after {time.monotonic() - began:.1f} s")
         taken = [_run(place, folder / str(run), asked.services, asked.pods) for run in range(asked.runs)]
     print(f"all discoverable after caches are synced, worst of {asked.runs}: {max(taken):.2f} s (bar {BAR_SECONDS} s)")
     return int(max(taken) > BAR_SECONDS)
 
 
-def _populate(place: Place, services: int, replicas: int) -> None:
+def populate(place: Place, services: int, replicas: int) -> None:
     """Make the services and a Deployment for each, and wait until kwok has made all pods Ready."""
     api = place.plane.api
     api.post(f"{OURS}/registrynamespaces", place.registry_namespace_manifest())

@@ -20,6 +20,7 @@ from kube_registrar.model.policy import Policy
 from kube_registrar.model.records import BarePod, CustomObject, KubeNamespace, KubeService, Node, Pod, Slice, Unselected
 from kube_registrar.model.refs import DEFAULT_REGISTRY, InstanceId, ObjectRef, RegistryName, ServiceRef, Uid
 from kube_registrar.registries.port import Capabilities
+from kube_registrar.runtime.fence import Fence
 from kube_registrar.sources.pods import wish_of
 from kube_registrar.sources.world import World
 from kube_registrar.sync.catalog import Catalog
@@ -290,7 +291,7 @@ class WatchedRegistry(FakeRegistry):
     """A fake that looks at every deregistration when it is asked for, whatever comes of it."""
 
     def __init__(self, ground: "Ground", name: RegistryName, capabilities: Capabilities) -> None:
-        super().__init__(name, ground.clock, capabilities)
+        super().__init__(name, ground.clock, capabilities, ground.fence)
         self.grounds = [ground]
         self.hangs = False
         """Every read and write of it waits for ever while this is set."""
@@ -322,6 +323,8 @@ class Ground:
     ) -> None:
         self.cluster_uid = cluster_uid
         self.clock: FakeClock = like.clock if like else FakeClock()
+        self.fence = Fence(self.clock)
+        self.straggler_seconds = 0.0
         self.cluster = FakeCluster()
         self.cluster.answers_as = cluster_uid
         self.cluster_name = cluster_name
@@ -380,16 +383,18 @@ class Ground:
             reporter,
             self.clock,
             policies=self.policies,
+            straggler_seconds=self.straggler_seconds,
             draw=draw,
         )
 
     # The life of the engine.
 
-    async def start(self, *, synced: Iterable[str] = KINDS) -> None:
+    async def start(self, *, synced: Iterable[str] = KINDS, leads: bool = True) -> None:
         """Run a new engine and tell it all there is."""
         self.engine = self._engine()
         self._task = asyncio.create_task(self.engine.run())
-        self.lead()
+        if leads:
+            self.lead()
         self.cluster.connect(self.engine, synced=synced)
         await self.clock.settle()
 

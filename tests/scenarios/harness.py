@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import secrets
 import signal
 import sys
 import urllib.error
@@ -40,11 +41,14 @@ class Operator:
     """`kube-registrar run`, to be started, killed and started again on the same folder and the same API port."""
 
     def __init__(self, folder: Path, kubeconfig: Path, *flags: str, endpoint: str | None = None) -> None:
-        """Without `endpoint` it runs the embedded registry; with it, Cloud Map at that address."""
+        """Without `endpoint` it runs the embedded registry; with it, Cloud Map at that address.
+
+        It has a Lease of its own, so that it need not wait for the operator of another test to be out of office.
+        """
         self.data = folder / "registry"
         self.kubeconfig = kubeconfig
         self._folder = folder
-        self.flags = list(flags)
+        self.flags = ["--lease-name", f"lease-{secrets.token_hex(4)}", *flags]
         self._api_port = free_port()
         self._endpoint = endpoint
         self._runs = 0

@@ -1,27 +1,72 @@
 """The rights of deploy/rbac.yaml are enough, and none of them is too many."""
 
+from pathlib import Path
+from typing import Any
+
 import yaml
 
-from kube_registrar.cluster.preflight import RIGHTS
+from kube_registrar.cluster.preflight import RIGHTS, lease_rights
+from kube_registrar.declared.settings import Configuration
 from kube_registrar.testing.control_plane import ControlPlane
+from kube_registrar.testing.waiting import wait_until
 from tests.scenarios.conftest import NewOperator
 from tests.scenarios.place import ROOT, Place
 from tests.scenarios.registry import Registry
+from tests.scenarios.shared import shared_registry
 
 RBAC = ROOT / "deploy" / "rbac.yaml"
 
 
 def test_the_manifest_grants_exactly_what_the_operator_asks_for_at_its_start() -> None:
     (role,) = [one for one in yaml.safe_load_all(RBAC.read_text()) if one["kind"] == "ClusterRole"]
-    granted = {
-        (group, resource, verb)
+    asked = {(right.group, f"{right.resource}/{right.subresource}".rstrip("/"), right.verb, "") for right in RIGHTS}
+    assert granted(role) == asked
+
+
+def test_the_manifest_grants_exactly_what_an_election_asks_for_in_the_namespace_of_the_pods() -> None:
+    (role,) = [one for one in yaml.safe_load_all(RBAC.read_text()) if one["kind"] == "Role"]
+    rights = lease_rights(role["metadata"]["namespace"], Configuration().lease_name)
+    assert granted(role) == {(right.group, right.resource, right.verb, right.name) for right in rights}
+    assert {right.namespace for right in rights} == {"kube-registrar"}
+
+
+def granted(role: dict[str, Any]) -> set[tuple[str, str, str, str]]:
+    """Return group, resource, verb and object name of everything that a role grants."""
+    return {
+        (group, resource, verb, name)
         for rule in role["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]
+        for name in rule.get("resourceNames", [""])
     }
-    asked = {(right.group, f"{right.resource}/{right.subresource}".rstrip("/"), right.verb) for right in RIGHTS}
-    assert granted == asked
+
+
+def test_that_account_may_elect_a_leader(plane: ControlPlane, new_operator: NewOperator, tmp_path: Path) -> None:
+    plane.apply(RBAC)
+    kubeconfig = plane.service_account_kubeconfig("kube-registrar", "kube-registrar")
+    election = ("--lease-namespace", "kube-registrar", "--lease-name", "kube-registrar")
+    with shared_registry(tmp_path / "shared", doors=1) as shared:
+        operator = new_operator(*election, kubeconfig=kubeconfig, endpoint=shared.doors[0].url).start()
+        wait_until(lambda: operator.metric("kube_registrar_leader") == 1, "the operator to lead")
+        standby = new_operator(*election, kubeconfig=kubeconfig, endpoint=shared.doors[0].url, name="standby").start()
+        wait_until(lambda: any("standing by" in str(line["message"]) for line in standby.lines()), "the other to wait")
+        assert operator.end() == 0
+        wait_until(lambda: standby.metric("kube_registrar_leader") == 1, "the other to lead")
+        assert standby.end() == 0
+    for each in (operator, standby):
+        assert [line for line in each.lines() if "forbidden" in str(line["message"])] == []
+
+
+def test_an_election_that_is_not_allowed_is_one_sentence(
+    plane: ControlPlane, new_operator: NewOperator, tmp_path: Path
+) -> None:
+    plane.apply(RBAC)
+    kubeconfig = plane.service_account_kubeconfig("kube-registrar", "kube-registrar")
+    operator = new_operator("--lease-namespace", "default", kubeconfig=kubeconfig, endpoint="http://127.0.0.1:9")
+    operator.start(wait=False)
+    assert operator.child.wait(30) != 0
+    assert "create, get, update, watch leases.coordination.k8s.io in namespace default" in operator.tail()
 
 
 def test_the_operator_does_all_its_work_as_that_service_account(

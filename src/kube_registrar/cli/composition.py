@@ -9,24 +9,22 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 
-from kube_registrar.cli import front, watches
+from kube_registrar.cli import front, replicas, watches
 from kube_registrar.cluster import preflight
 from kube_registrar.cluster.events import Recorder
 from kube_registrar.cluster.lookup import Lookup
 from kube_registrar.cluster.session import open_session
-from kube_registrar.cluster.status import patch_status
 from kube_registrar.declared.settings import Configuration
 from kube_registrar.model.limits import Limits
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.refs import RegistryName, Uid
-from kube_registrar.operator import running
 from kube_registrar.operator.context import Context
-from kube_registrar.operator.counts import follow_counts
 from kube_registrar.operator.withholding import Withholding
 from kube_registrar.registries.loading import load
 from kube_registrar.registries.metered import Metered
 from kube_registrar.registries.port import Capabilities, Registry
 from kube_registrar.runtime.clock import SystemClock
+from kube_registrar.runtime.fence import Fence
 from kube_registrar.runtime.metrics import Metrics
 from kube_registrar.runtime.tasks import keep_running
 from kube_registrar.sources.world import World
@@ -60,14 +58,16 @@ class _Counting:
 async def operate(configuration: Configuration) -> None:
     """Run the operator until cancelled. Raises UserError for what a person must change before it can run."""
     clock = SystemClock()
+    fence = Fence(clock)
     metrics = Metrics(version("kube-registrar"))
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(open_session(configuration.kubeconfig, configuration.context))
-        cluster = await preflight.check(session, configuration.watch_namespaces)
+        cluster = await preflight.check(session, configuration.watch_namespaces, replicas.rights(configuration))
         _log.info("cluster %s, Kubernetes %s, at %s", cluster.uid, cluster.version, session.server)
+        elector = replicas.elector(configuration, session, fence, metrics)
         opened = {
             RegistryName(name): await stack.enter_async_context(
-                load(entry.kind)(entry.options, RegistryName(name), clock)
+                load(entry.kind)(entry.options, RegistryName(name), clock, fence)
             )
             for name, entry in configuration.registries.items()
         }
@@ -78,7 +78,15 @@ async def operate(configuration: Configuration) -> None:
         reporter = Reporter(recorder, _Counting(metrics))
         catalog = Catalog(_world(configuration, cluster.uid, registries))
         lookup = Lookup(session)
-        engine = Engine(registries, catalog, lookup, reporter, clock, policies=policies)
+        engine = Engine(
+            registries,
+            catalog,
+            lookup,
+            reporter,
+            clock,
+            policies=policies,
+            straggler_seconds=replicas.straggler_seconds(configuration),
+        )
         lookup.selects(engine.interest.pod, engine.interest.service)
         watching = watches.watches(session, engine, configuration.watch_namespaces, nodes=cluster.may_read_nodes)
         metrics.before_render(partial(set_gauges, engine, metrics))
@@ -101,10 +109,8 @@ async def operate(configuration: Configuration) -> None:
             for watch in watching.all:
                 keep_running(group, f"watch of {watch.resource.plural}", watching.run(watch))
             keep_running(group, "engine", engine.run())
-            keep_running(group, "registries", engine.lead())
-            namespaces = configuration.watch_namespaces
-            keep_running(group, "kopf", running.run(context, session.login, namespaces))
-            keep_running(group, "counts", follow_counts(engine, catalog, partial(patch_status, session), clock))
+            lead = replicas.leading(engine, context, session, configuration.watch_namespaces)
+            keep_running(group, "election", replicas.take_part(elector, engine, lead))
 
 
 def _policies(configuration: Configuration) -> Mapping[RegistryName, Policy]:

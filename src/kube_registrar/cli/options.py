@@ -24,6 +24,8 @@ _METAVARS = {
     "default_registry": "NAME",
     "context": "NAME",
     "kubeconfig": "FILE",
+    "lease_namespace": "NAMESPACE",
+    "lease_name": "NAME",
 }
 
 
@@ -48,7 +50,7 @@ def _option(setting: Setting) -> Callable[[F], F]:
     default = _default(setting)
     told = f"{setting.description} [env: {setting.variable}{f'; default: {default}' if default else ''}]"
     kind = get_args(setting.type)[0]
-    if kind is bool:
+    if kind in (bool, bool | None):
         negative = f"--no-{setting.flag.removeprefix('--')}"
         return click.option(f"{setting.flag}/{negative}", setting.name, default=None, help=told)
     if isinstance(setting.default, tuple):

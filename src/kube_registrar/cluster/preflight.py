@@ -28,13 +28,24 @@ PATIENCE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """One thing that RBAC may grant. `namespaced`: in watched Kubernetes namespaces; else it is asked cluster-wide."""
+    """One thing that RBAC may grant. `namespaced`: in watched Kubernetes namespaces; else it is asked cluster-wide.
+
+    `namespace`: in this one, whatever is watched. `name`: of this object; empty: of all.
+    """
 
     verb: str
     group: str
     resource: str
     subresource: str = ""
     namespaced: bool = True
+    namespace: str = ""
+    name: str = ""
+
+    def within(self, watched: Sequence[str]) -> Sequence[str]:
+        """Return the Kubernetes namespaces in which it is needed; an empty name: in all, or outside of any."""
+        if self.namespace:
+            return (self.namespace,)
+        return (watched if self.namespaced else ()) or ("",)
 
     @property
     def what(self) -> str:
@@ -58,6 +69,14 @@ RIGHTS: tuple[Right, ...] = (
 """What `run` needs of the API server."""
 NODES: tuple[Right, ...] = tuple(Right(verb, "", "nodes", namespaced=False) for verb in ("list", "watch"))
 """What tells zones where pods have no labels for them, unreachable nodes, and the addresses of NodePorts."""
+
+
+def lease_rights(namespace: str, name: str) -> tuple[Right, ...]:
+    """Return what an election by this Lease needs. RBAC cannot restrict create to a name."""
+    return tuple(
+        Right(verb, "coordination.k8s.io", "leases", namespace=namespace, name="" if verb == "create" else name)
+        for verb in ("create", "get", "update", "watch")
+    )
 
 
 class _Version(msgspec.Struct, rename="camel"):
@@ -145,7 +164,7 @@ async def _missing_kinds(session: Session) -> list[str]:
 
 
 async def _check_rights(session: Session, namespaces: Sequence[str], rights: Sequence[Right], where: str) -> None:
-    asked = [(right, within) for right in rights for within in (namespaces if right.namespaced else ()) or ("",)]
+    asked = [(right, within) for right in rights for within in right.within(namespaces)]
     answers = await asyncio.gather(*(_is_allowed(session, right, within) for right, within in asked))
     missing: dict[tuple[str, str], list[str]] = {}
     for (right, within), allowed in zip(asked, answers, strict=True):
@@ -176,6 +195,7 @@ async def _is_allowed(session: Session, right: Right, namespace: str) -> bool:
         "resource": right.resource,
         "subresource": right.subresource,
         "namespace": namespace,
+        "name": right.name,
     }
     review = {
         "apiVersion": "authorization.k8s.io/v1",

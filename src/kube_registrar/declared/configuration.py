@@ -179,6 +179,10 @@ def _check(result: Configuration, given: Mapping[str, _Given]) -> None:
                 parse_listen(getattr(result, name))
             except UserError as error:
                 raise UserError(f"{given[name].where}: {error}") from None
+    for name, what in (("lease_namespace", "a namespace's name"), ("lease_name", "the name of a Lease")):
+        found = getattr(result, name)
+        if found is not None and not _NAME.fullmatch(found):
+            raise UserError(f"{given[name].where} is {found!r}: {what} is at most 63 of a-z, 0-9 and -")
     for namespace in result.watch_namespaces:
         if not _NAME.fullmatch(namespace):
             where = given["watch_namespaces"].where

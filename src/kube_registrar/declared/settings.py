@@ -91,6 +91,24 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             "allowed are true, false",
         ),
     ] = False
+    leader_election: Annotated[
+        bool | None,
+        _meta(
+            "Let one of several replicas lead, by a Lease. On by itself, but off where every registry is embedded: "
+            "no two processes can share one.",
+            "allowed are true, false",
+        ),
+    ] = None
+    lease_namespace: Annotated[
+        str | None,
+        _meta(
+            "The Kubernetes namespace of that Lease; without it the pod's own, or default outside of one.",
+            "it must be the name of a Kubernetes namespace",
+        ),
+    ] = None
+    lease_name: Annotated[
+        str, _meta("The name of that Lease: replicas with the same one are one operator.", "it must be a name")
+    ] = "kube-registrar"
     listen: Annotated[
         str, _meta("Where probes and metrics are served; port 0 picks a free one.", "it must be HOST:PORT")
     ] = "127.0.0.1:8080"
@@ -107,6 +125,18 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     log_level: Annotated[LogLevel, _meta("The least that is logged.", "allowed are debug, info, warning, error")] = (
         LogLevel.INFO
     )
+
+    @property
+    def has_election(self) -> bool:
+        """Whether replicas elect one that leads: as it was said, else where two processes can share a registry."""
+        if self.leader_election is not None:
+            return self.leader_election
+        return self.has_shared_registry
+
+    @property
+    def has_shared_registry(self) -> bool:
+        """Whether another process may write to a registry: an embedded one's file is open in one only."""
+        return any(entry.kind != "embedded" for entry in self.registries.values())
 
     def policy_of(self, registry: str) -> Policy:
         """Return the policy of a configured registry: its own, else the operator's."""

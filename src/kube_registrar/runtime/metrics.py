@@ -52,6 +52,7 @@ class Metrics:
         gauge, counter, histogram = self._gauge, self._counter, self._histogram
 
         gauge("build_info", "Always 1; the label tells the version.", "version").labels(version).set(1)
+        self.leader = gauge("leader", "1 while this replica leads, or needs no election; 0 while it stands by.")
         self.sources = gauge("sources", "Objects that ask for registrations.", "kind")
         self.sources_skipped = gauge(
             "sources_skipped", "Objects that ask for registrations and cannot have them.", "kind", "reason"

@@ -7,8 +7,8 @@ from kube_registrar.model.errors import UserError
 from kube_registrar.model.policy import Policy
 
 KNOWN_KEYS = (
-    "allowUndeclared, apiListen, clusterName, context, defaultRegistry, kubeconfig, listen, logFormat, logLevel, "
-    "policy, registries, watchNamespaces"
+    "allowUndeclared, apiListen, clusterName, context, defaultRegistry, kubeconfig, leaderElection, leaseName, "
+    "leaseNamespace, listen, logFormat, logLevel, policy, registries, watchNamespaces"
 )
 KNOWN_VARIABLES = ", ".join(sorted(setting.variable for setting in SETTINGS if setting.variable))
 
@@ -28,6 +28,9 @@ def test_nothing_given_means_the_defaults() -> None:
         watch_namespaces=(),
         policy=Policy.SYNC,
         allow_undeclared=False,
+        leader_election=None,
+        lease_namespace=None,
+        lease_name="kube-registrar",
         listen="127.0.0.1:8080",
         api_listen="127.0.0.1:8081",
         kubeconfig=None,
@@ -61,6 +64,34 @@ def test_lists_and_booleans_are_read_from_all_three_places() -> None:
     assert merged(text="allowUndeclared: true").allow_undeclared is True
     assert merged(environ={"KUBE_REGISTRAR_ALLOW_UNDECLARED": "true"}).allow_undeclared is True
     assert merged({"allow_undeclared": False}, {"KUBE_REGISTRAR_ALLOW_UNDECLARED": "true"}).allow_undeclared is False
+
+
+EMBEDDED, CLOUD_MAP = "edge: {kind: embedded, data: d}", "cloud: {kind: cloudmap}"
+
+
+@pytest.mark.parametrize(
+    ("registries", "said", "expected"),
+    [
+        ([EMBEDDED], "", False),
+        ([CLOUD_MAP], "", True),
+        ([EMBEDDED, CLOUD_MAP], "", True),
+        ([EMBEDDED], "leaderElection: true", True),
+        ([CLOUD_MAP], "leaderElection: false", False),
+    ],
+)
+def test_replicas_elect_a_leader_where_another_process_may_write(
+    registries: list[str], said: str, expected: bool
+) -> None:
+    entries = "".join(f"\n  {entry}" for entry in registries)
+    default = registries[0].partition(":")[0]
+    assert merged(text=f"defaultRegistry: {default}\nregistries:{entries}\n{said}").has_election is expected
+
+
+def test_the_election_can_be_turned_off_and_on_by_flag_and_variable() -> None:
+    cloud: dict[str, object] = {"registry": "cloudmap", "region": "eu-west-1"}
+    assert merged(cloud).has_election is True
+    assert merged({**cloud, "leader_election": False}).has_election is False
+    assert merged(cloud, {"KUBE_REGISTRAR_LEADER_ELECTION": "false"}).has_election is False
 
 
 def test_registries_of_a_file_keep_their_options_as_they_are() -> None:
@@ -139,6 +170,19 @@ def test_what_kubernetes_says_of_services_of_our_name_is_no_setting() -> None:
             ("the environment variable KUBE_REGISTRAR_LOGFORMAT is no setting (did you mean KUBE_REGISTRAR_LOG_FORMAT?)"
             f": known are {KNOWN_VARIABLES}"),
         ),
+        (
+            {"lease_name": "Lease"},
+            {},
+            None,
+            "--lease-name is 'Lease': the name of a Lease is at most 63 of a-z, 0-9 and -",
+        ),
+        (
+            {},
+            {},
+            "leaseNamespace: a/b",
+            "settings.yaml:1: leaseNamespace is 'a/b': a namespace's name is at most 63 of a-z, 0-9 and -",
+        ),
+        ({}, {}, "leaderElection: maybe", "settings.yaml:1: leaderElection is 'maybe': allowed are true, false"),
         ({"log_format": "xml"}, {}, None, "--log-format is 'xml': allowed are plain, json"),
         (
             {},

@@ -1,0 +1,68 @@
+"""Which of several replicas works: the one that leads; without an election, this one."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+from kube_registrar.cluster.election import Elector, Lead, new_identity
+from kube_registrar.cluster.lease import ApiLease, own_namespace
+from kube_registrar.cluster.preflight import RIGHTS, Right, lease_rights
+from kube_registrar.cluster.session import Session
+from kube_registrar.cluster.status import patch_status
+from kube_registrar.declared.settings import Configuration
+from kube_registrar.operator import running
+from kube_registrar.operator.context import Context
+from kube_registrar.operator.counts import follow_counts
+from kube_registrar.runtime.fence import WRITE_SECONDS, Fence
+from kube_registrar.runtime.metrics import Metrics
+from kube_registrar.runtime.tasks import keep_running
+from kube_registrar.sync.engine import Engine
+
+
+def rights(configuration: Configuration) -> Sequence[Right]:
+    """Return what this replica must be allowed."""
+    if not configuration.has_election:
+        return RIGHTS
+    return (*RIGHTS, *lease_rights(_namespace(configuration), configuration.lease_name))
+
+
+def straggler_seconds(configuration: Configuration) -> float:
+    """Return for how long writes of who led before may be on their way: without an election, of our own last run."""
+    return WRITE_SECONDS if configuration.has_shared_registry else 0.0
+
+
+def elector(configuration: Configuration, session: Session, fence: Fence, metrics: Metrics) -> Elector | None:
+    """Return who takes part in the election, the fence closed until it is won; None where there is no election."""
+    if not configuration.has_election:
+        metrics.leader.set(1)
+        return None
+    lease = ApiLease(session, _namespace(configuration), configuration.lease_name)
+    made = Elector(lease, new_identity(), fence, session.clock)
+    metrics.before_render(lambda: metrics.leader.set(made.is_leading))
+    return made
+
+
+async def take_part(elector: Elector | None, engine: Engine, lead: Lead) -> None:
+    """Do `lead` whenever this replica leads, until cancelled. It takes no part before it could do anything."""
+    if elector is None:
+        await lead()
+        return
+    await engine.warm()
+    await elector.run(lead)
+
+
+def leading(engine: Engine, context: Context, session: Session, namespaces: Sequence[str]) -> Lead:
+    """Return what only the leader does: registries, our kinds, and their statuses."""
+
+    async def lead() -> None:
+        async with asyncio.TaskGroup() as group:
+            keep_running(group, "registries", engine.lead())
+            keep_running(group, "kopf", running.run(context, session.login, namespaces))
+            patch = partial(patch_status, session)
+            keep_running(group, "counts", follow_counts(engine, context.catalog, patch, context.clock))
+
+    return lead
+
+
+def _namespace(configuration: Configuration) -> str:
+    return configuration.lease_namespace or own_namespace()

@@ -1,0 +1,99 @@
+"""A registry that no operator runs: several of them share it, each by a door of its own that notes what comes in."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from kube_registrar.model.refs import DEFAULT_REGISTRY
+from kube_registrar.model.simulation import simulation
+from kube_registrar.registries.embedded import open_registry
+from kube_registrar.runtime.clock import SystemClock
+from kube_registrar.server.cloudmap import app, serve
+
+_READS = ("Get", "List", "Discover")
+
+
+@dataclass
+class Door:
+    """One address of the registry, and what was asked there: when (monotonic seconds), and which operation."""
+
+    url: str = ""
+    requests: list[tuple[float, str]] = field(default_factory=list)
+
+    def writes(self, since: float = 0.0) -> list[str]:
+        """Return the operations that change something, in the order in which they came."""
+        return [name for moment, name in list(self.requests) if moment > since and not name.startswith(_READS)]
+
+    def wrote_at(self, since: float) -> float | None:
+        """Return when the first write after `since` came."""
+        writes = (moment for moment, name in list(self.requests) if not name.startswith(_READS))
+        return next((moment for moment in writes if moment > since), None)
+
+
+@dataclass
+class SharedRegistry:
+    """An embedded registry in a thread of the test."""
+
+    data: Path
+    doors: tuple[Door, ...]
+
+
+@contextmanager
+def shared_registry(data: Path, doors: int, simulate: str = "") -> Iterator[SharedRegistry]:
+    """Serve one registry at so many addresses."""
+    made = SharedRegistry(data, tuple(Door() for _ in range(doors)))
+    ready, failed = threading.Event(), list[BaseException]()
+    loop, stop = asyncio.new_event_loop(), asyncio.Event()
+
+    async def main() -> None:
+        clock, troubles = SystemClock(), simulation(simulate)
+        async with AsyncExitStack() as stack:
+            config = {"data": data, "simulate": simulate}
+            registry = await stack.enter_async_context(open_registry(config, DEFAULT_REGISTRY, clock))
+            for door in made.doors:
+                application = app(registry, troubles, clock)
+                application.middlewares.append(_noting(door))
+                port = await stack.enter_async_context(serve(application, "127.0.0.1", 0))
+                door.url = f"http://127.0.0.1:{port}"
+            ready.set()
+            await stop.wait()
+
+    def work() -> None:
+        try:
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                runner.run(main())
+        except BaseException as error:  # noqa: BLE001 - told in the test's thread
+            failed.append(error)
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=work, name="shared registry")
+    thread.start()
+    try:
+        assert ready.wait(30)
+        if not failed:
+            yield made
+            loop.call_soon_threadsafe(stop.set)
+    finally:
+        if thread.is_alive() and not failed:
+            loop.call_soon_threadsafe(stop.set)
+        thread.join(30)
+    if failed:
+        raise failed[0]
+
+
+def _noting(door: Door) -> Middleware:
+    @web.middleware
+    async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
+        operation = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        door.requests.append((time.monotonic(), operation))
+        return await handler(request)
+
+    return note
