@@ -14,7 +14,7 @@ from kube_registrar.cluster import preflight
 from kube_registrar.cluster.events import Recorder
 from kube_registrar.cluster.lookup import Lookup
 from kube_registrar.cluster.session import open_session
-from kube_registrar.cluster.status import patch_status
+from kube_registrar.cluster.status import patch_status, update_status
 from kube_registrar.declared.settings import Configuration
 from kube_registrar.model.limits import Limits
 from kube_registrar.model.policy import Policy
@@ -22,6 +22,7 @@ from kube_registrar.model.refs import RegistryName, Uid
 from kube_registrar.operator import running
 from kube_registrar.operator.context import Context
 from kube_registrar.operator.counts import follow_counts
+from kube_registrar.operator.notices import follow_notices
 from kube_registrar.operator.withholding import Withholding
 from kube_registrar.registries.loading import load
 from kube_registrar.registries.metered import Metered
@@ -102,6 +103,7 @@ async def operate(configuration: Configuration) -> None:
             namespaces = configuration.watch_namespaces
             keep_running(group, "kopf", running.run(context, session.login, namespaces))
             keep_running(group, "counts", follow_counts(engine, catalog, partial(patch_status, session), clock))
+            keep_running(group, "notices", follow_notices(engine, partial(update_status, session), clock))
 
 
 def _policies(configuration: Configuration) -> Mapping[RegistryName, Policy]:

@@ -20,6 +20,7 @@ from kube_registrar.sources.wishes import Wish
 from kube_registrar.sync.catalog import Catalog
 from kube_registrar.sync.evidence import EvidenceOfPods, PodLookup
 from kube_registrar.sync.following import RegistryFollower
+from kube_registrar.sync.holds import Holds
 from kube_registrar.sync.progress import Counts, Progress
 from kube_registrar.sync.queue import KeyedQueue
 from kube_registrar.sync.reconcile import GATHER_SECONDS, RegistrySync
@@ -86,6 +87,8 @@ class Engine:
             RegistryFollower(sync, catalog, clock, draw, lambda: bool(self._unresolved))
             for sync in self._syncs.values()
         ]
+        brakes = {name: sync.brake for name, sync in self._syncs.items()}
+        self.holds = Holds(brakes, catalog, reporter, clock)
         self._told: dict[Uid, tuple[Problem, ...]] = {}
         self._unresolved: set[Uid] = set()
         self._problems: KeyedQueue[Uid] = KeyedQueue(clock)
@@ -123,6 +126,7 @@ class Engine:
     def object_applied(self, thing: CustomObject) -> None:
         """Take in a RegistryNamespace or RegistryService."""
         self.catalog.put_object(thing)
+        self._enqueue(self.holds.approve(thing))
 
     def object_deleted(self, thing: CustomObject) -> None:
         """Take in that a RegistryNamespace or RegistryService is gone."""
