@@ -19,6 +19,7 @@ from kube_registrar.model.errors import Refused, Retryable, Unreachable
 from kube_registrar.model.instances import Instance
 from kube_registrar.model.records import BarePod, Pod
 from kube_registrar.model.refs import InstanceId, ServiceRef, Uid
+from kube_registrar.planning.brake import STANDING_SECONDS
 from kube_registrar.planning.compare import is_true_to
 from kube_registrar.sources.pods import wish_of
 from kube_registrar.testing import builders
@@ -266,6 +267,9 @@ class EngineMachine(RuleBasedStateMachine):
         self.relist(shown=True)
         late = LONGEST_LATE if self.lands_at else 0.0
         self.run(ground.advance(RESYNC_SECONDS if self.needs_resync else late + CALM_SECONDS))
+        if ground.engine.holds.notices():
+            self.run(ground.advance(STANDING_SECONDS + CALM_SECONDS))
+        assert ground.engine.holds.notices() == {}, "something is held for ever, or taken for another cluster's"
         self.needs_resync, self.lands_at = False, 0.0
         self.slow_down()
         assert ground.engine.is_quiet

@@ -19,6 +19,7 @@ INTERRUPTED = 130
 COMMANDS = {
     "run": "Keep registries true to this cluster's workloads.",
     "demo": "See it work: pods become instances, roll over and go.",
+    "approve": "Let deregistrations go that are held for safety.",
     "discover": "Ask a registry for the instances of a service.",
     "completion": "Print the completion script of a shell.",
     "version": "Print the versions of this program and of what it stands on.",

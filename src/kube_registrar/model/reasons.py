@@ -103,6 +103,7 @@ DELETIONS_HELD = Reason(
     "Restore what was changed, or approve it with kube-registrar approve {what}",
 )
 NO_DELETIONS_HELD = Reason("NoDeletionsHeld", "No deregistration is held")
+NOTHING_FOUND = Reason("NothingFound", "There is nothing of the kind any more")
 DELETIONS_APPROVED = Reason("DeletionsApproved", "{count} deregistrations that were held are approved and go now")
 DUPLICATE_CLUSTER = Reason(
     "DuplicateCluster",

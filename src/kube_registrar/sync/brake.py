@@ -7,7 +7,7 @@ more has come for a second, for a mistake reaches pods one by one: then all of i
 
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -109,7 +109,7 @@ class Brake:
             self._candidates.pop(state.service, None)
             return made, math.inf
         self._candidates[state.service] = here
-        was_holding = any(True for _ in self.held())
+        was_holding = bool(self.held())
         kept: dict[InstanceId, str] = {}
         newly: list[Candidate] = []
         again_at = math.inf
@@ -263,9 +263,9 @@ class Brake:
 
     # What is asked from outside.
 
-    def held(self) -> Iterable[Candidate]:
+    def held(self) -> Sequence[Candidate]:
         """Return what is held."""
-        return (each for each in self._all() if each.stage is Stage.HELD)
+        return [each for each in self._all() if each.stage is Stage.HELD]
 
     def waiting(self) -> AbstractSet[ServiceRef]:
         """Return the services in which something waits to be judged."""
@@ -275,12 +275,12 @@ class Brake:
         """Return the services in which instances of missing pods of a Kubernetes namespace are held."""
         return {e.service for e in self.held() if e.cause in ABSENCE and e.origin.namespace == kube_namespace}
 
-    def approve(self, approved: AbstractSet[tuple[ServiceRef, InstanceId]]) -> AbstractSet[ServiceRef]:
-        """Let these go, as far as they are held; return the services in which something may go now."""
+    def approve(self, approved: AbstractSet[tuple[ServiceRef, InstanceId]]) -> Mapping[ServiceRef, int]:
+        """Let these go, as far as they are held; return how many in which services."""
         found = [each for each in self.held() if (each.service, each.instance_id) in approved]
         for each in found:
             self._release(each, "somebody approved it")
-        return {each.service for each in found}
+        return Counter(each.service for each in found)
 
 
 @dataclass(frozen=True, slots=True)

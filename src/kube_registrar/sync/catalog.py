@@ -1,7 +1,7 @@
 """Which registry namespaces and services are declared, and which exist: the world that wishes are made of."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kube_registrar.declared import specs
@@ -203,6 +203,11 @@ class Catalog:
             newer.add(ref)
 
     # What follows.
+
+    def objects(self) -> Iterator[CustomObject]:
+        """Yield every RegistryNamespace and RegistryService."""
+        yield from (thing for thing, _ in self._namespace_objects.values())
+        yield from (each.thing for each in self._service_objects.values())
 
     def namespace_of(self, object_name: str) -> DeclaredNamespace | None:
         """Return what the RegistryNamespace of this name declares; None if there is none or its spec is invalid."""

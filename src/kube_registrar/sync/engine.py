@@ -13,7 +13,7 @@ from functools import partial
 
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.reasons import Problem
-from kube_registrar.model.records import BarePod, KubeService, Pod
+from kube_registrar.model.records import BarePod, CustomObject, KubeService, Pod
 from kube_registrar.model.refs import RegistryName, ServiceRef, Uid
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import Clock
@@ -23,6 +23,7 @@ from kube_registrar.sources.published import wish_of_service
 from kube_registrar.sources.wishes import Wish
 from kube_registrar.sync.catalog import Catalog
 from kube_registrar.sync.evidence import EvidenceOfPods, PodLookup
+from kube_registrar.sync.holds import Holds
 from kube_registrar.sync.intake import Intake
 from kube_registrar.sync.interest import Interest
 from kube_registrar.sync.leading import Leading
@@ -146,6 +147,10 @@ class Engine:
         if uid in self.wanted.services_asking or self._leading.holding(uid):
             self._evidence.saw_unselected(uid)
 
+    def object_concerned(self, thing: CustomObject) -> None:
+        """Let go what is approved on an object of our kinds."""
+        self._leading.enqueue(self.holds.approve(thing))
+
     def services_by_node_concerned(self) -> None:
         """Make the wishes of Services that publish their nodes anew."""
         for service in list(self.catalog.endpoints.services.values()):
@@ -196,6 +201,11 @@ class Engine:
     def counts(self, service: ServiceRef) -> Counts:
         """Return the figures for a registry service."""
         return self._leading.progress.counts(service)
+
+    @property
+    def holds(self) -> Holds:
+        """What is held back, and what our own kinds say of it."""
+        return self._leading.holds
 
     @property
     def queue_depth(self) -> int:

@@ -26,6 +26,9 @@ class Rewishes(Protocol):
     def service_unselected(self, uid: Uid) -> None:
         """Nothing asks for a Service any more, and it is about to be forgotten."""
 
+    def object_concerned(self, thing: CustomObject) -> None:
+        """An object of our kinds has changed: something may be approved on it."""
+
     def services_by_node_concerned(self) -> None:
         """Something has changed that Services which publish nodes depend on."""
 
@@ -48,6 +51,7 @@ class Intake:
         """Take in a RegistryNamespace or RegistryService."""
         self._catalog.put_object(thing)
         self._reselected()
+        self._rewishes.object_concerned(thing)
 
     def object_deleted(self, thing: CustomObject) -> None:
         """Take in that a RegistryNamespace or RegistryService is gone."""

@@ -15,6 +15,7 @@ from kube_registrar.runtime.clock import Clock
 from kube_registrar.sync.catalog import Catalog
 from kube_registrar.sync.evidence import EvidenceOfPods
 from kube_registrar.sync.following import RegistryFollower
+from kube_registrar.sync.holds import Holds
 from kube_registrar.sync.progress import Progress
 from kube_registrar.sync.reconcile import GATHER_SECONDS, RegistrySync
 from kube_registrar.sync.reporting import Reporter
@@ -61,6 +62,7 @@ class Leading:
             )
             for registry in registries
         }
+        self.holds = Holds({name: sync.brake for name, sync in self.syncs.items()}, catalog, reporter, clock)
         self._followers = [RegistryFollower(sync, catalog, clock, draw, is_unresolved) for sync in self.syncs.values()]
 
     async def run(self) -> None:

@@ -261,6 +261,10 @@ class ObservedState:
         state = self._services.get(service)
         return state.instances if state else {}
 
+    def states(self) -> Iterable[ObservedService]:
+        """Return the state of every service that is looked at."""
+        return self._services.values()
+
     def services(self) -> Sequence[ServiceRef]:
         """Return every service that is looked at."""
         return list(self._services)

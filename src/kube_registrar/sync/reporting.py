@@ -20,7 +20,7 @@ from kube_registrar.model.reasons import (
     Problem,
     Reason,
 )
-from kube_registrar.model.records import KubeService, Pod
+from kube_registrar.model.records import CustomObject, KubeService, Pod
 from kube_registrar.model.refs import InstanceId, ObjectRef, Origin, RegistryName, ServiceRef
 from kube_registrar.planning.plan import Plan
 
@@ -137,9 +137,12 @@ class Reporter:
         """Say that another writer has our identity."""
         _log.error("registry %s: %s", registry, Problem.of(DUPLICATE_CLUSTER, why=why).message)
 
-    def others(self, registry: RegistryName, problem: Problem) -> None:
-        """Say whose instances, that are nearly ours, are in a registry."""
-        _log.warning("registry %s: %s", registry, problem.message)
+    def about(self, thing: CustomObject, type_: EventType, problem: Problem) -> None:
+        """Say something of an object of our kinds."""
+        level = logging.WARNING if type_ == "Warning" else logging.INFO
+        ref = ObjectRef("kube-registrar.dev/v1alpha1", thing.kind, thing.namespace, thing.name, thing.uid)
+        _log.log(level, "%s: %s", ref, problem.message)
+        self._recorder.record(ref, type_, problem.reason, problem.message)
 
     def outcome(self, service: ServiceRef, outcome: Outcome) -> None:
         """Tell what became of a change."""
