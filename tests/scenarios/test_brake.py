@@ -1,0 +1,93 @@
+"""Many pods cease to ask at once: they stay, everybody is told why, and an approval lets them go."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from kube_registrar.testing.waiting import wait_until
+from tests.scenarios.conftest import NewOperator
+from tests.scenarios.harness import environment
+from tests.scenarios.place import Place
+from tests.scenarios.registry import Registry
+
+BLOCKED = 'kube_registrar_deletions_blocked_total{guard="configuration",registry="default"}'
+PODS = [f"web-{number:02}" for number in range(12)]
+
+
+def approve(kubeconfig: Path, *args: str, answer: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "kube_registrar", "approve", *args, "--kubeconfig", str(kubeconfig)],
+        env=environment(),
+        input=answer,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_annotations_taken_off_many_pods_are_held_until_somebody_approves(
+    new_operator: NewOperator, place: Place
+) -> None:
+    operator = new_operator().start()
+    registry = Registry(operator.endpoint, place.registry_namespace)
+    place.declare("web")
+    for pod in PODS:
+        place.pod(pod, "web")
+    registry.expect("web", set(PODS))
+    operator.end()
+    for pod in PODS:
+        place.annotate(pod, service=None, port=None)
+    operator.start()
+    condition = place.wait_condition("RegistryService", "web", "DeletionsHeld", "True", "DeletionsHeld")
+    assert condition["message"].startswith("12 instances stay registered although nobody wants them")
+    place.wait_condition("RegistryNamespace", place.registry_namespace, "DeletionsHeld", "True")
+    place.wait_event(PODS[0], "DeletionHeld", saying="12 of 12 instances in registry default would go within 60 s")
+    place.wait_event(
+        "web", "DeletionsHeld", kind="RegistryService", saying="kube-registrar approve registryservice/web"
+    )
+    described = place.plane.kubectl("describe", "registryservice/web", f"--namespace={place.namespace}")
+    assert "12 of live pods that nothing asks for any more" in described
+    status = place.get("RegistryService", "web")["status"]["held"]
+    assert (status["count"], status["causes"], len(status["pods"])) == (12, {"Configuration": 12}, 12)
+    assert operator.metric(BLOCKED) == 12
+    assert set(registry.discover("web")) == set(PODS)
+
+    refused = approve(place.plane.kubeconfig, "registryservice/web", "-n", place.namespace, answer="n\n")
+    assert refused.returncode == 1
+    assert f"registryservice/web -n {place.namespace}: 12 held since" in refused.stdout
+    assert f"  {place.namespace}/web-00" in refused.stdout
+    assert set(registry.discover("web")) == set(PODS)
+
+    done = approve(place.plane.kubeconfig, "registryservice/web", "-n", place.namespace, "--yes")
+    assert (done.returncode, done.stderr) == (0, "")
+    registry.expect("web", set())
+    place.wait_event("web", "DeletionsApproved", kind="RegistryService")
+    place.wait_condition("RegistryService", "web", "DeletionsHeld", "False", "NoDeletionsHeld")
+    wait_until(lambda: "held" not in place.get("RegistryService", "web")["status"], "status.held to be gone")
+    nothing = approve(place.plane.kubeconfig, "--all", "-n", place.namespace)
+    assert (nothing.returncode, nothing.stderr) == (0, "nothing is held\n")
+    unknown = approve(place.plane.kubeconfig, "registryservice/other", "-n", place.namespace)
+    assert unknown.returncode == 1
+    assert f"there is no registryservice/other -n {place.namespace}" in unknown.stderr
+
+
+def test_a_deployment_that_is_scaled_to_zero_is_out_at_once(new_operator: NewOperator, place: Place) -> None:
+    operator = new_operator().start()
+    registry = Registry(operator.endpoint, place.registry_namespace)
+    place.declare("web")
+    pods = place.deployment("web", "web", 12)
+    registry.expect("web", pods)
+    place.plane.api.patch(place.path("Deployment", "web"), {"spec": {"replicas": 0}})
+    registry.expect("web", set())
+    assert operator.metric(BLOCKED) is None
+
+
+def test_a_kubernetes_namespace_that_is_deleted_whole_is_out_at_once(new_operator: NewOperator, place: Place) -> None:
+    operator = new_operator().start()
+    registry = Registry(operator.endpoint, place.registry_namespace)
+    place.declare("web")
+    registry.expect("web", place.deployment("web", "web", 12))
+    place.plane.api.delete(f"/api/v1/namespaces/{place.namespace}")
+    registry.expect("web", set())
+    assert operator.metric(BLOCKED) is None
