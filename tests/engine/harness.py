@@ -328,7 +328,6 @@ class Ground:
         self.cluster = FakeCluster()
         self.cluster.answers_as = cluster_uid
         self.cluster_name = cluster_name
-        self.nodes: dict[str, Node] = {}
         self.notebook = Notebook()
         self.violations: list[str] = []
         self.registries: dict[RegistryName, WatchedRegistry] = (
@@ -375,7 +374,6 @@ class Ground:
         self.starts += 1
         draw = random.Random(self.starts)
         catalog = Catalog(world)
-        catalog.nodes = self.nodes
         return Engine(
             list(self.registries.values()),
             catalog,

@@ -257,7 +257,7 @@ async def test_a_pod_that_becomes_unready_goes_at_once(ground: Ground) -> None:
 
 def lose_nodes(ground: Ground, *, reachable: bool = False) -> None:
     for number in range(20):
-        ground.nodes[f"node-{number}"] = Node(f"node-{number}", Uid(f"n{number}"), reachable=reachable, ready=reachable)
+        ground.cluster.apply_node(Node(f"node-{number}", Uid(f"n{number}"), reachable=reachable, ready=reachable))
 
 
 async def on_nodes(ground: Ground) -> list[str]:
@@ -315,7 +315,7 @@ async def test_nodes_that_were_lost_while_nobody_watched_take_nobody_out(ground:
 
 async def test_one_unreachable_node_with_few_pods_takes_them_out(ground: Ground) -> None:
     await on_nodes(ground)
-    ground.nodes["node-0"] = Node("node-0", Uid("n0"), reachable=False, ready=False)
+    ground.cluster.apply_node(Node("node-0", Uid("n0"), reachable=False, ready=False))
     for number in range(0, 100, 20):
         ground.cluster.edit(f"web-{number:03}", ready=False)
     await ground.advance(2.0)
