@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from kube_registrar.cluster.preflight import RIGHTS, lease_rights
+from kube_registrar.cluster.preflight import NODES, RIGHTS, lease_rights
 from kube_registrar.declared.settings import Configuration
 from kube_registrar.testing.control_plane import ControlPlane
 from kube_registrar.testing.waiting import wait_until
@@ -19,7 +19,7 @@ RBAC = ROOT / "deploy" / "rbac.yaml"
 
 def test_the_manifest_grants_exactly_what_the_operator_asks_for_at_its_start() -> None:
     (role,) = [one for one in yaml.safe_load_all(RBAC.read_text()) if one["kind"] == "ClusterRole"]
-    asked = {(right.group, f"{right.resource}/{right.subresource}".rstrip("/"), right.verb, "") for right in RIGHTS}
+    asked = {(right.group, f"{right.resource}/{right.subresource}".rstrip("/"), right.verb, "") for right in (*RIGHTS, *NODES)}
     assert granted(role) == asked
 
 
