@@ -96,7 +96,7 @@ class _Bench:
         self.leader.child.signal(signal.SIGTERM)
         change = self._change()
         wrote = self._first_write(self.standby, began)
-        assert self.leader.end() == 0
+        assert self.leader.end(None) == 0
         ended = _since(began)
         self._settle(change)
         print(
@@ -172,8 +172,10 @@ class _Bench:
 
     def _repair(self) -> float:
         """Take a live pod out, as a request of the old leader that was on its way would; wait until it is back."""
-        instance = self._registry.instances(SERVICE)[0]
-        pod = instance["Attributes"]["KUBE_POD"]
+        instance = next(
+            one for one in self._registry.instances(SERVICE) if one["Attributes"]["KUBE_POD"].startswith(SERVICE)
+        )
+        pod = str(instance["Attributes"]["KUBE_POD"])
         self._gone.add(pod)
         began = time.monotonic()
         self._registry.api.deregister_instance(

@@ -11,6 +11,7 @@ from kube_registrar.registries import cloudmap, embedded
 from kube_registrar.registries.cloudmap.options import DEFAULT_RATES
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import SystemClock
+from kube_registrar.runtime.fence import Fence
 from kube_registrar.server.cloudmap.application import app
 from kube_registrar.server.cloudmap.serving import serve
 from kube_registrar.testing.contract import RegistryContract
@@ -23,7 +24,11 @@ class TestCloudMap(RegistryContract):
     simulated = ""
 
     @pytest.fixture
-    async def registry(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Registry]:
+    async def fence(self) -> Fence:
+        return Fence(SystemClock())
+
+    @pytest.fixture
+    async def registry(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fence: Fence) -> AsyncIterator[Registry]:
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         clock = SystemClock()
@@ -38,7 +43,7 @@ class TestCloudMap(RegistryContract):
                 "rates": UNLIMITED,
                 "pollSeconds": 0.01,
             }
-            async with cloudmap.open_registry(config, DEFAULT_REGISTRY, clock) as registry:
+            async with cloudmap.open_registry(config, DEFAULT_REGISTRY, clock, fence) as registry:
                 yield registry
 
 

@@ -9,12 +9,17 @@ from kube_registrar.model.refs import DEFAULT_REGISTRY
 from kube_registrar.registries.embedded import open_registry
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import SystemClock
+from kube_registrar.runtime.fence import Fence
 from kube_registrar.testing.contract import RegistryContract
 
 
 class TestEmbedded(RegistryContract):
     @pytest.fixture
-    async def registry(self, tmp_path: Path) -> AsyncIterator[Registry]:
+    async def fence(self) -> Fence:
+        return Fence(SystemClock())
+
+    @pytest.fixture
+    async def registry(self, tmp_path: Path, fence: Fence) -> AsyncIterator[Registry]:
         config = {"data": tmp_path, "customHealthDelaySeconds": 0}
-        async with open_registry(config, DEFAULT_REGISTRY, SystemClock()) as registry:
+        async with open_registry(config, DEFAULT_REGISTRY, SystemClock(), fence) as registry:
             yield registry

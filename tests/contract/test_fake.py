@@ -4,14 +4,20 @@ from dataclasses import replace
 
 import pytest
 
+from kube_registrar.runtime.clock import SystemClock
+from kube_registrar.runtime.fence import Fence
 from kube_registrar.testing.contract import LimitsContract, RegistryContract
 from kube_registrar.testing.fake import LIKE_CLOUD_MAP, FakeRegistry
 
 
 class TestFake(RegistryContract):
     @pytest.fixture
-    async def registry(self) -> FakeRegistry:
-        return FakeRegistry()
+    async def fence(self) -> Fence:
+        return Fence(SystemClock())
+
+    @pytest.fixture
+    async def registry(self, fence: Fence) -> FakeRegistry:
+        return FakeRegistry(fence=fence)
 
 
 class TestSmallFake(LimitsContract):

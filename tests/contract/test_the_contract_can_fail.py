@@ -13,6 +13,8 @@ from kube_registrar.model.instances import Health, HealthFilter, Instance, Query
 from kube_registrar.model.refs import NamespaceRef, ServiceRef
 from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, NamespaceType, ServiceSpec
 from kube_registrar.registries.port import Found
+from kube_registrar.runtime.clock import SystemClock
+from kube_registrar.runtime.fence import Fence
 from kube_registrar.testing.contract import RegistryContract
 from kube_registrar.testing.contract.base import CREATOR
 from kube_registrar.testing.fake import FakeRegistry
@@ -179,6 +181,11 @@ class BlindToHealth(FakeRegistry):
         return await super().discover(replace(query, health=HealthFilter.ALL))
 
 
+class Unfenced(FakeRegistry):
+    def __init__(self, fence: Fence | None = None) -> None:
+        super().__init__()
+
+
 class AlwaysHealthy(FakeRegistry):
     async def instances(self, service: ServiceRef) -> Sequence[Instance]:
         return [replace(each, health=Health.HEALTHY) for each in await super().instances(service)]
@@ -205,6 +212,8 @@ NOTICED = [
     (OptionalIsNot, "test_optional_parameters_count_if_something_matches"),
     (BlindToHealth, "test_a_status_that_is_set_is_seen"),
     (AlwaysHealthy, "test_a_status_needs_a_health_check"),
+    (Unfenced, "test_no_change_is_made_while_the_fence_is_closed"),
+    (Unfenced, "test_nothing_is_made_or_removed_while_the_fence_is_closed"),
 ]
 
 
@@ -213,13 +222,13 @@ class Impatient(RegistryContract):
 
     patience = 0.0
 
-    async def run(self, name: str, registry: FakeRegistry) -> None:
+    async def run(self, name: str, registry: FakeRegistry, fence: Fence) -> None:
         """Run one test with the fixtures that it asks for."""
         honest = FakeRegistry.ensure
         spec = self.namespace_spec(registry, NamespaceType.HTTP)
         await honest(registry, spec, CREATOR)
         test: Callable[..., Any] = getattr(self, name)
-        given: dict[str, Any] = {"registry": registry, "namespace": spec.ref}
+        given: dict[str, Any] = {"registry": registry, "namespace": spec.ref, "fence": fence}
         asked = set(inspect.signature(test).parameters)
         if asked & {"service", "stages"}:
             given["service"] = await self.make_service(registry, spec.ref)
@@ -231,6 +240,7 @@ class Impatient(RegistryContract):
 
 @pytest.mark.parametrize(("broken", "name"), NOTICED)
 async def test_a_broken_rule_is_noticed(broken: type[FakeRegistry], name: str) -> None:
-    await Impatient().run(name, FakeRegistry())
+    fences = Fence(SystemClock()), Fence(SystemClock())
+    await Impatient().run(name, FakeRegistry(fence=fences[0]), fences[0])
     with pytest.raises((AssertionError, RegistryError, pytest.fail.Exception)):
-        await Impatient().run(name, broken())
+        await Impatient().run(name, broken(fence=fences[1]), fences[1])

@@ -148,9 +148,10 @@ class Operator:
             self._child.kill()
             self._child = None
 
-    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Ask it to end, wait for that, and return its exit code."""
-        self.child.signal(number)
+    def end(self, number: signal.Signals | None = signal.SIGTERM) -> int:
+        """Ask it to end (None: that was done), wait for that, and return its exit code."""
+        if number is not None:
+            self.child.signal(number)
         code = self.child.wait(STOP_SECONDS)
         self._child = None
         return code

@@ -121,7 +121,7 @@ def test_a_leader_that_is_stopped_hands_over_at_once(
     asked = time.monotonic()
     replicas.leader.child.signal(signal.SIGTERM)
     place.pod("comes", "flask-app")
-    assert replicas.leader.end() == 0
+    assert replicas.leader.end(None) == 0
     registry.expect("flask-app", {"web", "comes"})
     wrote = replicas.doors[replicas.standby].wrote_at(asked)
     if wrote is not None:  # else the leader was faster
@@ -177,6 +177,7 @@ def test_a_leader_that_stood_still_past_its_lease_sends_nothing_and_stands_by(
     new.kill()
     place.pod("later", "flask-app")
     registry.expect("flask-app", everything | {"web", "later"})
+    place.declare("made-later")
     assert replicas.doors[old].writes(since) != []
     assert deregistered(replicas.data) == ["web"]
 

@@ -2,8 +2,12 @@
 
     class TestMine(RegistryContract):
         @pytest.fixture
-        async def registry(self, tmp_path):
-            async with open_registry({...}, RegistryName("default"), SystemClock()) as registry:
+        async def fence(self):
+            return Fence(SystemClock())
+
+        @pytest.fixture
+        async def registry(self, tmp_path, fence):
+            async with open_registry({...}, RegistryName("default"), SystemClock(), fence) as registry:
                 yield registry
 
 The names that the tests use end in a random suffix, so a registry may be shared and may hold other things; what the
@@ -14,6 +18,7 @@ tests make is left behind. Class attributes adapt the suite to a backend, see `B
 from kube_registrar.testing.contract.base import Base
 from kube_registrar.testing.contract.changes import ChangesContract
 from kube_registrar.testing.contract.discovery import DiscoveryContract
+from kube_registrar.testing.contract.fencing import FencingContract
 from kube_registrar.testing.contract.health import HealthContract
 from kube_registrar.testing.contract.limits import LimitsContract
 from kube_registrar.testing.contract.resources import ResourcesContract
@@ -22,6 +27,7 @@ __all__ = [
     "Base",
     "ChangesContract",
     "DiscoveryContract",
+    "FencingContract",
     "HealthContract",
     "LimitsContract",
     "RegistryContract",
@@ -29,5 +35,7 @@ __all__ = [
 ]
 
 
-class RegistryContract(ResourcesContract, ChangesContract, LimitsContract, HealthContract, DiscoveryContract):
+class RegistryContract(
+    ResourcesContract, ChangesContract, LimitsContract, HealthContract, DiscoveryContract, FencingContract
+):
     """All of it."""
