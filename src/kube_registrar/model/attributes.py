@@ -25,6 +25,9 @@ USER_KEYS: Final = "KUBE_ATTRIBUTES"
 TAKEN_OVER: Final = "KUBE_TAKEN_OVER"
 """Written by `takeover` on instances that it gave to this cluster: who finds one there did not write it itself."""
 
+TAKEN_OVER: Final = "KUBE_TAKEN_OVER"
+"""The UID of the cluster whose instance it was, until `takeover` made it this cluster's."""
+
 RESERVED_PREFIXES: Final = ("AWS_", "ECS_", "KUBE_")
 RESERVED_KEYS: Final = frozenset({AVAILABILITY_ZONE, REGION})
 
