@@ -70,13 +70,16 @@ async def test_a_new_name_reaches_the_own_instances_that_have_another(there: Gro
     assert await there.held() == {**before, "live": {**before["live"], **owner}}
 
 
-async def test_of_the_own_uid_without_a_name_there_is_nothing_to_change(there: Ground, connected: str) -> None:
-    code, out, err = await run("takeover", "--from", NEW, "--yes", *at(there, connected))
-    assert (code, out) == (1, "")
-    assert err == (
-        f"kube-registrar: {NEW} is the UID of the cluster you are connected to, so all that can change is its name: "
-        "say it with --cluster-name or clusterName\n"
-    )
+async def test_a_cluster_without_a_name_takes_it_from_its_instances(there: Ground, connected: str) -> None:
+    before = await there.held()
+    code, _, err = await run("takeover", "--from", NEW, *at(there, connected))
+    assert code == 2
+    assert err.startswith("If a clone of this cluster runs under the other name, these are those of its live pods")
+    code, _, _ = await run("takeover", "--from", NEW, "--yes", *at(there, connected))
+    assert code == 0
+    owner = {"KUBE_CLUSTER_UID": NEW, "KUBE_TAKEN_OVER": NEW}
+    kept = {key: value for key, value in before["live"].items() if key != "KUBE_CLUSTER"}
+    assert await there.held() == {**before, "live": {**kept, **owner}}
 
 
 @pytest.mark.parametrize("health", ["HEALTHY", "UNHEALTHY"])

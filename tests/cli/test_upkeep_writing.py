@@ -83,6 +83,20 @@ async def test_one_that_fails_stops_no_other(registry: FakeRegistry, clock: Fake
     assert good not in registry.held(FLASK)
 
 
+async def test_one_that_cannot_be_changed_as_asked_stops_no_other(registry: FakeRegistry, clock: FakeClock) -> None:
+    full, _ = put(registry, "full", "good")
+
+    def change_of(entry: Entry) -> Change:
+        if entry.instance.id == full:
+            raise Refused("it is full")
+        return deregister(entry)
+
+    entries = await find(registry)
+    result = await clock.run(carry_out({DEFAULT_REGISTRY: registry}, entries, change_of, clock, lambda _: None))
+    assert (result.done, [failure.why for failure in result.failures]) == (1, ["it is full"])
+    assert set(registry.held(FLASK)) == {full}
+
+
 async def test_a_service_that_cannot_be_read_stops_no_other(registry: FakeRegistry, clock: FakeClock) -> None:
     put(registry, "a", "b")
     entries = [*await find(registry)]

@@ -15,7 +15,8 @@ from kube_registrar.cli.upkeep.selection import (
     to_take_over,
 )
 from kube_registrar.model import attributes as keys
-from kube_registrar.model.errors import UserError
+from kube_registrar.model.errors import Refused, UserError
+from kube_registrar.model.identity import is_estranged, is_own
 from kube_registrar.model.instances import Health, Instance
 from kube_registrar.model.refs import InstanceId, Uid
 from kube_registrar.planning.compare import with_foreign_keys
@@ -96,8 +97,10 @@ class TestTakeover:
         assert pods(to_take_over(there, OLD, NEW, "prod")) == ["a"]
 
     def test_of_the_own_uid_what_has_another_name_is_taken(self) -> None:
+        # What has none is the operator's own already.
         there = [entry("a", NEW, "prod"), entry("b", NEW, "prod-eu"), entry("c", NEW), entry("d", OLD, "prod-eu")]
-        assert pods(to_take_over(there, NEW, NEW, "prod")) == ["b", "c"]
+        assert pods(to_take_over(there, NEW, NEW, "prod")) == ["b"]
+        assert pods(to_take_over(there, NEW, NEW, "")) == ["a", "b"]
 
     def test_only_the_owner_changes(self) -> None:
         before = entry("a", OLD, "old-name", stage="dev")
@@ -114,8 +117,12 @@ class TestTakeover:
         wanted = Instance(after.id, {"stage": "prod", keys.USER_KEYS: "stage"})
         assert with_foreign_keys(wanted, after).attributes["canary"] == "yes"
 
-    def test_without_a_configured_name_the_name_stays(self) -> None:
-        assert taken_over(entry("a", OLD, "prod"), NEW, "", LIKE_CLOUD_MAP).attributes[keys.CLUSTER] == "prod"
+    @pytest.mark.parametrize("name", ["prod", ""])
+    def test_it_is_no_stranger_to_the_operator_of_a_cluster_with_or_without_a_name(self, name: str) -> None:
+        after = taken_over(entry("a", OLD, "prod-eu"), NEW, name, LIKE_CLOUD_MAP).attributes
+        assert after.get(keys.CLUSTER, "") == name
+        assert is_own(after, NEW)
+        assert not is_estranged(after, NEW, name)
 
     @pytest.mark.parametrize("health", [Health.HEALTHY, Health.UNHEALTHY])
     def test_custom_health_is_carried_over(self, health: Health) -> None:
@@ -128,15 +135,29 @@ class TestTakeover:
         before = replace(before, instance=replace(before.instance, health=Health.UNHEALTHY))
         assert keys.INIT_HEALTH not in taken_over(before, NEW, "", LIKE_CLOUD_MAP).attributes
 
-    def test_a_full_instance_changes_hands_without_the_note_of_it(self) -> None:
-        full = {f"key-{number}": "value" for number in range(30 - 5)}  # four owner keys, and KUBE_ATTRIBUTES
-        before = entry("a", OLD, **full)
+    @pytest.mark.parametrize("gone", [keys.CLUSTER, keys.WORKLOAD])
+    def test_in_a_full_instance_what_is_for_people_makes_room_for_the_note(self, gone: str) -> None:
+        before = _full(gone)
         after = taken_over(before, NEW, "prod", LIKE_CLOUD_MAP)
         assert sum(map(keys.is_custom, after.attributes)) == 30
-        assert after.attributes[keys.CLUSTER_UID] == NEW
-        assert not {keys.CLUSTER, keys.TAKEN_OVER} & after.attributes.keys()
+        kept = {key: value for key, value in _given(before).items() if key != gone}
+        assert after.attributes == {**kept, keys.CLUSTER_UID: NEW, keys.TAKEN_OVER: OLD}
+
+    def test_a_full_instance_without_such_is_refused(self) -> None:
+        with pytest.raises(Refused, match=f"^it has no room for KUBE_TAKEN_OVER: .* gc --cluster {OLD}`$"):
+            taken_over(_full("key-0"), NEW, "prod", LIKE_CLOUD_MAP)
         unlimited = replace(LIKE_CLOUD_MAP, max_attributes=None, max_attribute_characters=None)
-        assert taken_over(before, NEW, "prod", unlimited).attributes[keys.TAKEN_OVER] == OLD
+        assert taken_over(_full("key-0"), NEW, "prod", unlimited).attributes[keys.TAKEN_OVER] == OLD
+
+
+def _full(key: str) -> Entry:
+    """Return an instance with the most attributes there can be, `key` among them."""
+    before = entry(
+        "a", OLD, **{f"key-{number}": "value" for number in range(1, 25)}
+    )  # and four owner keys, one of keys
+    full = {**before.instance.attributes, key: "it"}
+    assert sum(map(keys.is_custom, full)) == 30
+    return replace(before, instance=replace(before.instance, attributes=full))
 
 
 def _given(of: Entry) -> dict[str, str]:

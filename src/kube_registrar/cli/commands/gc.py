@@ -43,7 +43,7 @@ def command(
     yes: bool,
     **flags: object,
 ) -> int:
-    """Take a dead cluster's instances out of registries, after showing them and asking.
+    """Take a dead cluster's instances out of registries. They are shown first, and it asks.
 
     The cluster that the kubeconfig leads to is never evicted: its operator removes what is gone. So connect to any
     other cluster. With --no-kube it does without one where none can be reached; make sure then that the dead cluster is

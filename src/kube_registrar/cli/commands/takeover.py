@@ -15,7 +15,7 @@ from kube_registrar.cli.upkeep.options import upkeep_options
     "old",
     required=True,
     metavar="UID",
-    help="The cluster UID that they carry; this cluster's own, to give all its instances the name of --cluster-name.",
+    help="The cluster UID that they carry; this cluster's own UID for its instances under another name.",
 )
 @upkeep_options("cluster_name")
 def command(
@@ -29,12 +29,13 @@ def command(
     yes: bool,
     **flags: object,
 ) -> int:
-    """Make another cluster UID's instances this cluster's own, after showing them and asking.
+    """Make another cluster UID's instances this cluster's own. They are shown first, and it asks.
 
     For a cluster that was rebuilt or restored, so that its UID is a new one, or that was renamed. Each instance is
     shown with what the connected cluster has under the name of its pod: it lives there, another of that name does, or
     it is gone. The operator then removes or replaces them by the evidence it always wants, and so at no risk to live
-    pods. All other attributes stay as they are.
+    pods. They get the cluster name of --cluster-name, which must be the operator's; without one they lose theirs. All
+    other attributes stay as they are.
 
     \b
       kube-registrar takeover --from 6d3a… --config registrar.yaml

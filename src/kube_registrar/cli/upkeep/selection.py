@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kube_registrar.model import attributes as keys
-from kube_registrar.model.errors import UserError
-from kube_registrar.model.identity import is_own, origin_of
+from kube_registrar.model.errors import Refused, UserError
+from kube_registrar.model.identity import is_estranged, is_own, origin_of
 from kube_registrar.model.instances import Health, Instance
 from kube_registrar.model.refs import InstanceId, Origin, ServiceRef, Uid
 from kube_registrar.registries.port import Capabilities
@@ -60,7 +60,12 @@ def of_cluster(entries: Iterable[Entry], cluster: str, connected: Uid | None) ->
         listed = ", ".join(_counted(uid, count, connected) for uid, count in sorted(uids.items()))
         raise UserError(f"{len(uids)} clusters are called {cluster!r}: {listed}. Choose one of these UIDs")
     if connected is not None and connected in {*uids, cluster}:
-        raise UserError(f"{cluster!r} is the cluster you are connected to ({connected}): its operator does that")
+        after = (
+            ""
+            if cluster == connected
+            else f"; what has another name, after `kube-registrar takeover --from {connected}`"
+        )
+        raise UserError(f"{cluster!r} is the cluster you are connected to ({connected}): its operator does that{after}")
     return found
 
 
@@ -70,27 +75,30 @@ def _counted(uid: Uid, count: int, connected: Uid | None) -> str:
 
 
 def to_take_over(entries: Iterable[Entry], old: Uid, new: Uid, name: str) -> Sequence[Entry]:
-    """Return the instances of cluster `old`; if that is `new` itself, those that do not carry its `name`."""
+    """Return the instances of cluster `old`; if that is `new` itself, those with another name than its `name`."""
     found = [entry for entry in entries if entry.uid == old]
-    return found if old != new else [entry for entry in found if entry.name != name]
+    return found if old != new else [entry for entry in found if is_estranged(entry.instance.attributes, new, name)]
 
 
 def taken_over(entry: Entry, new: Uid, name: str, can: Capabilities) -> Instance:
     """Return the instance as `new` will own it, all other attributes as they are.
 
-    `name`: that of the cluster; empty: what the instance says stays. KUBE_CLUSTER and KUBE_TAKEN_OVER are left out
-    where the registry has no room for them.
+    `name`: that of the cluster; where it has none the instance loses the one it has, or nobody would own it. Where the
+    registry has no room for one more, what is for people makes room: KUBE_CLUSTER, then KUBE_WORKLOAD. Raises Refused
+    where that is not enough.
     """
-    attributes = {**entry.instance.attributes, keys.CLUSTER_UID: new}
-    if name:
-        attributes.pop(keys.CLUSTER, None)
+    attributes = {**entry.instance.attributes, keys.CLUSTER_UID: new, keys.TAKEN_OVER: entry.uid, keys.CLUSTER: name}
+    if not name:
+        del attributes[keys.CLUSTER]
     if entry.custom_health and entry.instance.health is not Health.UNKNOWN:
         # A register sets the status anew: it must not become healthy by changing hands.
         attributes[keys.INIT_HEALTH] = entry.instance.health.value
-    for key, value in ((keys.CLUSTER, name), (keys.TAKEN_OVER, entry.uid)):
-        grown = {**attributes, key: value}
-        if value and _has_room(grown, can):
-            attributes = grown
+    for key in (keys.CLUSTER, keys.WORKLOAD):
+        if not _has_room(attributes, can):
+            attributes.pop(key, None)
+    if not _has_room(attributes, can):
+        # Without the note a running operator would take it for the work of a clone of its cluster, and stop removing.
+        raise Refused(f"it has no room for {keys.TAKEN_OVER}: remove it with `kube-registrar gc --cluster {entry.uid}`")
     return Instance(entry.instance.id, attributes, entry.instance.health)
 
 

@@ -13,7 +13,6 @@ from kube_registrar.cli.upkeep.selection import Entry, instances, taken_over, to
 from kube_registrar.cli.upkeep.writing import carry_out
 from kube_registrar.declared.settings import Configuration
 from kube_registrar.model.changes import Register, Urgency
-from kube_registrar.model.errors import UserError
 from kube_registrar.model.refs import Origin, Uid, registry_of
 from kube_registrar.runtime.clock import Clock, SystemClock
 
@@ -38,15 +37,10 @@ class Takeover:
     clock: Clock = field(default_factory=SystemClock)
 
     async def find(self) -> Found:
-        """Find what is to change hands. Raises UserError or ApiError without a connected cluster to own it."""
+        """Find what is to change hands. Raises UserError or ApiError without a cluster to own it."""
         entries = chosen(self.configuration, self.where)
         new = await kube.connected(self.configuration)
         name = self.configuration.cluster_name
-        if self.old == new and not name:
-            raise UserError(
-                f"{self.old} is the UID of the cluster you are connected to, so all that can change is its name: "
-                "say it with --cluster-name or clusterName"
-            )
         async with opened(entries, self.clock) as registries:
             everything = await survey(registries, self.where)
         found = to_take_over(everything, Uid(self.old), new, name)
@@ -72,8 +66,8 @@ class Takeover:
     def _warning(self, found: Found) -> str:
         if self.old == found.new:
             return (
-                "If another cluster has this UID too, a clone of this one, both operators hold these for their own: "
-                "give one of them another kube-system namespace first."
+                "If a clone of this cluster runs under the other name, these are those of its live pods, and the "
+                "operator here will remove them: then leave them alone."
             )
         return (
             f"If cluster {self.old} still runs, its operator will register its pods anew, and both will fight over "
@@ -82,7 +76,7 @@ class Takeover:
 
     def _new_name(self, found: Found) -> str:
         name = self.configuration.cluster_name
-        return f"{found.new} ({name})" if name else str(found.new)
+        return f"{found.new} ({name})" if name else f"{found.new}, which has no name"
 
     def _forbidden(self, entries: Sequence[Entry]) -> str:
         for name in registries_of(entries):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from kube_registrar.cli.upkeep.selection import Entry, instances, looked_again
 from kube_registrar.model.changes import Change
-from kube_registrar.model.errors import NotFound, RegistryError, Retryable
+from kube_registrar.model.errors import NotFound, Refused, RegistryError, Retryable
 from kube_registrar.model.refs import InstanceId, RegistryName, ServiceRef, registry_of
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import Clock
@@ -18,6 +18,7 @@ TRIES = 4
 """How often a change is sent that the registry was too busy for."""
 
 ChangeOf = Callable[[Entry], Change]
+"""Raises Refused where there can be none."""
 Told = Callable[[int], None]
 """Hears how many more instances are dealt with."""
 
@@ -117,7 +118,7 @@ class _Service:
         """Return those that the registry was too busy for."""
         waiting = {entry.instance.id: entry for entry in ready}
         busy: dict[InstanceId, Retryable] = {}
-        async for outcome in self.registry.apply(self.service, [self.change_of(entry) for entry in ready]):
+        async for outcome in self.registry.apply(self.service, self._changes(ready)):
             entry = waiting.pop(outcome.change.instance_id)
             if outcome.error is None:
                 self.result.done += 1
@@ -126,6 +127,15 @@ class _Service:
             else:
                 self._fail([entry], str(outcome.error))
         return busy
+
+    def _changes(self, ready: Sequence[Entry]) -> Sequence[Change]:
+        changes = []
+        for entry in ready:
+            try:
+                changes.append(self.change_of(entry))
+            except Refused as error:
+                self._fail([entry], str(error))
+        return changes
 
     def _fail(self, entries: Iterable[Entry], why: str) -> None:
         self.result.failures += [Failure(entry, why) for entry in entries]
