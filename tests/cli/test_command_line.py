@@ -66,6 +66,13 @@ def test_discover_gets_by_without_kopf_and_kubernetes() -> None:
     assert modules & {"kopf", "kubernetes", "sqlite3", "prometheus_client", "uvloop"} == set()
 
 
+@pytest.mark.parametrize("args", [("gc", "--cluster", "a"), ("takeover", "--from", "a")], ids=" ".join)
+def test_gc_and_takeover_get_by_without_kopf(args: tuple[str, ...]) -> None:
+    modules = imported_by(*args, "--registry", "cloudmap", "--kubeconfig", "/nonexistent")
+    assert "kube_registrar.cluster.session" in modules, "it has looked for the cluster"
+    assert modules & {"kopf", "sqlite3", "prometheus_client", "uvloop", "rich"} == set()
+
+
 def test_help_of_all_names_every_command_and_the_exit_codes() -> None:
     done = kube_registrar("--help")
     assert done.returncode == 0

@@ -21,6 +21,8 @@ COMMANDS = {
     "demo": "See it work: pods become instances, roll over and go.",
     "approve": "Let deregistrations go that are held for safety.",
     "discover": "Ask a registry for the instances of a service.",
+    "gc": "Take a dead cluster's instances out of registries.",
+    "takeover": "Make another cluster UID's instances this cluster's own.",
     "completion": "Print the completion script of a shell.",
     "version": "Print the versions of this program and of what it stands on.",
 }

@@ -23,7 +23,7 @@ WORKLOAD: Final = "KUBE_WORKLOAD"
 USER_KEYS: Final = "KUBE_ATTRIBUTES"
 """The user's keys that we wrote, joined by commas: tells ours from foreign ones after a restart."""
 TAKEN_OVER: Final = "KUBE_TAKEN_OVER"
-"""Written by `takeover` on instances that it gave to this cluster: who finds one there did not write it itself."""
+"""The UID of the cluster it was of until `takeover` gave it to this one: who finds one did not write it itself."""
 
 RESERVED_PREFIXES: Final = ("AWS_", "ECS_", "KUBE_")
 RESERVED_KEYS: Final = frozenset({AVAILABILITY_ZONE, REGION})

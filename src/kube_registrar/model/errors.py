@@ -2,6 +2,7 @@
 
     KubeRegistrarError
     ├── UserError            a person must change something; the command ends with this one sentence
+    │   └── InUse            another process has it
     └── RegistryError
         ├── Retryable        try again, not before `after` seconds (throttled, busy, an operation that failed)
         │   └── NotLeading   not sent, for another replica may lead by now: nothing to say, and nothing in doubt
@@ -20,6 +21,10 @@ class KubeRegistrarError(Exception):
 
 class UserError(KubeRegistrarError):
     """Something a person must change. Its text is the whole message; no traceback is shown."""
+
+
+class InUse(UserError):
+    """Another process holds what only one may have. Its text says first what, then a colon and what to do."""
 
 
 class RegistryError(KubeRegistrarError):

@@ -4,10 +4,10 @@ import asyncio
 import json
 import os
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
 
 import click
 
+from kube_registrar.cli.loopback import on_this_machine
 from kube_registrar.cli.options import configured, settings_options
 from kube_registrar.cli.tables import table
 from kube_registrar.declared import shorthand
@@ -17,7 +17,6 @@ from kube_registrar.model.errors import UserError
 from kube_registrar.model.instances import HealthFilter, Instance, Query
 from kube_registrar.model.refs import DEFAULT_REGISTRY, NamespaceRef, ServiceRef
 
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _HEALTH = [word.value.lower().replace("_", "-") for word in HealthFilter]
 
 
@@ -70,7 +69,7 @@ def command(
 
     configuration = _configuration(flags)
     logs.configure(configuration.log_format, configuration.log_level)
-    entry = _on_this_machine(configuration.registries[configuration.default_registry])
+    entry = on_this_machine(configuration.registries[configuration.default_registry])
     found = asyncio.run(_discover(entry, asked))
     if output == "json":
         click.echo(json.dumps({"Instances": [_json(instance, asked) for instance in found]}, indent=2))
@@ -100,19 +99,6 @@ def _configuration(flags: Mapping[str, object]) -> Configuration:
             "--registry cloudmap --endpoint-url http://127.0.0.1:8081 (run says the address)"
         )
     return configuration
-
-
-def _on_this_machine(entry: RegistryEntry) -> RegistryEntry:
-    """Return the entry with a region, and give the SDK keys, where it asks an endpoint of this machine without any.
-
-    The embedded registry checks none on loopback, but the SDK sends no request without them.
-    """
-    host = urlsplit(str(entry.options.get("endpointUrl", ""))).hostname
-    if host not in _LOOPBACK:
-        return entry
-    if not {"AWS_ACCESS_KEY_ID", "AWS_PROFILE"} & os.environ.keys():
-        os.environ.update(AWS_ACCESS_KEY_ID="any", AWS_SECRET_ACCESS_KEY="any")  # noqa: S106 - no secret
-    return RegistryEntry(entry.kind, {"region": "us-east-1", **entry.options})
 
 
 async def _discover(entry: RegistryEntry, asked: Query) -> Sequence[Instance]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from kube_registrar.model.errors import UserError
+from kube_registrar.model.errors import InUse, UserError
 from kube_registrar.registries.embedded import schema
 
 FILE = "registry.sqlite3"
@@ -48,7 +48,7 @@ def _locked(folder: Path) -> IO[str]:
         lock.seek(0)
         holder = lock.read().strip()
         lock.close()
-        raise UserError(
+        raise InUse(
             f"The folder {folder} is in use by another process{f' ({holder})' if holder else ''}: "
             "stop that one, or give this registry a folder of its own with --data"
         ) from None
