@@ -178,21 +178,24 @@ class Gathering:
 
     def _may_differ(self, doubt: _Doubt, service: ServiceSpec, found: AbstractSet[int | None]) -> bool:
         """Whether the item may mean an instance in this service beside those that are asked for with `found` ports."""
-        if not service.publishes_port or not self._may_mean(doubt.reference, service.ref):
+        if not service.publishes_port or not may_mean(doubt.reference, service.ref, self.pod.namespace, self.world):
             return False
         try:
             return not doubt.knows_port or port_of(self.pod, doubt.port, service) not in found
         except AnnotationError:
             return True
 
-    def _may_mean(self, reference: Reference | None, service: ServiceRef) -> bool:
-        match reference:
-            case NameReference():
-                default = self.world.default_registry
-                readings = [NamespaceRef(RegistryName(one or default), name) for one, name in reference.readings]
-                return service in [ServiceRef(namespace, reference.service) for namespace in readings]
-            case LocalReference():
-                declared = self.world.declared_services.get((self.pod.namespace, reference.text))
-                return declared is None or declared.ref in {None, service}
-            case _:
-                return True
+
+def may_mean(reference: Reference | None, service: ServiceRef, kube_namespace: str, world: World) -> bool:
+    """Whether a reference that cannot be resolved may mean this service; None is one that cannot be read."""
+    match reference:
+        case NameReference():
+            readings = [
+                NamespaceRef(RegistryName(one or world.default_registry), name) for one, name in reference.readings
+            ]
+            return service in [ServiceRef(namespace, reference.service) for namespace in readings]
+        case LocalReference():
+            declared = world.declared_services.get((kube_namespace, reference.text))
+            return declared is None or declared.ref in {None, service}
+        case _:
+            return True
