@@ -368,7 +368,7 @@ def _endpoint(found: _Endpoint, namespace: str) -> Endpoint:
     said, target = found.conditions, found.target_ref
     ready = said.ready is not False
     is_pod = target is not None and target.kind == "Pod"
-    # A targetRef into another Kubernetes namespace names a pod that this one may not speak for. It is no machine either.
+    # A targetRef into another Kubernetes namespace names a pod that this one may not speak for, and no machine either.
     is_ours = is_pod and target is not None and target.uid and target.namespace in {"", namespace}
     return Endpoint(
         addresses=tuple(found.addresses or ()),
