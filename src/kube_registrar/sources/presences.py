@@ -87,7 +87,7 @@ def _number(port: ServicePort | None, with_port: bool) -> int | None:  # noqa: F
 
 
 def _cannot(publish: Publish, rule: str, step: str) -> AnnotationError:
-    return wrong(PUBLISH, shown(publish), rule, step, reason=INVALID_PUBLISH)
+    return wrong(PUBLISH, shown(publish.value), rule, step, reason=INVALID_PUBLISH)
 
 
 @dataclass(slots=True)
