@@ -369,13 +369,13 @@ def _endpoint(found: _Endpoint, namespace: str) -> Endpoint:
     ready = said.ready is not False
     is_pod = target is not None and target.kind == "Pod"
     # A targetRef into another Kubernetes namespace names a pod that this one may not speak for, and no machine either.
-    is_ours = is_pod and target is not None and target.uid and target.namespace in {"", namespace}
+    is_ours = is_pod and target is not None and target.name and target.uid and target.namespace in {"", namespace}
     return Endpoint(
         addresses=tuple(found.addresses or ()),
         ready=ready,
         serving=ready if said.serving is None else said.serving,
         terminating=bool(said.terminating),
-        pod=(target.name or "?") if is_pod and target else "",
+        pod=target.name if is_ours and target else "?" if is_pod else "",
         pod_uid=Uid(target.uid) if is_ours and target else None,
         node=intern(found.node_name or ""),
         zone=intern(found.zone or ""),

@@ -224,8 +224,8 @@ def test_records_that_no_address_has_are_told_once(world: World) -> None:
     assert _messages(wish) == [
         (
             "annotation kube-registrar.dev/service names 'test-namespace/both', which needs an IPv6 address for its "
-            "AAAA record, but Service db has only 10.1.0.4. Use a registry service with other records, or give Service db "
-            "such an address"
+            "AAAA record, but Service db has only 10.1.0.4. Use a registry service with other records, or give "
+            "Service db such an address"
         )
     ]
 
@@ -444,14 +444,18 @@ def test_what_a_service_publishes_of_itself_is_shown_as_the_records_can(
         (
             "NodePort",
             {},
-            "'NodePort': Service db has no node port for its port 5432. "
-            "Make it one of type NodePort, or write ClusterIP",
+            (
+                "'NodePort': Service db has no node port for its port 5432. "
+                "Make it one of type NodePort, or write ClusterIP"
+            ),
         ),
         (
             "NodePort",
             {"type": "LoadBalancer", "ports": (ServicePort("sql", 5432),)},
-            "'NodePort': Service db has no node port for its port 5432. "
-            "Make it one of type NodePort, or write ClusterIP",
+            (
+                "'NodePort': Service db has no node port for its port 5432. "
+                "Make it one of type NodePort, or write ClusterIP"
+            ),
         ),
         (
             "LoadBalancer",
