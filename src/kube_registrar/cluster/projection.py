@@ -367,15 +367,16 @@ def endpoint_slice(found: _Slice, selects: Selects = nothing) -> Slice | Unselec
 def _endpoint(found: _Endpoint, namespace: str) -> Endpoint:
     said, target = found.conditions, found.target_ref
     ready = said.ready is not False
-    # A targetRef into another Kubernetes namespace names a pod that this one may not speak for.
-    is_pod = target is not None and target.kind == "Pod" and target.namespace in {"", namespace}
+    is_pod = target is not None and target.kind == "Pod"
+    # A targetRef into another Kubernetes namespace names a pod that this one may not speak for, and no machine either.
+    is_ours = is_pod and target is not None and target.name and target.uid and target.namespace in {"", namespace}
     return Endpoint(
         addresses=tuple(found.addresses or ()),
         ready=ready,
         serving=ready if said.serving is None else said.serving,
         terminating=bool(said.terminating),
-        pod=target.name if is_pod and target else "",
-        pod_uid=Uid(target.uid) if is_pod and target else None,
+        pod=target.name if is_ours and target else "?" if is_pod else "",
+        pod_uid=Uid(target.uid) if is_ours and target else None,
         node=intern(found.node_name or ""),
         zone=intern(found.zone or ""),
     )

@@ -4,11 +4,9 @@
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
-
-from kube_registrar.model.records import Pod
+from typing import Final, Protocol
 
 FORMS: Final = (
     "$(metadata.name)",
@@ -70,8 +68,25 @@ def _field(inner: str) -> PodField:
     return PodField(inner)
 
 
-def fill(template: Template, pod: Pod) -> str | PodField:
-    """Fill the template from `pod`, or return the label that the pod does not have."""
+class Readable(Protocol):
+    """What a template is filled from: a pod, or what is registered in its place."""
+
+    @property
+    def namespace(self) -> str: ...  # noqa: D102 - each as of a pod
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def uid(self) -> str: ...  # noqa: D102
+    @property
+    def node(self) -> str: ...  # noqa: D102
+    @property
+    def ips(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def labels(self) -> Mapping[str, str]: ...  # noqa: D102
+
+
+def fill(template: Template, pod: Readable) -> str | PodField:
+    """Fill the template from `pod`, or return the label that it does not have."""
     fields: Mapping[str, str] = {
         "metadata.name": pod.name,
         "metadata.namespace": pod.namespace,

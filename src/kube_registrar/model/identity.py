@@ -22,9 +22,10 @@ def instance_id(
 ) -> InstanceId:
     """Return the id of the instance with this identity.
 
-    `name` (the pod's) comes first for people, shortened; `show_name=False` leaves it out, for public DNS,
-    where SRV targets show ids to the world. The registry's configured name is no part of the identity:
-    renaming a registry in the configuration renames no instance.
+    `origin_uid`: the pod's; for what stands for no pod, the Service's, a slash and the address, or whatever else tells
+    its instances apart. `name` (the pod's, or the Service's) comes first for people, shortened; `show_name=False`
+    leaves it out, for public DNS, where SRV targets show ids to the world. The registry's configured name is no part
+    of the identity: renaming a registry in the configuration renames no instance.
     """
     identity = "\0".join((cluster_uid, origin_uid, service.namespace.name, service.name, str(port or "")))
     digest = _base32(hashlib.sha256(identity.encode()).digest())
@@ -40,7 +41,8 @@ def _base32(digest: bytes) -> str:
 
 def is_own(attributes: Mapping[str, str], cluster_uid: Uid) -> bool:
     """Whether an instance belongs to this cluster: equality of the whole UID, never a prefix."""
-    return attributes.get(keys.CLUSTER_UID) == cluster_uid and bool(attributes.get(keys.POD_UID))
+    has_origin = attributes.get(keys.POD_UID) or attributes.get(keys.SERVICE_UID)
+    return attributes.get(keys.CLUSTER_UID) == cluster_uid and bool(has_origin)
 
 
 def is_estranged(attributes: Mapping[str, str], cluster_uid: Uid, cluster_name: str) -> bool:
@@ -59,10 +61,13 @@ def is_namesake(attributes: Mapping[str, str], cluster_uid: Uid, cluster_name: s
 
 
 def origin_of(attributes: Mapping[str, str]) -> Origin:
-    """Return the pod that an own instance stands for, as its attributes name it."""
+    """Return what an own instance stands for, as its attributes name it: a pod, or else a Service."""
+    kind, name, uid = "Pod", keys.POD, keys.POD_UID
+    if not attributes.get(keys.POD_UID) and attributes.get(keys.SERVICE_UID):
+        kind, name, uid = "Service", keys.SERVICE, keys.SERVICE_UID
     return Origin(
-        kind="Pod",
+        kind=kind,
         namespace=attributes.get(keys.NAMESPACE, ""),
-        name=attributes.get(keys.POD, ""),
-        uid=Uid(attributes.get(keys.POD_UID, "")),
+        name=attributes.get(name, ""),
+        uid=Uid(attributes.get(uid, "")),
     )

@@ -72,12 +72,20 @@ TOO_MANY_ATTRIBUTES = Reason(
 )
 INVALID_PORT = Reason("InvalidPort", "{field} is {found}: {rule}. {next_step}")
 MISSING_ADDRESS = Reason(
-    "MissingAddress", "{field} names {found}, which needs {rule}, but the pod has {addresses}. {next_step}"
+    "MissingAddress", "{field} names {found}, which needs {rule}, but {whose} has {addresses}. {next_step}"
 )
 UNKNOWN_LABEL = Reason(
     "UnknownLabel",
-    "{field} reads {found}, which the pod does not have; the attribute is left out. Set it, or correct it",
+    "{field} reads {found}, which {whose} does not have; the attribute is left out. {next_step}",
 )
+INVALID_PUBLISH = Reason("InvalidPublish", "{field} is {found}: {rule}. {next_step}")
+ENDPOINTS_NOT_ALLOWED = Reason(
+    "EndpointsNotAllowed",
+    "{field} names {found}, but RegistryNamespace {namespace!r} does not allow Kubernetes namespace "
+    "{kube_namespace!r} to register what is no pod. Ask for spec.allowEndpointsWithoutPods, or use another registry "
+    "namespace",
+)
+ADDRESS_NOT_ALLOWED = Reason("AddressNotAllowed", "{field} has address {found}: {rule}. {next_step}")
 RESERVED_ATTRIBUTE = Reason("ReservedAttribute", "{field} sets {found}: {rule}. Choose another key")
 UNKNOWN_ANNOTATION = Reason("UnknownAnnotation", "{field} is not known, so nothing reads it. {next_step}")
 INVALID_SPEC = Reason("InvalidSpec", "{field} is wrong: {rule}. {next_step}")

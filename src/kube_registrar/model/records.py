@@ -168,7 +168,10 @@ class Endpoint:
     serving: bool = True
     terminating: bool = False
     pod: str = ""
-    """The name of the pod that its targetRef names, in the slice's own namespace; empty for a machine."""
+    """The name of the pod that its targetRef names, in the slice's own namespace; empty for a machine.
+
+    `?` where it names one of another Kubernetes namespace, or none by name and UID: that is no machine either.
+    """
     pod_uid: Uid | None = None
     node: str = ""
     zone: str = ""

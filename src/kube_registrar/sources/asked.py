@@ -17,7 +17,7 @@ from kube_registrar.declared.references import ArnReference, LocalReference, Nam
 from kube_registrar.model.reasons import UNKNOWN_ARN, UNKNOWN_NAMESPACE, UNKNOWN_SERVICE, Problem
 from kube_registrar.model.records import Pod
 from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef
-from kube_registrar.model.specs import ServiceSpec
+from kube_registrar.model.specs import RecordType, ServiceSpec
 from kube_registrar.sources.offers import Layer, Layered, Offer, Unread
 from kube_registrar.sources.ports import port_of
 from kube_registrar.sources.resolving import Target, Unresolved, resolve
@@ -126,9 +126,10 @@ class Gathering:
         target = self._resolved(offer.reference, "", _Doubt(offer.reference))
         if target is None:
             return
-        if offer.why_waiting:
+        why_waiting = offer.why_waiting or _why_no_port(offer, target)
+        if why_waiting:
             self.unfit.add(target.service.ref)
-            self.hold(offer.why_waiting)
+            self.hold(why_waiting)
             return
         port, is_known = offer.number if target.service.publishes_port else None, True
         if not offer.has_port:
@@ -178,21 +179,33 @@ class Gathering:
 
     def _may_differ(self, doubt: _Doubt, service: ServiceSpec, found: AbstractSet[int | None]) -> bool:
         """Whether the item may mean an instance in this service beside those that are asked for with `found` ports."""
-        if not service.publishes_port or not self._may_mean(doubt.reference, service.ref):
+        if not service.publishes_port or not may_mean(doubt.reference, service.ref, self.pod.namespace, self.world):
             return False
         try:
             return not doubt.knows_port or port_of(self.pod, doubt.port, service) not in found
         except AnnotationError:
             return True
 
-    def _may_mean(self, reference: Reference | None, service: ServiceRef) -> bool:
-        match reference:
-            case NameReference():
-                default = self.world.default_registry
-                readings = [NamespaceRef(RegistryName(one or default), name) for one, name in reference.readings]
-                return service in [ServiceRef(namespace, reference.service) for namespace in readings]
-            case LocalReference():
-                declared = self.world.declared_services.get((self.pod.namespace, reference.text))
-                return declared is None or declared.ref in {None, service}
-            case _:
-                return True
+
+def _why_no_port(offer: Offer, target: Target) -> str:
+    """Say why an endpoint's port cannot be told where one is needed; its Service is told as well."""
+    if not offer.has_port or not target.service.publishes_port:
+        return ""
+    if offer.number is None and RecordType.SRV in target.service.record_types:
+        return offer.why_no_port or f"{target.text} has SRV records, and {offer.source} has no port"
+    return offer.why_no_port
+
+
+def may_mean(reference: Reference | None, service: ServiceRef, kube_namespace: str, world: World) -> bool:
+    """Whether a reference that cannot be resolved may mean this service; None is one that cannot be read."""
+    match reference:
+        case NameReference():
+            readings = [
+                NamespaceRef(RegistryName(one or world.default_registry), name) for one, name in reference.readings
+            ]
+            return service in [ServiceRef(namespace, reference.service) for namespace in readings]
+        case LocalReference():
+            declared = world.declared_services.get((kube_namespace, reference.text))
+            return declared is None or declared.ref in {None, service}
+        case _:
+            return True

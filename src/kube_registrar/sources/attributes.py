@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 
 from kube_registrar.declared.attributes import KEY, check_value
 from kube_registrar.declared.problems import AnnotationError, field_of, shown, wrong
-from kube_registrar.declared.templates import PodField, Template, fill
+from kube_registrar.declared.templates import PodField, Readable, Template, fill
 from kube_registrar.model import attributes as keys
 from kube_registrar.model.limits import Limits
 from kube_registrar.model.reasons import INVALID_ATTRIBUTE, TOO_MANY_ATTRIBUTES, UNKNOWN_LABEL, Problem
-from kube_registrar.model.records import Pod
+from kube_registrar.model.records import KubeService, Pod
 from kube_registrar.sources.world import World
 
 ZONE_LABEL = "topology.kubernetes.io/zone"
@@ -19,7 +19,7 @@ _TOLD = 8  # keys in a message
 
 
 def user_attributes(
-    pod: Pod, layers: Iterable[tuple[str, Mapping[str, Template]]]
+    pod: Readable, layers: Iterable[tuple[str, Mapping[str, Template]]]
 ) -> tuple[Mapping[str, str], tuple[Problem, ...]]:
     """Fill the user's values; a label that the pod does not have leaves its attribute out, with a problem.
 
@@ -31,10 +31,18 @@ def user_attributes(
     for key, (place, template) in merged.items():
         value = fill(template, pod)
         if isinstance(value, PodField):
-            problems.append(Problem.of(UNKNOWN_LABEL, field=field_of(place), found=f"label {shown(value.label)}"))
+            problems.append(_unknown_label(pod, place, value.label))
         else:
             filled[key] = value
     return filled, tuple(dict.fromkeys(problems))
+
+
+def _unknown_label(pod: Readable, place: str, label: str) -> Problem:
+    """Tell of a label that is missing: only pods have any that are read."""
+    whose, step = "the pod", "Set it, or correct it"
+    if not isinstance(pod, Pod):
+        whose, step = "an instance without a pod", "Write another form, or the value itself"
+    return Problem.of(UNKNOWN_LABEL, field=field_of(place), found=f"label {shown(label)}", whose=whose, next_step=step)
 
 
 def attributes_of(
@@ -69,6 +77,21 @@ def standard_of_pod(pod: Pod, world: World) -> Mapping[str, str]:
         keys.POD: pod.name,
         keys.POD_UID: pod.uid,
         keys.WORKLOAD: pod.workload,
+    }
+
+
+def standard_of_service(service: KubeService, node_name: str, zone: str, world: World) -> Mapping[str, str]:
+    """Return what we write of what stands for no pod; `zone` is the endpoint's own word, before its node's."""
+    node = world.nodes.get(node_name)
+    labels = node.labels if node else {}
+    return {
+        keys.AVAILABILITY_ZONE: zone or labels.get(ZONE_LABEL, ""),
+        keys.REGION: labels.get(REGION_LABEL, ""),
+        keys.CLUSTER: world.cluster_name,
+        keys.CLUSTER_UID: world.cluster_uid,
+        keys.NAMESPACE: service.namespace,
+        keys.SERVICE: service.name,
+        keys.SERVICE_UID: service.uid,
     }
 
 

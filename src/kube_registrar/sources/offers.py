@@ -51,6 +51,8 @@ class Offer:
     counts_unready: bool = False
     """Whether it wants the pod whether it is ready or not."""
     why_waiting: str = ""
+    why_no_port: str = ""
+    """The same, where the registry service publishes a port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,8 @@ def _of_service(
     pod: Pod, service: KubeService, endpoints: Sequence[tuple[Slice, Endpoint]], world: World
 ) -> Iterator[Offer | Unread]:
     asks = asks_of(service, world)
-    if asks.publish is not Publish.ENDPOINTS:
-        return
+    if asks.publish is not Publish.ENDPOINTS or (service.type == "ExternalName" and not endpoints):
+        return  # an external name has no endpoints, whatever its selector says
     for reference in asks.unreadable:
         yield Unread(reference, asks.why_held)
     # An endpoint may lag behind the pod's address, and a pod that a selector matches behind its first endpoint.
@@ -91,18 +93,17 @@ def _of_service(
 
 def _offer(service: KubeService, asked: ServiceItem, slices: Sequence[Slice]) -> Offer:
     places = asked.item.places.of(f"Service {service.name}") if asked.is_annotated else asked.item.places
-    why, number = "", None
+    waiting = "" if slices else f"the EndpointSlices of Service {service.name} do not have the pod's address yet"
+    no_port, number = "", None
     try:
         port = service_port(service, asked)
     except AnnotationError as error:
-        why = error.problem.message
+        no_port = error.problem.message
     else:
-        if not slices:
-            why = f"the EndpointSlices of Service {service.name} do not have the pod's address yet"
-        elif port is not None:
+        if port is not None:
             numbers = sorted({number for one in slices for name, number in one.ports if name == port.name})
             number = numbers[0] if numbers else None
-            why = "" if numbers else f"no EndpointSlice of Service {service.name} has its port {port.name!r}"
+            no_port = "" if numbers else f"no EndpointSlice of Service {service.name} has its port {port.name!r}"
     return Offer(
         source=asked.source,
         reference=asked.item.reference,
@@ -111,7 +112,8 @@ def _offer(service: KubeService, asked: ServiceItem, slices: Sequence[Slice]) ->
         number=number,
         attributes=_attributes(service, asked, places),
         counts_unready=service.publishes_not_ready,
-        why_waiting=why,
+        why_waiting=waiting,
+        why_no_port=no_port,
     )
 
 

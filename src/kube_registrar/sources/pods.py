@@ -138,7 +138,7 @@ class _Wishing:
         user, unknown_labels = user_attributes(pod, [(place, each) for _, place, each in asked.layered])
         self.labels.extend(unknown_labels)
         with told_at(references.KEY, asked.place):
-            addresses = addresses_of(pod, service, asked.target.text) if pod.ips else {}
+            addresses = addresses_of(pod.ips, service, asked.target.text) if pod.ips else {}
         if asked.port is not None:
             addresses[keys.PORT] = str(asked.port)
         is_ready = pod.ready or asked.counts_unready

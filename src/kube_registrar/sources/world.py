@@ -84,6 +84,8 @@ class World:
     """By name; empty where nodes may not be read."""
     unreachable_nodes: AbstractSet[str] = frozenset()
     """The names of nodes that Kubernetes hears nothing of: that their pods are not ready says nothing of the pods."""
+    pod_addresses: Mapping[str, str] = field(default_factory=dict)
+    """Of addresses that were looked up: the Kubernetes namespace of the pod that has it, empty where none has."""
 
     namespaces: Mapping[NamespaceRef, NamespaceSpec] = field(default_factory=dict)
     """Registry namespaces that were found."""

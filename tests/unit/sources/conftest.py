@@ -97,6 +97,12 @@ def world() -> World:
     return _world()
 
 
+@pytest.fixture(scope="session")
+def small_world() -> World:
+    """Return the same for properties, whose examples share it."""
+    return _world()
+
+
 @pytest.fixture
 def pod() -> Callable[..., Pod]:
     """Return a maker of pods: ready, with one address and two containers, unless told otherwise."""
