@@ -222,6 +222,13 @@ class FakeCluster:
 
     # Direct reads.
 
+    async def namespace_of_address(self, address: str) -> str:
+        """Answer as the API server would."""
+        if self.lookup_error is not None:
+            raise self.lookup_error
+        pods = (pod for pod in self.pods.values() if isinstance(pod, Pod) and address in pod.ips)
+        return next((pod.namespace for pod in pods), "")
+
     async def service(self, namespace: str, name: str) -> KubeService | Unselected | None:
         """Answer as the API server would."""
         if self.lookup_error is not None:

@@ -228,3 +228,74 @@ async def test_a_pod_that_is_not_ready_is_marked_where_that_is_asked_for(ground:
     ground.cluster.edit("flask-app-1", terminating=True)
     await ground.settle()
     assert ground.names(checked.ref) == []
+
+
+def machines(*addresses: str, **changes: Any) -> Slice:
+    """Return a hand-made slice of machines."""
+    endpoints = tuple(Endpoint((address,)) for address in addresses)
+    return Slice("default", "machines", Uid("uid-machines"), "web", endpoints, (("http", 5432),), **changes)
+
+
+def allowing_machines(ground: Ground) -> None:
+    """Let endpoints without pods into the registry namespace."""
+    [thing] = ground.cluster.objects
+    ground.cluster.apply_object(replace(thing, spec={**thing.spec, "allowEndpointsWithoutPods": True}))
+
+
+async def test_machines_are_registered_once_it_is_known_that_no_pod_has_their_address(ground: Ground) -> None:
+    allowing_machines(ground)
+    ground.cluster.apply_service(replace(SERVICE, selector={}))
+    ground.cluster.apply_slice(machines("192.0.2.1", "192.0.2.2"))
+    ground.cluster.lookup_error = RuntimeError("503")
+    await ground.start()
+    assert ground.own() == []
+    ground.cluster.lookup_error = None
+    await ground.advance(60.0)
+    assert sorted(each.attributes[keys.IPV4] for each in ground.own()) == ["192.0.2.1", "192.0.2.2"]
+    assert {each.attributes[keys.SERVICE] for each in ground.own()} == {"web"}
+    await ground.advance(1_300.0)
+    assert len(ground.registry.history) == 2
+    ground.cluster.apply_slice(machines("192.0.2.1"))
+    await ground.settle()
+    assert [each.attributes[keys.IPV4] for each in ground.own()] == ["192.0.2.1"]
+
+
+async def test_the_address_of_somebody_elses_pod_is_never_registered(ground: Ground) -> None:
+    allowing_machines(ground)
+    ground.cluster.apply(bare(7, namespace="victim", ips=("10.0.0.66",)))
+    ground.cluster.apply_service(replace(SERVICE, selector={}))
+    ground.cluster.apply_slice(machines("10.0.0.66", "192.0.2.1"))
+    await ground.start()
+    await ground.advance(5.0)
+    assert [each.attributes[keys.IPV4] for each in ground.own()] == ["192.0.2.1"]
+    assert len(ground.reasons("web")) >= 1
+
+
+async def test_a_machine_whose_service_is_deleted_goes_and_so_after_a_restart(ground: Ground) -> None:
+    allowing_machines(ground)
+    for restarts in (False, True):
+        ground.cluster.apply_service(replace(SERVICE, selector={}))
+        ground.cluster.apply_slice(machines("192.0.2.1"))
+        if not ground.starts > 1:
+            await ground.start()
+        await ground.advance(5.0)
+        assert len(ground.own()) == 1
+        if restarts:
+            await ground.stop()
+            del ground.cluster.services["default", "web"], ground.cluster.slices["default", "machines"]
+            await ground.start()
+        else:
+            ground.cluster.delete_slice("machines")
+            ground.cluster.delete_service("web")
+        await ground.advance(90.0)
+        assert ground.own() == []
+
+
+async def test_a_service_may_publish_itself(ground: Ground) -> None:
+    ground.cluster.apply_service(replace(SERVICE, annotations={**SERVICE.annotations, "publish": "ClusterIP"}))
+    await ground.start()
+    [found] = ground.own()
+    assert (found.attributes[keys.IPV4], found.attributes[keys.PORT]) == ("10.96.0.1", "80")
+    ground.cluster.apply_service(replace(SERVICE, annotations={"register": "false"}))
+    await ground.settle()
+    assert ground.own() == []

@@ -19,7 +19,8 @@ RBAC = ROOT / "deploy" / "rbac.yaml"
 
 def test_the_manifest_grants_exactly_what_the_operator_asks_for_at_its_start() -> None:
     (role,) = [one for one in yaml.safe_load_all(RBAC.read_text()) if one["kind"] == "ClusterRole"]
-    asked = {(right.group, f"{right.resource}/{right.subresource}".rstrip("/"), right.verb, "") for right in (*RIGHTS, *NODES)}
+    rights = (*RIGHTS, *NODES)
+    asked = {(right.group, f"{right.resource}/{right.subresource}".rstrip("/"), right.verb, "") for right in rights}
     assert granted(role) == asked
 
 

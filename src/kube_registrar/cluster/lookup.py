@@ -29,6 +29,28 @@ class _Identities(msgspec.Struct):
     items: list[_Identified] | None = None
 
 
+class _PlacedMeta(msgspec.Struct, gc=False):
+    namespace: str
+
+
+class _PlacedSpec(msgspec.Struct, rename="camel", gc=False):
+    host_network: bool = False
+
+
+class _PlacedStatus(msgspec.Struct, gc=False):
+    phase: str = ""
+
+
+class _PlacedPod(msgspec.Struct, gc=False):
+    metadata: _PlacedMeta
+    spec: _PlacedSpec
+    status: _PlacedStatus
+
+
+class _Placed(msgspec.Struct):
+    items: list[_PlacedPod] | None = None
+
+
 class Lookup:
     """Reads what is there now. Every method raises ApiError (and its kinds) for all that is no evidence."""
 
@@ -62,6 +84,21 @@ class Lookup:
             token = page.metadata.continue_
             if not token:
                 return frozenset(found)
+
+    async def namespace_of_address(self, address: str) -> str:
+        """Return the Kubernetes namespace of the pod that has an address; empty if none has it.
+
+        Pods of all namespaces are asked for, whatever is watched. One on its node's network has the node's address
+        and is passed over: that address is the node's to give away.
+        """
+        path, params = PODS.path(), {"fieldSelector": f"status.podIP={address}"}
+        body = await self._session.get(path, params)
+        try:
+            found = msgspec.json.decode(body, type=_Placed)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ApiError(f"GET {path}: not a list of pods: {error}") from None
+        alive = [one for one in found.items or () if one.status.phase not in {"Succeeded", "Failed"}]
+        return next((one.metadata.namespace for one in alive if not one.spec.host_network), "")
 
     async def _identities(self, path: str, token: str) -> _Identities:
         params = {"limit": str(PAGE_SIZE), **({"continue": token} if token else {})}

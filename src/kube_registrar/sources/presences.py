@@ -150,10 +150,9 @@ class _Machines:
             host = check_host(text)
             return replace(base, key=host, host=host)
         ip = check_ip(text)
+        self.result.to_check.add(ip)
         holder = self.world.pod_addresses.get(ip)
-        if holder is None:
-            self.result.to_check.add(ip)
-        elif holder:
+        if holder:
             # A pod ends, and its readiness changes, unseen by who wrote this: it is registered by its name only.
             self._add(replace(base, key=ip, ips=(ip,), is_out=True))
             whose = "this" if holder == self.service.namespace else "another"

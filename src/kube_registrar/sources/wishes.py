@@ -29,7 +29,7 @@ class Wish:
     unresolved: bool = False
     """Whether a reference names what is not in its registry, as far as is known: it is worth looking there again."""
     addresses_to_check: frozenset[str] = frozenset()
-    """Addresses of endpoints without pods of which it is not known whether a pod has them: see World.pod_addresses."""
+    """Addresses of endpoints without pods: whether a pod has them has to be known, and is in World.pod_addresses."""
 
     def holds(self, service: ServiceRef, instance_id: InstanceId | None = None) -> bool:
         """Whether instances of this object in `service`, or this one there, must stay as they are."""

@@ -50,6 +50,8 @@ class Catalog:
         """The Services that somebody asks for. What changes in it is the engine's to follow up."""
         self.nodes: dict[str, Node] = {}
         """By name. What changes in it is the engine's to follow up."""
+        self.pod_addresses: Mapping[str, str] = {}
+        """By address, whose pod has it, as far as that was asked: a live view of the engine's."""
         self.unreachable: set[str] = set()
         """The names of those that Kubernetes hears nothing of."""
         self._found: dict[Ref, Found] = {}
@@ -237,6 +239,7 @@ class Catalog:
             endpoints=self.endpoints,
             nodes=self.nodes,
             unreachable_nodes=self.unreachable,
+            pod_addresses=self.pod_addresses,
             namespaces=self._namespaces,
             services=self._services,
             arns=self._arns,

@@ -23,6 +23,7 @@ from kube_registrar.sources.published import wish_of_service
 from kube_registrar.sources.wishes import Wish
 from kube_registrar.sync.catalog import Catalog
 from kube_registrar.sync.evidence import EvidenceOfPods, PodLookup
+from kube_registrar.sync.holders import Holders
 from kube_registrar.sync.holds import Holds
 from kube_registrar.sync.intake import Intake
 from kube_registrar.sync.interest import Interest
@@ -77,6 +78,8 @@ class Engine:
             self.wanted, lookup, clock, self._wish_of, self._answered, is_unreachable=self._is_unreachable
         )
         self._second = SecondLists(lookup, catalog.world.cluster_uid, clock, self._listed)
+        self._holders = Holders(lookup.namespace_of_address, clock, self.service_concerned)
+        catalog.pod_addresses = self._holders.known
         self._new_leading = partial(
             Leading,
             registries,
@@ -131,6 +134,7 @@ class Engine:
         service = self.catalog.endpoints.services.get(key)
         for gone in [s for s in self.wanted.services_asking.values() if s.key == key and s != service]:
             if service is None or gone.uid != service.uid:
+                self._holders.wants(key, ())
                 self._drop(gone.uid)
         if service is not None and self._started.is_set():
             self._wish_service(service)
@@ -250,6 +254,7 @@ class Engine:
         """Keep what is wanted true to the cluster until cancelled, leading or not."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.interest.run(), name="interest")
+            tasks.create_task(self._holders.run(), name="holders of addresses")
             tasks.create_task(self._follow_world(), name="world")
 
     async def _follow_world(self) -> None:
@@ -304,6 +309,7 @@ class Engine:
 
     def _wish_service(self, service: KubeService) -> None:
         wish = self._wish_of(service)
+        self._holders.wants(service.key, wish.addresses_to_check)
         self._wished(service.uid, wish, self.wanted.put_service(service, wish))
 
     def _wished(self, uid: Uid, wish: Wish, touched: frozenset[ServiceRef] | None) -> None:

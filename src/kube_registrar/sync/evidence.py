@@ -54,6 +54,9 @@ class PodLookup(Protocol):
     async def pod_uids(self, namespace: str) -> frozenset[Uid]:
         """Return the UIDs of all pods in a Kubernetes namespace, read in full; empty if there is no such namespace."""
 
+    async def namespace_of_address(self, address: str) -> str:
+        """Return the Kubernetes namespace of the pod that has an address; empty if none has it."""
+
     async def cluster_uid(self) -> Uid:
         """Return the UID of the cluster that answers."""
 

@@ -115,7 +115,8 @@ def test_a_machine_is_one_instance_with_the_services_attributes(world: World) ->
         "stage": "dev",
     }
     assert one.instance.id == instance_id(world.cluster_uid, Uid("uid-of-db/10.1.0.4"), FLASK, 15_432, "db")
-    assert wish == Wish((one,), settled=frozenset({FLASK}), settled_ids=frozenset({one.instance.id}))
+    settled, ids = frozenset({FLASK}), frozenset({one.instance.id})
+    assert wish == Wish((one,), settled=settled, settled_ids=ids, addresses_to_check=frozenset({"10.1.0.4"}))
     assert is_own(one.instance.attributes, world.cluster_uid)
     assert origin_of(one.instance.attributes) == Origin("Service", "default", "db", Uid("uid-of-db"))
 
@@ -376,7 +377,7 @@ def test_an_address_that_was_not_looked_up_is_kept_and_not_made(world: World) ->
         "10.1.0.4": False,
         "10.1.0.5": True,
     }
-    assert (wish.addresses_to_check, wish.held) == (frozenset({"10.1.0.5"}), False)
+    assert (wish.addresses_to_check, wish.held) == (frozenset({"10.1.0.4", "10.1.0.5"}), False)
     assert wish.absent_because == "it is not known yet whether pods have some of its addresses"
 
 
