@@ -28,4 +28,4 @@ async def test_metrics_are_served_as_prometheus_reads_them() -> None:
     ):
         assert answer.status == 200
         assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
-        assert 'kube_registrar_build_info{version="1.2.3"} 1.0' in (await answer.text()).splitlines()
+        assert 'kube_registrar_build_info{revision="unknown",version="1.2.3"} 1.0' in (await answer.text()).splitlines()
