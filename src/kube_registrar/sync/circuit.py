@@ -44,7 +44,7 @@ class Circuit:
         self.answered_at: float | None = None
         """When it last answered, seconds since 1970."""
         self.error = ""
-        """What the last answer that never came was about."""
+        """Why it does not answer; the same for the whole of an outage, for it stands in conditions."""
         self.closings = 0
         """How often it closed again."""
         self._clock = clock
@@ -100,14 +100,14 @@ class Circuit:
         self._is_probing = False
         if not isinstance(error, Unreachable):
             self._answered()
-        elif self._doubted.is_set():  # else something else has answered meanwhile
+        elif self._doubted.is_set() and not self.is_open:  # else something else has answered meanwhile
             self.error = str(error)
-            if not self.is_open:
-                self._open()
+            self._open()
 
     def _failed(self, error: Unreachable) -> None:
         self._failures += 1
-        self.error = str(error)
+        if not self.is_open:
+            self.error = str(error)
         if self._failures >= SUSPICIOUS:
             self._doubted.set()
 
