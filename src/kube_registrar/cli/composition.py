@@ -11,6 +11,7 @@ from importlib.metadata import distribution, version
 
 from kube_registrar.cli import front, replicas, watches
 from kube_registrar.cli.counting import Counting
+from kube_registrar.cli.watchdogs import Watchdogs
 from kube_registrar.cluster import preflight
 from kube_registrar.cluster.events import Recorder
 from kube_registrar.cluster.lookup import Lookup
@@ -80,7 +81,8 @@ async def operate(configuration: Configuration) -> None:
         metrics.before_render(partial(set_gauges, engine, metrics))
         metrics.read_watches(partial(watches.states, watching.all, clock))
         metrics.read_events_dropped(lambda: recorder.counters.dropped + recorder.counters.failed)
-        await front.serve_probes(stack, configuration, metrics, partial(_not_ready, engine, watching.all))
+        watchdogs = Watchdogs(engine, recorder, watching.all)
+        await front.serve_probes(stack, configuration, metrics, partial(_not_ready, engine, watching.all), watchdogs)
         context = Context(
             registries=engine.registries,
             catalog=catalog,

@@ -153,7 +153,7 @@ class RegistrySync:
     @property
     def stuck_seconds(self) -> float:
         """How long a service has waited for the worker, which takes them in no time; 0 while there is no worker."""
-        if self._running_since is None:
+        if self._running_since is None or self.circuit.is_open:
             return 0.0
         return min(self.queue.oldest_seconds, self.clock.monotonic() - self._running_since)
 
