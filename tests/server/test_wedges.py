@@ -90,6 +90,7 @@ async def test_a_standby_whose_queue_fills_is_not_wedged(ground: Ground) -> None
     await ground.advance(600.0)
     assert stuck(ground) == []
     ground._task = asyncio.create_task(ground.engine.run())
+    ground.lead()
     ground.cluster.connect(ground.engine)
     assert stuck(ground) == []
     await ground.settle()
