@@ -7,7 +7,10 @@ import pytest
 from kube_registrar.cli.watchdogs import Watchdogs
 from kube_registrar.cluster.errors import ApiThrottled, ApiUnreachable
 from kube_registrar.cluster.events import Recorder
+from kube_registrar.cluster.resources import NAMESPACES
+from kube_registrar.cluster.watching import Watch
 from kube_registrar.model.errors import Unreachable
+from kube_registrar.model.records import KubeNamespace
 from kube_registrar.model.refs import ObjectRef, Uid
 from kube_registrar.server.wedges import LOOP_SECONDS, WATCH_SECONDS, WatchSight, wedges
 from kube_registrar.testing import builders
@@ -156,3 +159,20 @@ async def test_a_recorder_whose_post_never_ends_is_wedged() -> None:
     assert watchdogs() == ["the posting of events has not been got on with for 61 s", "something else is wedged"]
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
+
+
+async def test_a_watch_that_waits_for_others_to_begin_is_not_wedged() -> None:
+    api = Api()
+    recorder = Recorder(api)  # type: ignore[arg-type]
+    heard: Watch[KubeNamespace] = Watch(api, NAMESPACES, None)  # type: ignore[arg-type]
+    watchdogs = Watchdogs(Ground().engine, recorder, [heard])
+    await api.clock.advance(WATCH_SECONDS * 2)
+    assert watchdogs() == []
+    [reflector] = heard.reflectors
+    reflector.began_monotonic = api.clock.monotonic()
+    await api.clock.advance(WATCH_SECONDS + 1)
+    assert watchdogs() == [
+        "the watch of namespaces has heard nothing for 271 s, not even a bookmark, and no error either"
+    ]
+    reflector.counters.last_event_monotonic = api.clock.monotonic()
+    assert watchdogs() == []
