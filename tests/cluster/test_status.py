@@ -8,7 +8,7 @@ import pytest
 
 from kube_registrar.cluster.errors import ApiConflict, ApiNotFound
 from kube_registrar.cluster.session import Session
-from kube_registrar.cluster.status import patch_status, with_condition
+from kube_registrar.cluster.status import Statuses, patch_status, with_condition
 from kube_registrar.testing.control_plane import ControlPlane
 
 NOW = 1_700_000_000.0
@@ -102,3 +102,15 @@ async def test_a_status_of_another_version_is_refused(
 async def test_an_object_that_is_gone_is_told(direct: Session, shop: str) -> None:
     with pytest.raises(ApiNotFound):
         await patch_status(direct, "RegistryNamespace", "", f"{shop}-x", {"id": "ns-1"})
+
+
+async def test_a_status_is_read_with_its_version_and_written_only_to_that_one(
+    direct: Session, shop: str, read: Callable[[], dict[str, Any]]
+) -> None:
+    statuses = Statuses(direct)
+    found = await statuses.read("RegistryNamespace", "", shop)
+    assert (found.uid, found.status) == (read()["metadata"]["uid"], {})
+    await statuses.patch("RegistryNamespace", "", shop, {"conditions": ready([], True)})
+    with pytest.raises(ApiConflict):
+        await statuses.patch("RegistryNamespace", "", shop, {"conditions": []}, resource_version=found.resource_version)
+    assert (await statuses.read("RegistryNamespace", "", shop)).status == {"conditions": ready([], True)}

@@ -6,6 +6,7 @@ ground checks one rule at every deregistration: the pod must not be alive, ready
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -280,6 +281,10 @@ class Notebook:
     """What policies withheld: registry, action, policy."""
     blocked_by: list[tuple[str, str]] = field(default_factory=list)
     """What was held: registry, guard."""
+    results: Counter[tuple[str, str]] = field(default_factory=Counter)
+    waits: list[float] = field(default_factory=list)
+    latencies: list[float] = field(default_factory=list)
+    drift: Counter[str] = field(default_factory=Counter)
 
     def record(self, ref: ObjectRef, type: EventType, reason: str, message: str) -> None:  # noqa: A002
         self.events.append(Event(ref.name, type, reason, message))
@@ -292,6 +297,20 @@ class Notebook:
 
     def blocked(self, registry: RegistryName, guard: str) -> None:
         self.blocked_by.append((registry, guard))
+
+    # What the engine measures.
+
+    def reconciled(self, kind: str, result: str, seconds: float) -> None:
+        self.results[kind, result] += 1
+
+    def waited(self, kind: str, seconds: float) -> None:
+        self.waits.append(seconds)
+
+    def registered_after(self, registry: RegistryName, seconds: float) -> None:
+        self.latencies.append(seconds)
+
+    def drifted(self, registry: RegistryName, instances: int) -> None:
+        self.drift[registry] += instances
 
 
 class WatchedRegistry(FakeRegistry):
@@ -390,6 +409,7 @@ class Ground:
             policies=self.policies,
             straggler_seconds=self.straggler_seconds,
             draw=draw,
+            measures=self.notebook,
         )
 
     # The life of the engine.

@@ -28,4 +28,18 @@ async def test_metrics_are_served_as_prometheus_reads_them() -> None:
     ):
         assert answer.status == 200
         assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
-        assert 'kube_registrar_build_info{version="1.2.3"} 1.0' in (await answer.text()).splitlines()
+        assert 'kube_registrar_build_info{revision="unknown",version="1.2.3"} 1.0' in (await answer.text()).splitlines()
+
+
+async def test_liveness_says_what_is_wedged() -> None:
+    wedged: list[str] = []
+    app = probes(Metrics("0"), list, lambda: wedged)
+    async with listening(app, "127.0.0.1", 0, flag="--listen") as port, ClientSession() as session:
+        async with session.get(f"http://127.0.0.1:{port}/healthz") as answer:
+            assert (answer.status, await answer.text()) == (200, "ok\n")
+        wedged.append("the round over all pods has not been got on with for 61 s")
+        async with session.get(f"http://127.0.0.1:{port}/healthz") as answer:
+            assert answer.status == 503
+            assert await answer.text() == "the round over all pods has not been got on with for 61 s\n"
+        async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
+            assert answer.status == 200

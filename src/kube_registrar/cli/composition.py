@@ -2,14 +2,16 @@
 
 import asyncio
 import contextlib
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
+from importlib.metadata import distribution, version
 
 from kube_registrar.cli import front, replicas, watches
+from kube_registrar.cli.counting import Counting
+from kube_registrar.cli.watchdogs import Watchdogs
 from kube_registrar.cluster import preflight
 from kube_registrar.cluster.events import Recorder
 from kube_registrar.cluster.lookup import Lookup
@@ -39,27 +41,12 @@ FLUSH_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Counting:
-    """Changes, made and withheld, as metrics."""
-
-    metrics: Metrics
-
-    def changed(self, registry: RegistryName, action: str, result: str) -> None:
-        self.metrics.instance_changes.labels(registry, action, result).inc()
-
-    def withheld(self, registry: RegistryName, action: str, policy: Policy) -> None:
-        self.metrics.changes_withheld.labels(registry, action, policy).inc()
-
-    def blocked(self, registry: RegistryName, guard: str) -> None:
-        self.metrics.deletions_blocked.labels(registry, guard).inc()
-
-
 async def operate(configuration: Configuration) -> None:
     """Run the operator until cancelled. Raises UserError for what a person must change before it can run."""
     clock = SystemClock()
     fence = Fence(clock)
-    metrics = Metrics(version("kube-registrar"))
+    metrics = Metrics(version("kube-registrar"), _revision())
+    counting = Counting(metrics)
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(open_session(configuration.kubeconfig, configuration.context))
         cluster = await preflight.check(session, configuration.watch_namespaces, replicas.rights(configuration))
@@ -75,7 +62,7 @@ async def operate(configuration: Configuration) -> None:
         registries = [Metered(registry, metrics, clock) for registry in opened.values()]
         recorder = Recorder(session)
         policies = _policies(configuration)
-        reporter = Reporter(recorder, _Counting(metrics))
+        reporter = Reporter(recorder, counting)
         catalog = Catalog(_world(configuration, cluster.uid, registries))
         lookup = Lookup(session)
         engine = Engine(
@@ -86,22 +73,26 @@ async def operate(configuration: Configuration) -> None:
             clock,
             policies=policies,
             straggler_seconds=replicas.straggler_seconds(configuration),
+            measures=counting,
+            resync_seconds=configuration.resync_seconds,
         )
         lookup.selects(engine.interest.pod, engine.interest.service)
         watching = watches.watches(session, engine, configuration.watch_namespaces, nodes=cluster.may_read_nodes)
         metrics.before_render(partial(set_gauges, engine, metrics))
         metrics.read_watches(partial(watches.states, watching.all, clock))
         metrics.read_events_dropped(lambda: recorder.counters.dropped + recorder.counters.failed)
-        await front.serve_probes(stack, configuration, metrics, partial(_not_ready, engine, watching.all))
+        watchdogs = Watchdogs(engine, recorder, watching.all)
+        await front.serve_probes(stack, configuration, metrics, partial(_not_ready, engine, watching.all), watchdogs)
         context = Context(
-            registries={registry.name: registry for registry in registries},
+            registries=engine.registries,
             catalog=catalog,
             recorder=recorder,
             clock=clock,
             cluster_uid=cluster.uid,
             default_registry=RegistryName(configuration.default_registry),
             main=asyncio.get_running_loop(),
-            withholding=Withholding(policies, _Counting(metrics)),
+            withholding=Withholding(policies, counting),
+            measures=counting,
         )
         stack.push_async_callback(_flush, recorder)
         async with asyncio.TaskGroup() as group:
@@ -111,6 +102,13 @@ async def operate(configuration: Configuration) -> None:
             keep_running(group, "engine", engine.run())
             lead = replicas.leading(engine, context, session, configuration.watch_namespaces)
             keep_running(group, "election", replicas.take_part(elector, engine, lead))
+
+
+def _revision() -> str:
+    """Return the revision of the source that this was installed from, where the installer noted it (PEP 610)."""
+    noted = distribution("kube-registrar").read_text("direct_url.json")
+    found = json.loads(noted).get("vcs_info", {}).get("commit_id") if noted else None
+    return str(found or "unknown")
 
 
 def _policies(configuration: Configuration) -> Mapping[RegistryName, Policy]:

@@ -22,11 +22,15 @@ _log = logging.getLogger(__name__)
 
 
 async def serve_probes(
-    stack: AsyncExitStack, configuration: Configuration, metrics: Metrics, not_ready: Callable[[], Sequence[str]]
+    stack: AsyncExitStack,
+    configuration: Configuration,
+    metrics: Metrics,
+    not_ready: Callable[[], Sequence[str]],
+    wedged: Callable[[], Sequence[str]],
 ) -> None:
     """Serve `/healthz`, `/readyz` and `/metrics` until the stack closes. Raises UserError if the port is taken."""
     host, port = parse_listen(configuration.listen)
-    bound = await stack.enter_async_context(listening(probes(metrics, not_ready), host, port, flag="--listen"))
+    bound = await stack.enter_async_context(listening(probes(metrics, not_ready, wedged), host, port, flag="--listen"))
     _say("probes", host, bound)
 
 

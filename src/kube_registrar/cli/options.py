@@ -26,6 +26,7 @@ _METAVARS = {
     "kubeconfig": "FILE",
     "lease_namespace": "NAMESPACE",
     "lease_name": "NAME",
+    "resync_seconds": "SECONDS",
 }
 
 
@@ -57,12 +58,14 @@ def _option(setting: Setting) -> Callable[[F], F]:
         told = told.replace(setting.description, f"{setting.description} May be given several times.")
         return click.option(setting.flag, setting.name, multiple=True, metavar=_METAVARS[setting.name], help=told)
     if setting.name in _METAVARS:
-        return click.option(setting.flag, setting.name, metavar=_METAVARS[setting.name], help=told)
+        type_ = int if kind is int else str
+        return click.option(setting.flag, setting.name, type=type_, metavar=_METAVARS[setting.name], help=told)
     return click.option(setting.flag, setting.name, type=click.Choice([str(word) for word in kind]), help=told)
 
 
 def _default(setting: Setting) -> str:
-    return str(setting.default) if setting.default and isinstance(setting.default, str) else ""
+    is_shown = isinstance(setting.default, str | int) and not isinstance(setting.default, bool)
+    return str(setting.default) if setting.default and is_shown else ""
 
 
 def configured(flags: Mapping[str, object]) -> Configuration:

@@ -8,12 +8,13 @@ from kube_registrar.cluster.election import Elector, Lead, new_identity
 from kube_registrar.cluster.lease import ApiLease, own_namespace
 from kube_registrar.cluster.preflight import RIGHTS, Right, lease_rights
 from kube_registrar.cluster.session import Session
-from kube_registrar.cluster.status import patch_status, update_status
+from kube_registrar.cluster.status import Statuses, update_status
 from kube_registrar.declared.settings import Configuration
 from kube_registrar.operator import running
 from kube_registrar.operator.context import Context
-from kube_registrar.operator.counts import follow_counts
 from kube_registrar.operator.notices import follow_notices
+from kube_registrar.operator.reachability import Reachability
+from kube_registrar.operator.standing import StatusWriter
 from kube_registrar.runtime.fence import WRITE_SECONDS, Fence
 from kube_registrar.runtime.metrics import Metrics
 from kube_registrar.runtime.tasks import keep_running
@@ -59,8 +60,9 @@ def leading(engine: Engine, context: Context, session: Session, namespaces: Sequ
         async with asyncio.TaskGroup() as group:
             keep_running(group, "registries", engine.lead())
             keep_running(group, "kopf", running.run(context, session.login, namespaces))
-            patch = partial(patch_status, session)
-            keep_running(group, "counts", follow_counts(engine, context.catalog, patch, context.clock))
+            standings = [Reachability(engine.circuits, context.catalog)]
+            writer = StatusWriter(engine, context.catalog, Statuses(session), context.clock, standings)
+            keep_running(group, "statuses", writer.run())
             keep_running(group, "notices", follow_notices(engine, partial(update_status, session), context.clock))
 
     return lead

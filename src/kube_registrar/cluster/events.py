@@ -65,6 +65,18 @@ class Recorder:
         self._objects = Buckets(1 / OBJECT_SECONDS, OBJECT_BURST)
         self._all = Bucket(ALL_PER_SECOND, ALL_BURST)
         self._logged: set[tuple[int, str]] = set()
+        self._is_running = False
+        self._got_on_at = 0.0
+        """When the posting last got on, or will at the earliest (monotonic seconds)."""
+
+    @property
+    def stuck_seconds(self) -> float:
+        """For how long there has been something to post and nothing was done about it; 0 while `run` does not run."""
+        has_work = self._is_running and (bool(self._waiting) or self._posting.locked())
+        return max(0.0, self._clock.monotonic() - self._got_on_at) if has_work else 0.0
+
+    def _get_on(self, after: float = 0.0) -> None:
+        self._got_on_at = self._clock.monotonic() + after
 
     def record(self, ref: ObjectRef, type: Literal["Normal", "Warning"], reason: str, message: str) -> None:  # noqa: A002
         """Note an event; never blocks, never raises. `reason` is one of `model.reasons`."""
@@ -76,6 +88,8 @@ class Recorder:
         else:
             name = event_name(ref.name, f"{random.getrandbits(64):016x}")
             note = self._recent[key] = Note(ref, type, reason, message, name, first=now, last=now)
+        if not self._waiting and not self._posting.locked():
+            self._get_on()
         self._recent.move_to_end(key)
         if len(self._recent) > REMEMBERED:
             self._recent.popitem(last=False)
@@ -87,10 +101,15 @@ class Recorder:
 
     async def run(self) -> None:
         """Post what is noted, until cancelled."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            await self.flush()
+        self._is_running = True
+        self._get_on()
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                await self.flush()
+        finally:
+            self._is_running = False
 
     async def flush(self) -> None:
         """Return once all that waits now has been posted or given up: for the end of a process."""
@@ -102,6 +121,7 @@ class Recorder:
                     self.counters.dropped += 1
                     continue
                 while (wait := self._all.wait(self._clock.monotonic())) > 0.0:
+                    self._get_on(wait)
                     await self._clock.sleep(wait)
                 self._all.take(self._clock.monotonic())
                 await self._send(note)
@@ -109,13 +129,16 @@ class Recorder:
     async def _send(self, note: Note) -> None:
         backoff = Backoff()
         for attempt in range(1, _ATTEMPTS + 1):
+            self._get_on()
             try:
                 await self._post(note)
             except ApiError as error:
                 if attempt == _ATTEMPTS or not _may_pass(error):
                     self._give_up(note, error)
                     return
-                await self._clock.sleep(backoff.failed(error.after if isinstance(error, ApiThrottled) else 0.0))
+                pause = backoff.failed(error.after if isinstance(error, ApiThrottled) else 0.0)
+                self._get_on(pause)
+                await self._clock.sleep(pause)
             else:
                 self.counters.posted += 1
                 return

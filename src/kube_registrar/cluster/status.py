@@ -1,6 +1,7 @@
 """Conditions and status of our kinds, as Kubernetes' API conventions have them (metav1.Condition)."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 from kube_registrar.cluster.errors import ApiConflict, ApiNotFound
 from kube_registrar.cluster.resources import OURS
 from kube_registrar.cluster.session import Session
+from kube_registrar.model.refs import Uid
 
 Condition = Mapping[str, object]
 """JSON of a metav1.Condition."""
@@ -94,3 +96,37 @@ async def update_status(
             await patch_status(session, kind, namespace, name, fields, resource_version=version)
     except (ApiNotFound, ApiConflict):
         return
+
+
+@dataclass(frozen=True, slots=True)
+class StatusAsRead:
+    """The status of an object, and which object, in which version, it is of."""
+
+    uid: Uid
+    resource_version: str
+    status: Mapping[str, Any]
+
+
+class Statuses:
+    """The statuses of our kinds."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def read(self, kind: str, namespace: str, name: str) -> StatusAsRead:
+        """Return a status as it is. Raises ApiNotFound if the object is gone, and whatever else a Session raises."""
+        thing = msgspec.json.decode(await self._session.get(OURS[kind].path(namespace, name)))
+        metadata = thing["metadata"]
+        return StatusAsRead(Uid(metadata["uid"]), metadata["resourceVersion"], thing.get("status") or {})
+
+    async def patch(
+        self,
+        kind: str,
+        namespace: str,
+        name: str,
+        status: Mapping[str, object],
+        *,
+        resource_version: str | None = None,
+    ) -> None:
+        """See `patch_status`."""
+        await patch_status(self._session, kind, namespace, name, status, resource_version=resource_version)

@@ -95,6 +95,8 @@ class Reflector(Generic[R]):
         self.namespace = namespace
         self.counters = Counters()
         self.has_synced = False
+        self.began_monotonic: float | None = None
+        """When `run` was begun; None before."""
         self.trouble = ""
         """Why nothing is heard just now; empty while all is well."""
         self._session = session
@@ -110,12 +112,19 @@ class Reflector(Generic[R]):
         self._failed_watches = 0
 
     @property
+    def silent_seconds(self) -> float:
+        """For how long nothing was heard, not even a bookmark; 0 before `run`."""
+        since = self.counters.last_event_monotonic or self.began_monotonic
+        return 0.0 if since is None else self._session.clock.monotonic() - since
+
+    @property
     def kept(self) -> int:
         """How many records are remembered."""
         return len(self._mirror)
 
     async def run(self) -> None:
         """List and watch until cancelled."""
+        self.began_monotonic = self._session.clock.monotonic()
         while True:
             if not self._version:
                 await self._attempt("list", self._list)

@@ -32,8 +32,8 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-def _meta(description: str, allowed: str, *, flag: str | None = None) -> msgspec.Meta:
-    return msgspec.Meta(description=description, extra={"allowed": allowed, "flag": flag})
+def _meta(description: str, allowed: str, *, flag: str | None = None, least: int | None = None) -> msgspec.Meta:
+    return msgspec.Meta(description=description, extra={"allowed": allowed, "flag": flag}, ge=least)
 
 
 _TEXT = "it must be a text"
@@ -83,6 +83,14 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             f"allowed are {', '.join(Policy)}",
         ),
     ] = Policy.SYNC
+    resync_seconds: Annotated[
+        int,
+        _meta(
+            "How often each registry service is read in full, to find and repair what somebody else changed.",
+            "it must be a whole number of seconds, 10 at least",
+            least=10,
+        ),
+    ] = 600
     allow_undeclared: Annotated[
         bool,
         _meta(

@@ -132,6 +132,8 @@ CLUSTER_UID_DIFFERS = Reason(
 REGISTRY_UNAVAILABLE = Reason(
     "RegistryUnavailable", "Registry {registry!r} does not answer: {error}. It is tried again by itself"
 )
+REGISTRY_ANSWERS = Reason("RegistryAnswers", "Registry {registry!r} answers")
+NOT_ASKED_YET = Reason("NotAskedYet", "Registry {registry!r} has not been asked yet, or has not answered yet")
 
 # The life of RegistryNamespaces and RegistryServices.
 CREATED = Reason("Created", "Created {what} in registry {registry!r}")

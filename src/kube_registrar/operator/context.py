@@ -11,6 +11,7 @@ from kube_registrar.operator.withholding import Withholding
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sync.catalog import Catalog
+from kube_registrar.sync.measuring import UNMEASURED, Measures
 from kube_registrar.sync.reporting import Recorder
 
 T = TypeVar("T")
@@ -29,6 +30,7 @@ class Context:
     main: asyncio.AbstractEventLoop
     """The event loop that registries and catalog belong to."""
     withholding: Withholding
+    measures: Measures = UNMEASURED
 
     async def on_main(self, work: Coroutine[Any, Any, T]) -> T:
         """Do the work in the main event loop, and wait for it in the present one."""

@@ -85,7 +85,9 @@ async def _ensured(context: Context, thing: CustomObject, attempt: int) -> _Resu
     if thing.terminating:
         return _Result()
     look_after = lifecycle.ensure_namespace if thing.kind == "RegistryNamespace" else lifecycle.ensure_service
+    began = context.clock.monotonic()
     verdict = await look_after(context, thing, attempt)
+    context.measures.reconciled(thing.kind, "ok" if verdict.ready else "error", context.clock.monotonic() - began)
     if thing.kind == "RegistryService":
         context.catalog.refuse(thing.uid, _lasting_refusal(verdict))
     _tell(context, thing, verdict)

@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self, runtime_checkable
 
 from kube_registrar.model.changes import Urgency
 from kube_registrar.runtime.clock import Clock
@@ -50,6 +50,16 @@ class Ticket:
     epoch: int
 
 
+class Observer(Protocol):
+    """Hears what the limits of a registry cost. Nothing of it blocks or raises."""
+
+    def waited(self, operation: str, seconds: float) -> None:
+        """A call got its token after so long."""
+
+    def throttled(self, operation: str) -> None:
+        """A call was refused for coming too fast."""
+
+
 class Limiter:
     """The buckets of one registry. `rates` by operation; what is not in there goes by `otherwise`.
 
@@ -60,6 +70,7 @@ class Limiter:
         self._rates = rates
         self._otherwise = otherwise
         self._clock = clock
+        self.observer: Observer | None = None
         self._buckets: dict[str, _Bucket] = {}
 
     async def __aenter__(self) -> Self:
@@ -71,7 +82,11 @@ class Limiter:
 
     async def acquire(self, operation: str, urgency: Urgency = Urgency.REGISTER) -> Ticket:
         """Wait for a token; among those that wait, the most urgent goes first, then the one that came first."""
-        return Ticket(operation, await self._bucket(operation).acquire(urgency))
+        came = self._clock.monotonic()
+        ticket = Ticket(operation, await self._bucket(operation).acquire(urgency))
+        if self.observer is not None:
+            self.observer.waited(operation, self._clock.monotonic() - came)
+        return ticket
 
     def throttled(self, ticket: Ticket) -> None:
         """Halve the rate: the call was refused for coming too fast.
@@ -79,6 +94,8 @@ class Limiter:
         Calls that left before the last halving say nothing about the rate since, so one overload halves once.
         """
         self._bucket(ticket.operation).throttled(ticket.epoch)
+        if self.observer is not None:
+            self.observer.throttled(ticket.operation)
 
     def rate(self, operation: str) -> float:
         """Return the calls a second that the operation has now."""
@@ -88,6 +105,15 @@ class Limiter:
         if operation not in self._buckets:
             self._buckets[operation] = _Bucket(self._rates.get(operation, self._otherwise), self._clock)
         return self._buckets[operation]
+
+
+@runtime_checkable
+class Limited(Protocol):
+    """A registry that keeps limits of its own, and lets them be observed."""
+
+    @property
+    def limiter(self) -> Limiter:
+        """Its limits."""
 
 
 class _Bucket:

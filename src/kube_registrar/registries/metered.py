@@ -1,23 +1,28 @@
 """A registry whose requests are counted and timed, whatever the backend."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register
 from kube_registrar.model.instances import Instance, Query
 from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef
 from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, ServiceSpec
+from kube_registrar.registries.limits import Limited
 from kube_registrar.registries.port import Capabilities, Found, Registry
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.runtime.metrics import Metrics
 
 
 class Metered:
-    """A `Registry` that delegates every call and counts it in `metrics`."""
+    """A `Registry` that delegates every call and counts it in `metrics`, as what its limiter does, if it has one."""
 
     def __init__(self, registry: Registry, metrics: Metrics, clock: Clock) -> None:
         self._registry = registry
         self._metrics = metrics
         self._clock = clock
+        metrics.expect(registry.name)
+        if isinstance(registry, Limited):
+            registry.limiter.observer = _LimitsMetered(registry.name, metrics)
 
     @property
     def name(self) -> RegistryName:
@@ -56,8 +61,8 @@ class Metered:
         began = self._clock.monotonic()
         async for outcome in self._registry.apply(service, changes):
             operation = _OPERATIONS.get(type(outcome.change), "set_health")
-            result = outcome.error.reason if outcome.error else "ok"
-            self._metrics.registry_requests.labels(self.name, operation, result).inc()
+            code = outcome.error.reason if outcome.error else "ok"
+            self._metrics.registry_requests.labels(self.name, operation, code).inc()
             self._metrics.registry_request_duration.labels(self.name, operation).observe(
                 self._clock.monotonic() - began
             )
@@ -70,3 +75,15 @@ class Metered:
 
 
 _OPERATIONS: dict[type, str] = {Register: "register", Deregister: "deregister"}
+
+
+@dataclass(frozen=True, slots=True)
+class _LimitsMetered:
+    registry: RegistryName
+    metrics: Metrics
+
+    def waited(self, operation: str, seconds: float) -> None:
+        self.metrics.ratelimit_wait.labels(self.registry, operation).observe(seconds)
+
+    def throttled(self, operation: str) -> None:
+        self.metrics.registry_throttled.labels(self.registry, operation).inc()

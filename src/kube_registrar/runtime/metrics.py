@@ -27,6 +27,7 @@ from kube_registrar.model.errors import RegistryError
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _DURATION_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_LATENCY_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +47,38 @@ class Metrics:
 
     CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, revision: str = "unknown") -> None:
+        """`revision`: of the source, where it is known."""
         self.registry = CollectorRegistry()
         self._updates: list[Callable[[], None]] = []
-        gauge, counter, histogram = self._gauge, self._counter, self._histogram
+        what = "Always 1; the labels tell the version, and the revision of its source."
+        self._gauge("build_info", what, "version", "revision").labels(version, revision).set(1)
+        self.leader = self._gauge("leader", "1 while this replica leads, or needs no election; 0 while it stands by.")
+        self._make_instances()
+        self._make_work()
+        self._make_registries()
+        self.resource_condition = self._gauge(
+            "resource_condition",
+            "Conditions of RegistryNamespaces and RegistryServices: 1 for the status that each has.",
+            "kind",
+            "namespace",
+            "name",
+            "condition",
+            "status",
+        )
 
-        gauge("build_info", "Always 1; the label tells the version.", "version").labels(version).set(1)
-        self.leader = gauge("leader", "1 while this replica leads, or needs no election; 0 while it stands by.")
+    def _make_instances(self) -> None:
+        gauge, counter, histogram = self._gauge, self._counter, self._histogram
         self.sources = gauge("sources", "Objects that ask for registrations.", "kind")
         self.sources_skipped = gauge(
             "sources_skipped", "Objects that ask for registrations and cannot have them.", "kind", "reason"
         )
-        self.instances = gauge("instances", "Own instances; state is wanted, registered or held.", "registry", "state")
+        self.instances = gauge(
+            "instances",
+            "Own instances; state is wanted, registered, unhealthy, orphaned, conflict or held.",
+            "registry",
+            "state",
+        )
         self.instance_changes = counter(
             "instance_changes_total",
             "Changes of instances; action is register, deregister or set_health, result is ok or error.",
@@ -80,30 +101,86 @@ class Metrics:
             "registry",
             "guard",
         )
-        self.queue_depth = gauge("queue_depth", "Registry services that wait for a worker.")
+        self.drift_detected = counter(
+            "drift_detected_total", "Own instances that were found changed or missing, and not by us.", "registry"
+        )
+        self.registration_latency = histogram(
+            "registration_latency_seconds",
+            "From the moment that a ready pod is seen until its registration is confirmed.",
+            _LATENCY_SECONDS,
+            "registry",
+        )
+
+    def _make_work(self) -> None:
+        gauge, counter, histogram = self._gauge, self._counter, self._histogram
+        self.reconciles = counter(
+            "reconcile_total",
+            "Times that something was looked after; kind is service (a registry service and its instances), "
+            "RegistryNamespace or RegistryService; result is ok or error.",
+            "kind",
+            "result",
+        )
+        self.reconcile_duration = histogram(
+            "reconcile_duration_seconds", "How long it took.", _DURATION_SECONDS, "kind"
+        )
+        self.queue_depth = gauge("queue_depth", "Things that wait for a worker; kind is service.", "kind")
+        self.queue_wait = histogram(
+            "queue_wait_seconds", "How long they waited until a worker took them.", _DURATION_SECONDS, "kind"
+        )
+
+    def _make_registries(self) -> None:
+        gauge, counter, histogram = self._gauge, self._counter, self._histogram
         self.registry_requests = counter(
             "registry_requests_total",
-            "Requests to registries, by operation; result is ok or the error's reason.",
+            "Requests to registries, by operation; code is ok or the error's reason.",
             "registry",
             "operation",
-            "result",
+            "code",
         )
         self.registry_request_duration = histogram(
             "registry_request_duration_seconds", "How long they took.", _DURATION_SECONDS, "registry", "operation"
         )
+        self.registry_throttled = counter(
+            "registry_throttled_total",
+            "Calls that a registry refused for coming too fast; they are made again.",
+            "registry",
+            "operation",
+        )
+        self.ratelimit_wait = histogram(
+            "registry_ratelimit_wait_seconds",
+            "How long calls waited for our own rate limits.",
+            _DURATION_SECONDS,
+            "registry",
+            "operation",
+        )
+        self.registry_up = gauge("registry_up", "Whether a registry answers: 1 or 0; 0 before it ever did.", "registry")
+        self.circuit_state = gauge(
+            "circuit_state",
+            "1 for the state that a registry's circuit has, 0 for the others: closed, open or half_open.",
+            "registry",
+            "state",
+        )
+        self.last_sync = gauge(
+            "last_sync_timestamp_seconds", "When a service of a registry was last read in full.", "registry"
+        )
+
+    def expect(self, registry: str) -> None:
+        """Show what a registry has not had yet as 0: a rate needs a beginning."""
+        self.drift_detected.labels(registry)
+        self.registration_latency.labels(registry)
 
     @contextmanager
     def request(self, registry: str, operation: str) -> Iterator[None]:
         """Count and time one request to a registry; an error passes through and is counted by its reason."""
-        result, began = "error", time.perf_counter()
+        code, began = "error", time.perf_counter()
         try:
             yield
-            result = "ok"
+            code = "ok"
         except RegistryError as error:
-            result = error.reason
+            code = error.reason
             raise
         finally:
-            self.registry_requests.labels(registry, operation, result).inc()
+            self.registry_requests.labels(registry, operation, code).inc()
             self.registry_request_duration.labels(registry, operation).observe(time.perf_counter() - began)
 
     def read_watches(self, read: Callable[[], Iterable[WatchState]]) -> None:

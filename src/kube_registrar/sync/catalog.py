@@ -207,9 +207,9 @@ class Catalog:
     # What follows.
 
     def objects(self) -> Iterator[CustomObject]:
-        """Yield every RegistryNamespace and RegistryService."""
-        yield from (thing for thing, _ in self._namespace_objects.values())
-        yield from (each.thing for each in self._service_objects.values())
+        """Give every RegistryNamespace and RegistryService as the watch last told it."""
+        yield from [thing for thing, _declared in self._namespace_objects.values()]
+        yield from [each.thing for each in self._service_objects.values()]
 
     def namespace_of(self, object_name: str) -> DeclaredNamespace | None:
         """Return what the RegistryNamespace of this name declares; None if there is none or its spec is invalid."""

@@ -22,12 +22,17 @@ from kube_registrar.sources.pods import wish_of
 from kube_registrar.sources.published import wish_of_service
 from kube_registrar.sources.wishes import Wish
 from kube_registrar.sync.catalog import Catalog
+from kube_registrar.sync.circuit import Circuit
 from kube_registrar.sync.evidence import EvidenceOfPods, PodLookup
+from kube_registrar.sync.following import RESYNC_SECONDS
+from kube_registrar.sync.guarded import Guarded
 from kube_registrar.sync.holders import Holders
 from kube_registrar.sync.holds import Holds
 from kube_registrar.sync.intake import Intake
 from kube_registrar.sync.interest import Interest
+from kube_registrar.sync.latency import Latency
 from kube_registrar.sync.leading import Leading
+from kube_registrar.sync.measuring import UNMEASURED, Measures, Stopwatch
 from kube_registrar.sync.progress import Counts, Progress
 from kube_registrar.sync.queue import KeyedQueue
 from kube_registrar.sync.reconcile import RegistrySync
@@ -44,6 +49,7 @@ GRACE_SECONDS = 2.0
 _CHUNK = 200
 _REST = 3.0
 """After a round over all pods, so many times its duration goes to everything else before the next one begins."""
+_LONGEST_REST_SECONDS = 30.0
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +68,8 @@ class Engine:
         policies: Mapping[RegistryName, Policy] | None = None,
         straggler_seconds: float = 0.0,
         draw: random.Random | None = None,
+        measures: Measures = UNMEASURED,
+        resync_seconds: float = RESYNC_SECONDS,
     ) -> None:
         """`policies`: of each registry, sync where none is given. `draw`: of jitter; tests give their own.
 
@@ -80,20 +88,26 @@ class Engine:
         self._second = SecondLists(lookup, catalog.world.cluster_uid, clock, self._listed)
         self._holders = Holders(lookup.namespace_of_address, clock, self.service_concerned)
         catalog.pod_addresses = self._holders.known
+        self._latency = Latency(clock.monotonic, measures.registered_after)
+        draw = draw or random.Random()
+        self._guarded = {each.name: Guarded(each, Circuit(each.name, clock, draw), clock) for each in registries}
         self._new_leading = partial(
             Leading,
-            registries,
+            list(self._guarded.values()),
             catalog,
             self.wanted,
             evidence=self._evidence,
             second=self._second,
             reporter=reporter,
             clock=clock,
-            draw=draw or random.Random(),
+            draw=draw,
             policies=policies or {},
             straggler_seconds=straggler_seconds,
             is_unresolved=lambda: bool(self._unresolved),
             is_unsettled=self._is_unsettled,
+            latency=self._latency,
+            measures=measures,
+            resync_seconds=resync_seconds,
         )
         self._leading = self._new_leading()
         self._leads = False
@@ -107,7 +121,9 @@ class Engine:
         self._world_changed = asyncio.Event()
         self._is_following = False
         self._is_going_round = False
-        catalog.on_change = self._world_changed.set
+        self._round = Stopwatch(clock)
+        self._makes_rounds = False
+        catalog.on_change = self._note_change
 
     # What the watches tell.
 
@@ -186,7 +202,7 @@ class Engine:
         if not self._kinds_missing and not self._started.is_set():
             _log.info("caches are synced: %d pods are selected", len(self.wanted.pods))
             self._started.set()
-            self._world_changed.set()
+            self._note_change()
 
     async def has_heard(self, kinds: AbstractSet[str]) -> None:
         """Return once all of these kinds have been told in full."""
@@ -228,6 +244,27 @@ class Engine:
         )
         return not is_working and (self._leading.is_quiet or not self._leads)
 
+    @property
+    def registries(self) -> Mapping[RegistryName, Registry]:
+        """The registries, each behind its circuit: nothing else of this process should ask them anything."""
+        return self._guarded
+
+    @property
+    def circuits(self) -> Mapping[RegistryName, Circuit]:
+        """Whether each registry answers."""
+        return {name: guarded.circuit for name, guarded in self._guarded.items()}
+
+    @property
+    def last_looks(self) -> Mapping[RegistryName, float]:
+        """When a service of each registry was last read in full, seconds since 1970; nothing where none was."""
+        return {name: sync.last_look for name, sync in self._syncs.items() if sync.last_look is not None}
+
+    @property
+    def stuck_seconds(self) -> Mapping[str, float]:
+        """For how long each of the engine's loops has had work that it did not get on with."""
+        stuck = {f"the queue of registry {name}": sync.stuck_seconds for name, sync in self._syncs.items()}
+        return {"the round over all pods": self._round.seconds, **stuck}
+
     # The work.
 
     async def warm(self) -> None:
@@ -260,24 +297,41 @@ class Engine:
     async def _follow_world(self) -> None:
         """Make every wish anew when the world changed; many changes in a row make few rounds."""
         await self.warm()
-        while True:
-            self._is_following = False
-            await self._world_changed.wait()
-            self._world_changed.clear()
-            self._is_following = self._is_going_round = True
-            began = self._clock.monotonic()
-            for number, pod in enumerate(list(self.wanted.pods.values())):
-                if self.wanted.pods.get(pod.uid) is pod:
-                    self._wish(pod)
-                if number % _CHUNK == _CHUNK - 1:
-                    await asyncio.sleep(0)
-            for service in list(self.catalog.endpoints.services.values()):
-                self._wish_service(service)
-            self._is_going_round = False
-            for sync in self._syncs.values():
-                self._leading.enqueue(sync.brake.waiting())
-            # A hundred services that are made one after another would cost a hundred rounds over a thousand pods.
-            await self._clock.sleep(_REST * (self._clock.monotonic() - began))
+        self._makes_rounds = True
+        try:
+            while True:
+                self._is_following = False
+                await self._world_changed.wait()
+                self._world_changed.clear()
+                self._is_following = True
+                began = self._clock.monotonic()
+                await self._go_round()
+                # A hundred services that are made one after another would cost a hundred rounds over a thousand pods.
+                await self._clock.sleep(min(_REST * (self._clock.monotonic() - began), _LONGEST_REST_SECONDS))
+        finally:
+            self._makes_rounds = False
+            self._round.stop()
+
+    async def _go_round(self) -> None:
+        self._is_going_round = True
+        self._round.start()
+        for number, pod in enumerate(list(self.wanted.pods.values())):
+            if self.wanted.pods.get(pod.uid) is pod:
+                self._wish(pod)
+            if number % _CHUNK == _CHUNK - 1:
+                self._round.start()
+                await asyncio.sleep(0)
+        for service in list(self.catalog.endpoints.services.values()):
+            self._wish_service(service)
+        self._round.stop()
+        self._is_going_round = False
+        for sync in self._syncs.values():
+            self._leading.enqueue(sync.brake.waiting())
+
+    def _note_change(self) -> None:
+        self._world_changed.set()
+        if self._makes_rounds:
+            self._round.go_on()
 
     async def _tell_problems(self) -> None:
         """Tell a pod's problems once they have lasted a moment, and again only when they change."""
@@ -304,18 +358,19 @@ class Engine:
         if not (pod.annotations or pod.gated or self.interest.pod(pod.namespace, pod.name, pod.labels)):
             self.pod_applied(BarePod(pod.namespace, pod.name, pod.uid, pod.terminating, pod.phase))
             return
-        wish = self._wish_of(pod)
-        self._wished(pod.uid, wish, self.wanted.put(pod, wish))
+        wish, before = self._wish_of(pod), self.wanted.wishes.get(pod.uid)
+        self._wished(pod.uid, before, wish, self.wanted.put(pod, wish))
 
     def _wish_service(self, service: KubeService) -> None:
-        wish = self._wish_of(service)
+        wish, before = self._wish_of(service), self.wanted.wishes.get(service.uid)
         self._holders.wants(service.key, wish.addresses_to_check)
-        self._wished(service.uid, wish, self.wanted.put_service(service, wish))
+        self._wished(service.uid, before, wish, self.wanted.put_service(service, wish))
 
-    def _wished(self, uid: Uid, wish: Wish, touched: frozenset[ServiceRef] | None) -> None:
-        """Follow up a wish; `touched`: the services it is about, None if it is as it was."""
+    def _wished(self, uid: Uid, before: Wish | None, wish: Wish, touched: frozenset[ServiceRef] | None) -> None:
+        """Follow up a wish; `touched`: the services it is about, None if it is as it was before."""
         if touched is None:
             return
+        self._latency.wished(before, wish)
         if wish.unresolved:
             self._unresolved.add(uid)
         else:
@@ -331,6 +386,7 @@ class Engine:
     def _drop(self, uid: Uid) -> None:
         self._told.pop(uid, None)
         self._unresolved.discard(uid)
+        self._latency.wished(self.wanted.wishes.get(uid), None)
         self._leading.progress.forget(uid)
         self._leading.enqueue(self.wanted.drop(uid) | self._leading.holding(uid))
 

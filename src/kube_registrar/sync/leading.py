@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from kube_registrar.model.instances import Instance
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.refs import InstanceId, RegistryName, ServiceRef, Uid
-from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sync.catalog import Catalog
 from kube_registrar.sync.evidence import EvidenceOfPods
 from kube_registrar.sync.following import RegistryFollower
+from kube_registrar.sync.guarded import Guarded
 from kube_registrar.sync.holds import Holds
+from kube_registrar.sync.latency import Latency
+from kube_registrar.sync.measuring import Measures
 from kube_registrar.sync.progress import Progress
 from kube_registrar.sync.reconcile import GATHER_SECONDS, RegistrySync
 from kube_registrar.sync.reporting import Reporter
@@ -28,7 +30,7 @@ class Leading:
 
     def __init__(
         self,
-        registries: Sequence[Registry],
+        registries: Sequence[Guarded],
         catalog: Catalog,
         wanted: WantedState,
         *,
@@ -41,6 +43,9 @@ class Leading:
         straggler_seconds: float,
         is_unresolved: Callable[[], bool],
         is_unsettled: Callable[[], bool],
+        latency: Latency,
+        measures: Measures,
+        resync_seconds: float,
     ) -> None:
         """`straggler_seconds`, `is_unsettled`: see `RegistrySync`. `is_unresolved`: whether references lead nowhere."""
         self.progress = Progress(wanted, self.instances, self.enqueue_soon, catalog.forget)
@@ -59,11 +64,16 @@ class Leading:
                 straggler_seconds=straggler_seconds,
                 cluster_name=catalog.world.cluster_name,
                 is_unsettled=is_unsettled,
+                latency=latency,
+                measures=measures,
             )
             for registry in registries
         }
         self.holds = Holds({name: sync.brake for name, sync in self.syncs.items()}, catalog, reporter, clock)
-        self._followers = [RegistryFollower(sync, catalog, clock, draw, is_unresolved) for sync in self.syncs.values()]
+        self._followers = [
+            RegistryFollower(sync, catalog, clock, draw, is_unresolved, resync_seconds=resync_seconds)
+            for sync in self.syncs.values()
+        ]
 
     async def run(self) -> None:
         """Keep the registries true until cancelled."""

@@ -4,6 +4,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from kube_registrar.model import attributes as keys
@@ -29,6 +30,8 @@ class Attempt:
     not_before: float = 0.0
     is_doubtful: bool = False
     """Whether it may have been made all the same."""
+    is_unanswered: bool = False
+    """Whether it failed because the registry did not answer."""
 
 
 @dataclass(slots=True)
@@ -58,6 +61,8 @@ class ObservedService:
     """Of instances with this cluster's name: which other UIDs they carry, how often."""
     appeared: frozenset[InstanceId] = frozenset()
     """Own instances that the last list has, and that were not there before, and that we did not write."""
+    drift: int = 0
+    """How many own instances the last list showed changed or missing, and not by us."""
     _was_listed: bool = False
     _written: set[InstanceId] | None = None
     _look_backoff: Backoff = field(init=False)
@@ -88,6 +93,7 @@ class ObservedService:
         self.instances = {i.id: self._slim(i) for i in listed if i.id not in newer}
         self.instances |= {instance_id: i for instance_id, i in before.items() if instance_id in newer}
         self.whereabouts.replace(self.service, self._origins(before), self._origins(self.instances))
+        self.drift = self._drift(before, ours) if self._was_listed else 0
         new = [i for i in listed if i.id not in before and i.id not in ours] if self._was_listed else []
         self.appeared = frozenset(i.id for i in new if self._is_ours(i) and keys.TAKEN_OVER not in i.attributes)
         self._was_listed = True
@@ -102,6 +108,16 @@ class ObservedService:
         for change in made:
             del self.failed[change.instance_id]
         return made
+
+    def _drift(self, before: Mapping[InstanceId, Instance], ours: AbstractSet[InstanceId]) -> int:
+        """Count own instances that are not as they were known; `ours`: with which something is being done, or was."""
+        return sum(
+            1
+            for instance_id, known in before.items()
+            if instance_id not in ours
+            and is_own(known.attributes, self.cluster_uid)
+            and ((found := self.instances.get(instance_id)) is None or found.attributes != known.attributes)
+        )
 
     def _is_made(self, change: Change) -> bool:
         current = self.instances.get(change.instance_id)
@@ -122,6 +138,20 @@ class ObservedService:
         self.look_by(now + self._look_backoff.failed(getattr(error, "after", 0.0)))
         if error is None or isinstance(error, Unreachable):
             self.is_readable = False
+
+    def abandon_list(self, now: float) -> None:
+        """Note that the list was not asked for after all: it is due as soon as it can be."""
+        self._written = None
+        self.look_by(now)
+
+    def retry(self, now: float) -> None:
+        """Make everything due that the registry did not answer to: it answers again. What it holds may be older."""
+        self._look_backoff.succeeded()
+        self.look_by(now)
+        for attempt in self.failed.values():
+            if attempt.is_unanswered:
+                attempt.backoff.succeeded()
+                attempt.not_before = now
 
     def vanish(self) -> None:
         """Note that the registry no longer has the service. What is in flight stays so until its outcome is known."""
@@ -185,6 +215,7 @@ class ObservedService:
             self.look_by(now)
         attempt = self.failed.setdefault(change.instance_id, Attempt(change, Backoff(draw=self.draw)))
         attempt.change, attempt.is_doubtful = change, is_doubtful
+        attempt.is_unanswered = isinstance(error, Unreachable)
         attempt.not_before = now + attempt.backoff.failed(getattr(error, "after", 0.0))
         return attempt
 

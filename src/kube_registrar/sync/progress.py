@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from kube_registrar.model import attributes as keys
 from kube_registrar.model.changes import Outcome, Register
 from kube_registrar.model.identity import origin_of
-from kube_registrar.model.instances import Instance, Registration
+from kube_registrar.model.instances import Health, Instance, Registration
 from kube_registrar.model.refs import InstanceId, ServiceRef, Uid
 from kube_registrar.planning.compare import is_true_to
 from kube_registrar.planning.plan import MOVING, Plan, is_met
@@ -14,11 +15,18 @@ from kube_registrar.sync.wanted import WantedState
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Instances of one registry service: wanted, registered as wanted, and kept though nobody wants them."""
+    """Instances of one registry service: wanted, registered as wanted, and kept though nobody wants them.
+
+    `orphaned`: own ones that nobody wants and that are about to go. `unhealthy`: those of the registered that the
+    registry calls so. `conflict`: wanted ones whose id somebody else's instance has.
+    """
 
     wanted: int
     registered: int
     held: int
+    unhealthy: int = 0
+    orphaned: int = 0
+    conflict: int = 0
 
 
 @dataclass(slots=True)
@@ -35,16 +43,24 @@ class Progress:
     vanished: Callable[[ServiceRef], None]
     _movers: dict[Uid, set[ServiceRef]] = field(default_factory=dict)
     _kept: dict[ServiceRef, int] = field(default_factory=dict)
+    _conflicts: dict[ServiceRef, int] = field(default_factory=dict)
     _counts: dict[ServiceRef, Counts] = field(default_factory=dict)
 
     def counts(self, service: ServiceRef) -> Counts:
         """Return the figures of a service. They are counted anew only after a change: they are asked for every 5 s."""
         if service not in self._counts:
-            wanted, present = self.wanted.of(service).registrations, self.instances(service)
-            there = [i for i, r in wanted.items() if i in present and is_true_to(present[i], r.instance)]
-            asked = sum(1 for i, r in wanted.items() if not r.optional or i in present)
-            self._counts[service] = Counts(asked, len(there), self._kept.get(service, 0))
+            self._counts[service] = self._count(service)
         return self._counts[service]
+
+    def _count(self, service: ServiceRef) -> Counts:
+        wanted, present = self.wanted.of(service).registrations, self.instances(service)
+        there = [present[i] for i, r in wanted.items() if i in present and is_true_to(present[i], r.instance)]
+        held, conflict = self._kept.get(service, 0), self._conflicts.get(service, 0)
+        # Of somebody else's instances only the id is known.
+        surplus = sum(1 for i, instance in present.items() if i not in wanted and keys.POD_UID in instance.attributes)
+        unhealthy = sum(1 for instance in there if instance.health is Health.UNHEALTHY)
+        asked = sum(1 for i, r in wanted.items() if not r.optional or i in present)
+        return Counts(asked, len(there), held, unhealthy, max(0, surplus - held), conflict)
 
     def outdated(self, services: Iterable[ServiceRef]) -> None:
         """Note that something else is wanted of these services than before."""
@@ -71,6 +87,7 @@ class Progress:
     def planned(self, service: ServiceRef, made: Plan) -> None:
         """Note what a plan keeps, and who waits."""
         self._kept[service] = len(made.kept)
+        self._conflicts[service] = len(made.conflicts)
         self._counts.pop(service, None)
         for instance_id, why in made.kept.items():
             if why == MOVING:

@@ -9,7 +9,7 @@ import heapq
 import itertools
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
@@ -19,10 +19,15 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class KeyedQueue(Generic[Key]):
-    """Keys in the order of their first addition; `add_after` waits on the injected clock."""
+    """Keys in the order of their first addition; `add_after` waits on the injected clock.
 
-    def __init__(self, clock: Clock) -> None:
+    `waited` hears how long each key stood in the queue, in seconds, when a worker takes it.
+    """
+
+    def __init__(self, clock: Clock, waited: Callable[[float], None] = lambda _: None) -> None:
         self._clock = clock
+        self._waited = waited
+        self._since: dict[Key, float] = {}
         self._order: deque[Key] = deque()
         self._waiting: set[Key] = set()
         self._working: set[Key] = set()
@@ -42,12 +47,18 @@ class KeyedQueue(Generic[Key]):
         """Whether nothing stands in the queue and no worker has a key; timers do not count."""
         return not (self._waiting or self._working)
 
+    @property
+    def oldest_seconds(self) -> float:
+        """How long the key that is next has stood in the queue; 0 if there is none."""
+        return self._clock.monotonic() - self._since[self._order[0]] if self._order else 0.0
+
     def add(self, key: Key) -> None:
         """Put the key in, unless it stands there."""
         if key in self._working:
             self._again.add(key)
         elif key not in self._waiting:
             self._waiting.add(key)
+            self._since[key] = self._clock.monotonic()
             self._order.append(key)
             self._readable.release()
 
@@ -86,6 +97,7 @@ class KeyedQueue(Generic[Key]):
         key = self._order.popleft()
         self._waiting.remove(key)
         self._working.add(key)
+        self._waited(self._clock.monotonic() - self._since.pop(key))
         try:
             yield key
         finally:

@@ -15,23 +15,30 @@ from typing import Protocol
 
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register, SetHealth
 from kube_registrar.model.errors import NotFound, RegistryError, Unreachable
-from kube_registrar.model.identity import origin_of
+from kube_registrar.model.identity import is_own, origin_of
+from kube_registrar.model.instances import Registration
 from kube_registrar.model.policy import Policy
-from kube_registrar.model.refs import ServiceRef, Uid
+from kube_registrar.model.refs import InstanceId, ServiceRef, Uid
 from kube_registrar.planning.compare import is_true_to
-from kube_registrar.planning.plan import Plan, plan, unaccounted
+from kube_registrar.planning.plan import Plan, is_met, plan, unaccounted
 from kube_registrar.planning.policy import restrained
-from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.backoff import Backoff
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sync.brake import Brake
+from kube_registrar.sync.circuit import Circuit
 from kube_registrar.sync.evidence import EvidenceOfPods
+from kube_registrar.sync.guarded import Guarded
+from kube_registrar.sync.latency import Latency
+from kube_registrar.sync.measuring import UNMEASURED, Measures
 from kube_registrar.sync.observed import DOUBT_SECONDS, ObservedService, ObservedState
+from kube_registrar.sync.outage import Outage
 from kube_registrar.sync.queue import KeyedQueue
 from kube_registrar.sync.reporting import Reporter
 from kube_registrar.sync.second_list import SecondLists
 from kube_registrar.sync.wanted import WantedState
 
+KIND = "service"
+"""What metrics call the things that are planned here: registry services."""
 LOOKS_AT_ONCE = 32
 GATHER_SECONDS = 0.2
 """Next tries and answers that fall due within this time are planned together: a plan looks at the whole service."""
@@ -62,9 +69,12 @@ class Hears(Protocol):
 
 @dataclass(slots=True)
 class RegistrySync:
-    """One registry, its queue of services and the workers on it."""
+    """One registry, its queue of services and the workers on it.
 
-    registry: Registry
+    While its circuit is open nothing is looked at, planned or sent; when it closes, every service is.
+    """
+
+    registry: Guarded
     cluster_uid: Uid
     wanted: WantedState
     evidence: EvidenceOfPods
@@ -79,9 +89,15 @@ class RegistrySync:
     cluster_name: str = ""
     is_unsettled: Callable[[], bool] = lambda: False
     """Whether what is configured has changed and has not reached every pod yet."""
+    latency: Latency = field(default_factory=lambda: Latency(lambda: 0.0, lambda *_: None))
+    measures: Measures = UNMEASURED
     observed: ObservedState = field(init=False)
     brake: Brake = field(init=False)
     queue: KeyedQueue[ServiceRef] = field(init=False)
+    last_look: float | None = None
+    """When a service was last read in full, seconds since 1970."""
+    _outage: Outage = field(init=False)
+    _running_since: float | None = None
     _surprises: dict[ServiceRef, Backoff] = field(default_factory=dict)
     _blocked: set[ServiceRef] = field(default_factory=set)
     """Services in which a registration waits for an address."""
@@ -94,7 +110,7 @@ class RegistrySync:
 
     def __post_init__(self) -> None:
         self.observed = ObservedState(self.cluster_uid, self.draw, self.cluster_name)
-        self.queue = KeyedQueue(self.clock)
+        self.queue = KeyedQueue(self.clock, lambda seconds: self.measures.waited(KIND, seconds))
         self.brake = Brake(
             self.registry.name,
             self.observed,
@@ -104,16 +120,25 @@ class RegistrySync:
             self.clock,
             self.is_unsettled,
         )
+        self._outage = Outage(self.registry.name, self.reporter)
+
+    @property
+    def circuit(self) -> Circuit:
+        """Whether the registry is asked at all."""
+        return self.registry.circuit
 
     async def run(self) -> None:
         """Work until cancelled. Changes that are on their way then are left to the registry; nothing is undone."""
-        self._began = self.clock.monotonic()
+        self._began = self._running_since = self.clock.monotonic()
+        self.circuit.begin(self._opened, self._closed)
         try:
             while True:
                 async with self.queue.take() as service:
                     self._work(service)
                 await asyncio.sleep(0)  # a plan takes milliseconds, and there may be hundreds: others want to run too
         finally:
+            self._running_since = None
+            self.circuit.end()
             await self.queue.close()
             tasks = [*self._sending, *self._looking.values()]
             for task in tasks:
@@ -125,17 +150,48 @@ class RegistrySync:
         """Whether nothing is queued, worked on or in flight; what waits for its next try does not count."""
         return self.queue.is_idle and not self._sending and not self._looking
 
+    @property
+    def stuck_seconds(self) -> float:
+        """How long a service has waited for the worker, which takes them in no time; 0 while there is no worker."""
+        if self._running_since is None or self.circuit.is_open:
+            return 0.0
+        return min(self.queue.oldest_seconds, self.clock.monotonic() - self._running_since)
+
+    def _opened(self) -> None:
+        """The registry does not answer: have those told who wait."""
+        for service in self._wanted_services():
+            self.queue.add(service)
+
+    def _closed(self) -> None:
+        """The registry answers again: nothing waits for its next try any more, and what it holds is looked up."""
+        self._outage.over()
+        now = self.clock.monotonic()
+        for service in self.observed.services():
+            self.observed.of(service).retry(now)
+            self.queue.add(service)
+        for service in self._wanted_services():
+            self.queue.add(service)
+
+    def _wanted_services(self) -> Sequence[ServiceRef]:
+        return [each for each in self.wanted.services() if each.namespace.registry == self.registry.name]
+
     def _work(self, service: ServiceRef) -> None:
+        began, result = self.clock.monotonic(), "ok"
         try:
             self._reconcile(self.observed.of(service))
             self._surprises.pop(service, None)
         except Exception:  # noqa: BLE001 - one service's surprise must not stop the others
             _log.exception("reconciling %s failed unexpectedly; it is tried again", service)
+            result = "error"
             backoff = self._surprises.setdefault(service, Backoff(draw=self.draw))
             self.queue.add_after(service, backoff.failed())
+        self.measures.reconciled(KIND, result, self.clock.monotonic() - began)
 
     def _reconcile(self, state: ObservedService) -> None:
         service, now = state.service, self.clock.monotonic()
+        if self.circuit.is_open:
+            self._outage.waits(self._missing(state), self.circuit.error)
+            return  # it comes again when the circuit closes
         if state.look_at <= now and service not in self._looking:
             state.begin_list()
             self._looking[service] = asyncio.create_task(self._look(state), name=f"look at {service}")
@@ -144,11 +200,20 @@ class RegistrySync:
         elif service not in self._looking:
             self.queue.add_after(service, state.look_at - now)
 
+    def _missing(self, state: ObservedService) -> Sequence[Registration]:
+        """Return what is wanted of a service and is not known to be there."""
+        wanted = self.wanted.of(state.service).registrations
+        there = state.instances
+        return [r for i, r in wanted.items() if not is_met(r, there.get(i))]
+
     async def _look(self, state: ObservedService) -> None:
         """Read the service in full, and have it planned anew."""
         service, asked_at = state.service, self.clock.monotonic()
         try:
             async with self._looks:
+                if self.circuit.is_open:
+                    state.abandon_list(asked_at)
+                    return
                 asked_at = self.clock.monotonic()
                 listed = await self.registry.instances(service)
         except NotFound:
@@ -158,18 +223,26 @@ class RegistrySync:
         except Exception as error:  # noqa: BLE001 - a backend's mistake costs its own service only
             self._not_read(state, error)
         else:
-            made = state.end_list(listed, asked_at, self.clock.monotonic())
-            if self.straggler_seconds and service not in self._looked:
-                self._looked.add(service)
-                state.look_by(asked_at + self.straggler_seconds)
-            self._note_strangers(state, asked_at)
-            self.reporter.readable(service)
-            self.hears.looked(service)
-            for change in made:
-                self.reporter.outcome(service, Outcome(change))
+            self._looked_at(state, asked_at, state.end_list(listed, asked_at, self.clock.monotonic()))
         finally:
             del self._looking[service]
         self.queue.add(service)
+
+    def _looked_at(self, state: ObservedService, asked_at: float, made: Sequence[Change]) -> None:
+        service = state.service
+        self.last_look = self.clock.time()
+        if self.straggler_seconds and service not in self._looked:
+            self._looked.add(service)
+            state.look_by(asked_at + self.straggler_seconds)
+        self._note_strangers(state, asked_at)
+        self.reporter.readable(service)
+        self.hears.looked(service)
+        if state.drift:
+            self.measures.drifted(self.registry.name, state.drift)
+            self.reporter.drifted(service, state.drift)
+        for change in made:
+            self._confirmed(service, change)
+            self.reporter.outcome(service, Outcome(change))
 
     def _note_strangers(self, state: ObservedService, asked_at: float) -> None:
         """Note who appeared since a list that was read when nothing that a predecessor sent could land any more."""
@@ -177,6 +250,10 @@ class RegistrySync:
             if state.service in self._settled:
                 self.brake.strangers |= {(state.service, each) for each in state.appeared}
             self._settled.add(state.service)
+
+    def _confirmed(self, service: ServiceRef, change: Change) -> None:
+        if isinstance(change, Register):
+            self.latency.confirmed(service, change.instance_id)
 
     def _not_read(self, state: ObservedService, error: Exception) -> None:
         if isinstance(error, RegistryError):
@@ -191,12 +268,14 @@ class RegistrySync:
         service, now = state.service, self.clock.monotonic()
         wanted = self.wanted.of(service)
         suspects = [origin_of(i.attributes) for i in unaccounted(wanted, state.instances.values(), self.cluster_uid)]
+        busy = state.busy(wanted.registrations, now)
+        self.latency.planned(service, lambda each: each not in busy and self._is_there(state, each))
         made = plan(
             wanted,
             state.instances,
             self.evidence.of(suspects, service),
             cluster_uid=self.cluster_uid,
-            busy=state.busy(wanted.registrations, now),
+            busy=busy,
             moving={origin.uid for origin in suspects if self.hears.is_moving(origin.uid, service)},
             removes=self.policy.removes,
         )
@@ -221,6 +300,10 @@ class RegistrySync:
         self.hears.planned(service, made)
         self.reporter.planned(service, made, state.estranged if made.conflicts else frozenset())
         self.reporter.withheld(service, made, self.policy)
+
+    def _is_there(self, state: ObservedService, instance_id: InstanceId) -> bool:
+        found = state.instances.get(instance_id)
+        return found is not None and is_own(found.attributes, self.cluster_uid)
 
     def _send(self, state: ObservedService, changes: Sequence[Change]) -> None:
         state.send(changes)
@@ -250,6 +333,8 @@ class RegistrySync:
         if self._is_outdated(service, outcome):
             self.queue.add(service)
         self.hears.changed(service, outcome)
+        if outcome.error is None:
+            self._confirmed(service, outcome.change)
         if attempt is not None and attempt.is_doubtful and attempt.backoff.failures == 1:
             self.reporter.doubtful(service, outcome)
         else:

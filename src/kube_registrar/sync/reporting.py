@@ -16,6 +16,7 @@ from kube_registrar.model.reasons import (
     DUPLICATE_CLUSTER,
     REGISTERED,
     REGISTRATION_FAILED,
+    REGISTRY_UNAVAILABLE,
     WITHHELD,
     Problem,
     Reason,
@@ -164,6 +165,16 @@ class Reporter:
         self._count(service, outcome)
         what = f"{type(outcome.change).__name__.lower()} of {outcome.change.instance_id} in {service}"
         _log.info("%s: nobody knows what became of the %s: %s", outcome.change.origin, what, outcome.error)
+
+    def unavailable(self, origin: Origin, registry: RegistryName, error: str) -> None:
+        """Tell a pod that its registration waits for a registry; the log has one line for all of them."""
+        problem = Problem.of(REGISTRY_UNAVAILABLE, registry=registry, error=error)
+        ref = ObjectRef("v1", origin.kind, origin.namespace, origin.name, origin.uid)
+        self._recorder.record(ref, "Warning", problem.reason, problem.message)
+
+    def drifted(self, service: ServiceRef, instances: int) -> None:
+        """Note that somebody else changed or removed instances of ours."""
+        _log.info("%s: %d instances were changed or removed, and not by us; they are repaired", service, instances)
 
     def _count(self, service: ServiceRef, outcome: Outcome) -> None:
         action = _ACTIONS[type(outcome.change)]

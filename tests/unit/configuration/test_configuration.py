@@ -8,7 +8,7 @@ from kube_registrar.model.policy import Policy
 
 KNOWN_KEYS = (
     "allowUndeclared, apiListen, clusterName, context, defaultRegistry, kubeconfig, leaderElection, leaseName, "
-    "leaseNamespace, listen, logFormat, logLevel, policy, registries, watchNamespaces"
+    "leaseNamespace, listen, logFormat, logLevel, policy, registries, resyncSeconds, watchNamespaces"
 )
 KNOWN_VARIABLES = ", ".join(sorted(setting.variable for setting in SETTINGS if setting.variable))
 

@@ -47,7 +47,7 @@ class Client:
     def __init__(self, boto: Any, pool: ThreadPoolExecutor, limiter: Limiter, clock: Clock) -> None:
         self._boto = boto
         self._pool = pool
-        self._limiter = limiter
+        self.limiter = limiter
         self._clock = clock
 
     async def call(
@@ -70,7 +70,7 @@ class Client:
         backoff = Backoff(first=0.1, most=2.0)
         until = self._clock.monotonic() + _THROTTLED_FOR_SECONDS
         while True:
-            ticket = await self._limiter.acquire(operation, urgency)
+            ticket = await self.limiter.acquire(operation, urgency)
             if sending is not None:
                 sending()
             try:
@@ -78,7 +78,7 @@ class Client:
             except sdk.ClientError as error:
                 answer = faults.of_answer(error)
                 if answer.code in faults.THROTTLES:
-                    self._limiter.throttled(ticket)
+                    self.limiter.throttled(ticket)
                     fault = faults.Fault(faults.too_long_throttled(operation, about))
                     if self._clock.monotonic() < until:
                         continue

@@ -17,6 +17,7 @@ from kube_registrar.registries.cloudmap.operations import Operations
 from kube_registrar.registries.cloudmap.options import Options
 from kube_registrar.registries.cloudmap.resources import Resources
 from kube_registrar.registries.cloudmap.rules import CAPABILITIES
+from kube_registrar.registries.limits import Limiter
 from kube_registrar.registries.port import Capabilities, Found
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.runtime.concurrency import as_they_finish
@@ -56,6 +57,11 @@ class CloudMapRegistry:
     def capabilities(self) -> Capabilities:
         """What Cloud Map can do."""
         return CAPABILITIES
+
+    @property
+    def limiter(self) -> Limiter:
+        """The rates that its calls keep to."""
+        return self._client.limiter
 
     async def find(self, parent: NamespaceRef | None) -> Sequence[Found]:
         """Return all registry namespaces, or all services of one; lists tell neither tags nor creators."""
