@@ -466,7 +466,7 @@ class Ground:
         if isinstance(pod, Pod):
             wish = wish_of(pod, self.engine.catalog.world)
             asked = {r.instance.id for r in wish.registrations if r.service == service}
-            if change.instance_id in asked or wish.holds(service):
+            if change.instance_id in asked or wish.holds(service, change.instance_id):
                 self.violations.append(f"{change.instance_id} leaves {service} ({change.why}), but {pod.name} wants it")
 
     def own(self, service: ServiceRef = FLASK) -> list[Instance]:

@@ -16,7 +16,7 @@ from kube_registrar.model.records import (
 )
 from kube_registrar.model.refs import Uid
 from kube_registrar.testing import builders
-from tests.engine.harness import Ground
+from tests.engine.harness import FLASK, Ground
 
 SERVICE = KubeService(
     "default",
@@ -299,3 +299,24 @@ async def test_a_service_may_publish_itself(ground: Ground) -> None:
     ground.cluster.apply_service(replace(SERVICE, annotations={"register": "false"}))
     await ground.settle()
     assert ground.own() == []
+
+
+async def test_wrong_defaults_are_told_on_the_namespace_and_change_nothing(ground: Ground) -> None:
+    good = KubeNamespace("default", Uid("kube-default"), {}, {"attributes": "stage=dev"})
+    ground.cluster.namespaces = [good]
+    ground.cluster.apply(builders.pod())
+    ground.cluster.apply(builders.pod("flask-app-1", ips=("10.0.0.2",)))
+    await ground.start()
+    before = ground.registry.held(FLASK)
+    ground.engine.intake.namespace_applied(replace(good, annotations={"attributes": "stage"}))
+    await ground.advance(900.0)
+    assert ground.registry.held(FLASK) == before
+    assert [(each.object, each.reason) for each in ground.notebook.events if each.type == "Warning"] == [
+        ("default", "MalformedAnnotation")
+    ]
+    ground.cluster.edit("flask-app-1", ready=False)
+    await ground.settle()
+    assert ground.names() == ["flask-app-0"]
+    ground.engine.intake.namespace_applied(replace(good, annotations={"attributes": "stage=prod"}))
+    await ground.settle()
+    assert ground.instance("flask-app-0").attributes["stage"] == "prod"

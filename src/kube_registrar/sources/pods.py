@@ -53,9 +53,10 @@ def wish_of(pod: Pod, world: World) -> Wish:
         return Wish(problems=(*own.problems, *own.lonely)[:MAX_PROBLEMS], absent_because="nothing asks for it")
     if own.request is None:
         return Wish(problems=own.problems[:MAX_PROBLEMS], held=True, absent_because="its annotations cannot be read")
+    wish = _Wishing(pod, world, own, defaults, asking, offers).all()
     if defaults.request is None:
-        offers.append(Unread(None, f"the annotations of Kubernetes namespace {pod.namespace} cannot be read"))
-    return _Wishing(pod, world, own, defaults, asking, offers).all()
+        return wish.frozen(f"the annotations of Kubernetes namespace {pod.namespace} cannot be read")
+    return wish
 
 
 def _may_register(own: Reading, defaults: Reading) -> bool:

@@ -50,7 +50,10 @@ def wish_of_service(service: KubeService, world: World) -> Wish:
     if asks.reading.request is None:
         problems = tuple(asks.problems)[:MAX_PROBLEMS]
         return Wish(problems=problems, held=True, absent_because="its annotations cannot be read")
-    return _Publishing(service, world, asks, defaults).all()
+    wish = _Publishing(service, world, asks, defaults).all()
+    if defaults.request is None:
+        return wish.frozen(f"the annotations of Kubernetes namespace {service.namespace} cannot be read")
+    return wish
 
 
 def problems_of_namespace(name: str, world: World) -> tuple[Problem, ...]:

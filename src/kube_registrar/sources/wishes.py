@@ -1,6 +1,6 @@
 """What one object asks of the registries."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kube_registrar.model.instances import Registration
 from kube_registrar.model.reasons import Problem
@@ -30,6 +30,21 @@ class Wish:
     """Whether a reference names what is not in its registry, as far as is known: it is worth looking there again."""
     addresses_to_check: frozenset[str] = frozenset()
     """Addresses of endpoints without pods: whether a pod has them has to be known, and is in World.pod_addresses."""
+
+    def frozen(self, why: str) -> "Wish":
+        """Return the wish of an object that another one says something of which cannot be read.
+
+        Nothing is made or changed by it, for that may be part of it; what is not ready may go.
+        """
+        there = {registration.instance.id for registration in self.registrations}
+        return replace(
+            self,
+            registrations=(),
+            held=True,
+            settled=frozenset(),
+            settled_ids=self.settled_ids - there,
+            absent_because="; ".join(filter(None, [self.absent_because, why])),
+        )
 
     def holds(self, service: ServiceRef, instance_id: InstanceId | None = None) -> bool:
         """Whether instances of this object in `service`, or this one there, must stay as they are."""

@@ -9,11 +9,13 @@ from kube_registrar.declared.annotations import Reading, read_annotations
 from kube_registrar.declared.ports import PortRequest
 from kube_registrar.declared.templates import Template
 from kube_registrar.model.errors import NotFound
+from kube_registrar.model.reasons import Problem
 from kube_registrar.model.records import CustomObject, KubeNamespace, Node
-from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef, Uid, registry_of
+from kube_registrar.model.refs import NamespaceRef, ObjectRef, RegistryName, ServiceRef, Uid, registry_of
 from kube_registrar.model.specs import NamespaceSpec, ServiceSpec
 from kube_registrar.registries.port import Found, Registry
 from kube_registrar.sources.endpoints import EndpointIndex
+from kube_registrar.sources.published import problems_of_namespace
 from kube_registrar.sources.world import DeclaredNamespace, DeclaredService, World
 
 _log = logging.getLogger(__name__)
@@ -219,6 +221,12 @@ class Catalog:
         """Return the registry service that a RegistryService stands for."""
         declared = self.world.declared_services.get((kube_namespace, object_name))
         return declared.ref if declared else None
+
+    def problems_of_namespaces(self) -> Iterator[tuple[ObjectRef, tuple[Problem, ...]]]:
+        """Yield every Kubernetes namespace with what is wrong with its own annotations, nothing included."""
+        for name, namespace in self._kube_namespaces.items():
+            ref = ObjectRef("v1", "Namespace", "", name, namespace.uid)
+            yield ref, problems_of_namespace(name, self.world)
 
     def _make_world(self) -> World:
         namespaces: dict[NamespaceRef, list[DeclaredNamespace]] = {}

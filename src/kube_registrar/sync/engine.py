@@ -12,7 +12,6 @@ from collections.abc import Set as AbstractSet
 from functools import partial
 
 from kube_registrar.model.policy import Policy
-from kube_registrar.model.reasons import Problem
 from kube_registrar.model.records import BarePod, CustomObject, KubeService, Pod
 from kube_registrar.model.refs import RegistryName, ServiceRef, Uid
 from kube_registrar.registries.port import Registry
@@ -26,6 +25,7 @@ from kube_registrar.sync.circuit import Circuit
 from kube_registrar.sync.evidence import EvidenceOfPods, PodLookup
 from kube_registrar.sync.following import RESYNC_SECONDS
 from kube_registrar.sync.guarded import Guarded
+from kube_registrar.sync.hearing import KINDS, Hearing
 from kube_registrar.sync.holders import Holders
 from kube_registrar.sync.holds import Holds
 from kube_registrar.sync.intake import Intake
@@ -34,18 +34,14 @@ from kube_registrar.sync.latency import Latency
 from kube_registrar.sync.leading import Leading
 from kube_registrar.sync.measuring import UNMEASURED, Measures, Stopwatch
 from kube_registrar.sync.progress import Counts, Progress
-from kube_registrar.sync.queue import KeyedQueue
 from kube_registrar.sync.reconcile import RegistrySync
 from kube_registrar.sync.reporting import Reporter
 from kube_registrar.sync.second_list import SecondLists
+from kube_registrar.sync.telling import Telling
 from kube_registrar.sync.wanted import WantedState
 
-__all__ = ["GRACE_SECONDS", "KINDS", "Counts", "Engine"]
+__all__ = ["KINDS", "Counts", "Engine"]
 
-KINDS = frozenset({"Namespace", "RegistryNamespace", "RegistryService", "Service", "EndpointSlice", "Pod"})
-"""The kinds that must have been read in full before anything is done."""
-GRACE_SECONDS = 2.0
-"""A problem is told if it lasts this long: what is applied together need not arrive in order."""
 _CHUNK = 200
 _REST = 3.0
 """After a round over all pods, so many times its duration goes to everything else before the next one begins."""
@@ -111,13 +107,9 @@ class Engine:
         )
         self._leading = self._new_leading()
         self._leads = False
-        self._told: dict[Uid, tuple[Problem, ...]] = {}
+        self._telling = Telling(reporter, clock)
         self._unresolved: set[Uid] = set()
-        self._problems: KeyedQueue[Uid] = KeyedQueue(clock)
-        self._kinds_missing = set(KINDS)
-        self._heard: set[str] = set()
-        self._hearing: list[tuple[AbstractSet[str], asyncio.Event]] = []
-        self._started = asyncio.Event()
+        self._hearing = Hearing()
         self._world_changed = asyncio.Event()
         self._is_following = False
         self._is_going_round = False
@@ -134,14 +126,14 @@ class Engine:
                 self._evidence.saw_bare(pod)
                 self._drop(pod.uid)
             return
-        if self._started.is_set():
+        if self._hearing.all.is_set():
             self._wish(pod)
         else:
             self.wanted.pods[pod.uid] = pod
 
     def pods_concerned(self, pods: Iterable[Uid]) -> None:
         """Make the wishes of these pods anew, as far as they are known."""
-        if self._started.is_set():
+        if self._hearing.all.is_set():
             for pod in [self.wanted.pods[uid] for uid in pods if uid in self.wanted.pods]:
                 self._wish(pod)
 
@@ -152,7 +144,7 @@ class Engine:
             if service is None or gone.uid != service.uid:
                 self._holders.wants(key, ())
                 self._drop(gone.uid)
-        if service is not None and self._started.is_set():
+        if service is not None and self._hearing.all.is_set():
             self._wish_service(service)
 
     def service_gone(self, uid: Uid, *, seen: bool) -> None:
@@ -194,29 +186,20 @@ class Engine:
 
     def synced(self, kind: str) -> None:
         """Note that everything of a kind has been told once."""
-        self._heard.add(kind)
-        for waiting in [one for one in self._hearing if one[0] <= self._heard]:
-            waiting[1].set()
-            self._hearing.remove(waiting)
-        self._kinds_missing.discard(kind)
-        if not self._kinds_missing and not self._started.is_set():
+        if self._hearing.synced(kind):
             _log.info("caches are synced: %d pods are selected", len(self.wanted.pods))
-            self._started.set()
             self._note_change()
 
     async def has_heard(self, kinds: AbstractSet[str]) -> None:
         """Return once all of these kinds have been told in full."""
-        if not kinds <= self._heard:
-            event = asyncio.Event()
-            self._hearing.append((kinds, event))
-            await event.wait()
+        await self._hearing.of(kinds)
 
     # Questions.
 
     @property
     def missing_kinds(self) -> frozenset[str]:
         """The kinds that have not been read in full yet; nothing is changed before there are none."""
-        return frozenset(self._kinds_missing)
+        return self._hearing.missing
 
     def counts(self, service: ServiceRef) -> Counts:
         """Return the figures for a registry service."""
@@ -269,21 +252,18 @@ class Engine:
 
     async def warm(self) -> None:
         """Return once every watched kind has been read in full: who leads before that can do nothing."""
-        await self._started.wait()
+        await self._hearing.all.wait()
 
     async def lead(self) -> None:
         """Keep the registries true until cancelled, beside `run`. Stopping deregisters nothing. May be run again."""
         await self.warm()
         self._leading, self._leads = self._new_leading(), True
         try:
-            for uid, wish in self.wanted.wishes.items():
-                self._tell_later(uid, wish)
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._tell_problems(), name="problems")
+                tasks.create_task(self._telling.run(), name="problems")
                 tasks.create_task(self._leading.run(), name="registries")
         finally:
             self._leading, self._leads = self._new_leading(), False
-            await self._problems.close()
             await self._evidence.close()
             await self._second.close()
 
@@ -323,6 +303,8 @@ class Engine:
                 await asyncio.sleep(0)
         for service in list(self.catalog.endpoints.services.values()):
             self._wish_service(service)
+        for ref, problems in self.catalog.problems_of_namespaces():
+            self._telling.note(ref, problems)
         self._round.stop()
         self._is_going_round = False
         for sync in self._syncs.values():
@@ -332,16 +314,6 @@ class Engine:
         self._world_changed.set()
         if self._makes_rounds:
             self._round.go_on()
-
-    async def _tell_problems(self) -> None:
-        """Tell a pod's problems once they have lasted a moment, and again only when they change."""
-        while True:
-            async with self._problems.take() as uid:
-                asking = self.wanted.pods.get(uid) or self.wanted.services_asking.get(uid)
-                wish = self.wanted.wishes.get(uid)
-                if asking is not None and wish is not None and self._told.get(uid, ()) != wish.problems:
-                    self._told[uid] = wish.problems
-                    self._reporter.problems(asking, wish.problems)
 
     def _wish_of(self, asking: Pod | KubeService) -> Wish:
         try:
@@ -359,11 +331,13 @@ class Engine:
             self.pod_applied(BarePod(pod.namespace, pod.name, pod.uid, pod.terminating, pod.phase))
             return
         wish, before = self._wish_of(pod), self.wanted.wishes.get(pod.uid)
+        self._telling.note(pod.ref, wish.problems)
         self._wished(pod.uid, before, wish, self.wanted.put(pod, wish))
 
     def _wish_service(self, service: KubeService) -> None:
         wish, before = self._wish_of(service), self.wanted.wishes.get(service.uid)
         self._holders.wants(service.key, wish.addresses_to_check)
+        self._telling.note(service.ref, wish.problems)
         self._wished(service.uid, before, wish, self.wanted.put_service(service, wish))
 
     def _wished(self, uid: Uid, before: Wish | None, wish: Wish, touched: frozenset[ServiceRef] | None) -> None:
@@ -375,16 +349,10 @@ class Engine:
             self._unresolved.add(uid)
         else:
             self._unresolved.discard(uid)
-        self._tell_later(uid, wish)
         self._leading.enqueue(touched | self._leading.holding(uid))
 
-    def _tell_later(self, uid: Uid, wish: Wish) -> None:
-        """Have a pod's problems told, if they last; by the one who leads."""
-        if self._leads and self._told.get(uid, ()) != wish.problems:
-            self._problems.add_after(uid, GRACE_SECONDS)
-
     def _drop(self, uid: Uid) -> None:
-        self._told.pop(uid, None)
+        self._telling.forget(uid)
         self._unresolved.discard(uid)
         self._latency.wished(self.wanted.wishes.get(uid), None)
         self._leading.progress.forget(uid)

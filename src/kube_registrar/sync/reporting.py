@@ -21,7 +21,7 @@ from kube_registrar.model.reasons import (
     Problem,
     Reason,
 )
-from kube_registrar.model.records import CustomObject, KubeService, Pod
+from kube_registrar.model.records import CustomObject
 from kube_registrar.model.refs import InstanceId, ObjectRef, Origin, RegistryName, ServiceRef
 from kube_registrar.planning.plan import Plan
 
@@ -72,11 +72,11 @@ class Reporter:
         self._withheld: dict[ServiceRef, dict[InstanceId, Change]] = {}
         self._held: Counter[RegistryName] = Counter()
 
-    def problems(self, asking: Pod | KubeService, problems: tuple[Problem, ...]) -> None:
-        """Tell the owner of a pod or Service what is wrong with what it asks for."""
+    def problems(self, ref: ObjectRef, problems: tuple[Problem, ...]) -> None:
+        """Tell the owner of an object what is wrong with what it asks for."""
         for problem in problems:
-            _log.warning("%s: %s", asking.origin, problem.message)
-            self._recorder.record(asking.ref, "Warning", problem.reason, problem.message)
+            _log.warning("%s: %s", ref, problem.message)
+            self._recorder.record(ref, "Warning", problem.reason, problem.message)
 
     def planned(self, service: ServiceRef, made: Plan, estranged: AbstractSet[InstanceId] = frozenset()) -> None:
         """Say what a plan could not do; once, for the same is planned again and again.
