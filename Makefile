@@ -41,6 +41,7 @@ test: $(STAMP) $(AWS_STAMP) binaries ## run all tests
 bench: $(STAMP) binaries ## measure what docs/benchmarks.md promises; exit 1 if a bar is missed
 	$(BIN)/python -m bench.cold_start
 	$(BIN)/python -m bench.latency
+	$(BIN)/python -m bench.failover
 
 lint: $(STAMP) lock-check ## formatter, linter, types, layers, locks
 	$(BIN)/ruff format --check .

@@ -31,8 +31,13 @@ class Stored:
 class View:
     """A `LeaseStore` of one candidate."""
 
-    def __init__(self, stored: Stored) -> None:
+    def __init__(self, stored: Stored, clock: FakeClock) -> None:
         self.stored = stored
+        self.clock = clock
+        self.seconds = 0.0
+        """How long a read or write takes."""
+        self.wrote_at = 0.0
+        """When the last write was sent that was made."""
         self.calls: list[str] = []
         self.error: ApiError | None = None
         """Raised by reads and writes while it is set; the watch says nothing then."""
@@ -50,6 +55,8 @@ class View:
         if self.hangs:
             await asyncio.Event().wait()
         await asyncio.sleep(0)
+        if self.seconds:
+            await self.clock.sleep(self.seconds)
         if self.error:
             raise self.error
 
@@ -58,6 +65,7 @@ class View:
         return self.stored.lease
 
     async def write(self, lease: Lease) -> Lease:
+        began = self.clock.monotonic()
         await self._call("write")
         there = self.stored.lease
         if there is None and lease.body:
@@ -65,6 +73,7 @@ class View:
         if there is not None and lease.body != there.body:
             raise ApiConflict("it has changed")
         self.stored.put(lease)
+        self.wrote_at = began
         if self.loses_answers:
             raise ApiUnreachable("the answer was lost")
         assert self.stored.lease is not None
@@ -90,7 +99,7 @@ class Candidate:
     """An elector, its view, its fence, and whether its work runs."""
 
     def __init__(self, name: str, stored: Stored, clock: FakeClock) -> None:
-        self.view = View(stored)
+        self.view = View(stored, clock)
         self.fence = Fence(clock)
         self.elector = Elector(self.view, name, self.fence, clock)
         self.leads = False

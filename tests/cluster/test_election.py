@@ -35,7 +35,7 @@ async def candidate(stored: Stored, clock: FakeClock) -> AsyncIterator[NewCandid
 
     yield new
     for each in made:
-        each.view.hangs, each.view.error = False, None
+        each.view.hangs, each.view.error, each.view.seconds = False, None, 0.0
         await each.stop()
 
 
@@ -114,6 +114,20 @@ async def test_one_that_is_cut_off_stops_before_another_takes_over(candidate: Ne
     assert not second.leads
     await clock.run_until(lambda: second.leads, within=20.0)
     assert clock.monotonic() - cut <= 10.0
+
+
+async def test_the_lease_lasts_from_when_its_renewal_was_sent_and_not_from_its_answer(
+    candidate: NewCandidate, clock: FakeClock
+) -> None:
+    first = candidate("first")
+    first.view.seconds = 1.0
+    await clock.advance(5.0)
+    for _ in range(60):
+        await clock.advance(0.5)
+        rest = first.view.wrote_at + 10.0 - clock.monotonic()
+        assert first.leads
+        assert first.fence.admits(4.0)
+        assert not first.fence.admits(rest + 0.1)
 
 
 @pytest.mark.parametrize("seed", range(30))
