@@ -4,12 +4,12 @@ Whoever works on it sees their changes made, so it shows where they would end: t
 Nothing in here calls a write of the registry behind it: that is how it is sure that none is made.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kube_registrar.model import attributes as keys
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register, SetHealth
-from kube_registrar.model.errors import Conflict, NotFound
+from kube_registrar.model.errors import Conflict, NotFound, RegistryError
 from kube_registrar.model.instances import Health, Instance, Query
 from kube_registrar.model.refs import InstanceId, NamespaceRef, RegistryName, ServiceRef
 from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, ServiceSpec, obstacle
@@ -40,6 +40,7 @@ class DryRun:
         self._creators: dict[str, str] = {}
         self._before: dict[ServiceRef, dict[InstanceId, Instance]] = {}
         self._after: dict[ServiceRef, dict[InstanceId, Instance]] = {}
+        self._troubles: dict[str, RegistryError] = {}
         self._changes: dict[tuple[ServiceRef, InstanceId], Change] = {}
 
     @property
@@ -68,6 +69,14 @@ class DryRun:
                 found.append(Rehearsed(service, before, after, change))
         return found
 
+    def read(self, service: ServiceRef) -> Mapping[InstanceId, Instance]:
+        """Return what a service holds now, as far as it was read."""
+        return self._before.get(service, {})
+
+    def troubles(self) -> Sequence[tuple[str, RegistryError]]:
+        """Return what could not be read at the last try, and why."""
+        return list(self._troubles.items())
+
     def made_by(self, thing_id: str, creator: str) -> None:
         """Say who made a thing, where the lists of the registry do not: its id, and the creator's token."""
         self._creators[thing_id] = creator
@@ -84,16 +93,31 @@ class DryRun:
                 if parent not in self._made:
                     raise
                 self._found[parent] = ()
+            except RegistryError as error:
+                self._troubles[str(parent or f"registry {self.name}")] = error
+                raise
+            self._troubles.pop(str(parent or f"registry {self.name}"), None)
         return [*map(self._with_creator, self._found[parent]), *added]
 
     async def instances(self, service: ServiceRef) -> Sequence[Instance]:
         """Return what is there, as it would be."""
         if service not in self._after:
             is_there = self._reads_instances and service not in self._made
-            read = await self._registry.instances(service) if is_there else ()
+            read = await self._read(service) if is_there else ()
             self._before[service] = {each.id: each for each in read}
             self._after[service] = dict(self._before[service])
         return list(self._after[service].values())
+
+    async def _read(self, service: ServiceRef) -> Sequence[Instance]:
+        try:
+            read = await self._registry.instances(service)
+        except NotFound:
+            raise
+        except RegistryError as error:
+            self._troubles[str(service)] = error
+            raise
+        self._troubles.pop(str(service), None)
+        return read
 
     async def discover(self, query: Query) -> Sequence[Instance]:
         """Answer from what is there."""
