@@ -73,6 +73,10 @@ class DryRun:
         """Return what a service holds now, as far as it was read."""
         return self._before.get(service, {})
 
+    async def now(self, service: ServiceRef) -> Sequence[Instance]:
+        """Return what a service holds, read anew and whatever was rehearsed. Raises RegistryError."""
+        return await self._registry.instances(service)
+
     def troubles(self) -> Sequence[tuple[str, RegistryError]]:
         """Return what could not be read at the last try, and why."""
         return list(self._troubles.items())

@@ -43,18 +43,11 @@ def command(*, namespace: str, service: str, output: str, timeout: float, **flag
     from kube_registrar.cli.looking.configuring import looked_at  # noqa: PLC0415 - help does not need it
     from kube_registrar.cli.looking.planning import planned  # noqa: PLC0415 - see above
     from kube_registrar.cli.looking.rendering import shown  # noqa: PLC0415 - see above
-    from kube_registrar.cli.looking.stage import Unsettled  # noqa: PLC0415 - see above
-    from kube_registrar.runtime.tasks import causes  # noqa: PLC0415 - see above
+    from kube_registrar.cli.looking.stage import late  # noqa: PLC0415 - see above
 
     configuration = looked_at(configured(flags))
-    try:
+    with late(TIMED_OUT):
         found = asyncio.run(planned(configuration, timeout))
-    except (Unsettled, ExceptionGroup) as error:
-        late = next((cause for cause in causes(error) if isinstance(cause, Unsettled)), None)
-        if late is None:
-            raise
-        click.echo(f"kube-registrar: {late}", err=True)
-        sys.exit(TIMED_OUT)
     found = found.only(kube_namespace=namespace, service=service)
     click.echo(shown(found, form=output, colours=colours()))
     for trouble in found.troubles:

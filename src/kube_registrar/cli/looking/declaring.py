@@ -45,13 +45,13 @@ async def verdict_on(stage: Stage, thing: CustomObject) -> Verdict:
 async def _declared(stage: Stage, thing: CustomObject) -> Declared:
     if thing.terminating:
         return _going(stage, thing)
-    before = {found.spec.ref for registry in stage.registries.values() for found in registry.made}
+    before = made(stage)
     verdict = await verdict_on(stage, thing)
     if thing.kind == "RegistryService":
         stage.catalog.refuse(thing.uid, lasting_refusal(verdict))
     ref = verdict.found.spec.ref if verdict.found else lifecycle.target(stage.context, thing)
     what = lifecycle.described(ref) if ref else ""
-    if verdict.found and verdict.found.spec.ref in _made(stage) - before:
+    if verdict.found and verdict.found.spec.ref in made(stage) - before:
         return Declared(thing, "Create", what, "it is declared, and the registry does not have it")
     if verdict.problem.reason == "Withheld":
         return Declared(thing, "Create", what, verdict.problem.message, withheld=True)
@@ -61,7 +61,8 @@ async def _declared(stage: Stage, thing: CustomObject) -> Declared:
     return Declared(thing, reason="" if verdict.ready else verdict.problem.message)
 
 
-def _made(stage: Stage) -> set[object]:
+def made(stage: Stage) -> set[object]:
+    """Return the registry namespaces and services that are not there and would be created."""
     return {found.spec.ref for registry in stage.registries.values() for found in registry.made}
 
 

@@ -11,9 +11,9 @@ from kube_registrar.model.identity import origin_of
 from kube_registrar.model.instances import Instance
 from kube_registrar.model.refs import Origin, ServiceRef
 from kube_registrar.planning.compare import differing
+from kube_registrar.planning.plan import FOREIGN_ID
 from kube_registrar.planning.policy import WITHHELD
 from kube_registrar.registries.dryrun import Rehearsed
-from kube_registrar.sync.reporting import FOREIGN_ID
 
 GROUPS = ("changes", "objects", "withheld", "held", "conflicts", "problems")
 WITHHELD_ACTION = "the policy of registry {registry} is {policy}"

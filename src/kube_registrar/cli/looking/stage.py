@@ -5,10 +5,13 @@ themselves. Neither kopf runs nor anything that posts events.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import click
 
 from kube_registrar.cli import watches
 from kube_registrar.cli.composition import world_of
@@ -27,7 +30,7 @@ from kube_registrar.registries.dryrun import DryRun
 from kube_registrar.registries.loading import load
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import Clock, SystemClock
-from kube_registrar.runtime.tasks import keep_running
+from kube_registrar.runtime.tasks import causes, keep_running
 from kube_registrar.sync.catalog import Catalog
 from kube_registrar.sync.engine import Engine
 
@@ -35,9 +38,27 @@ _POLL_SECONDS = 0.2
 _POLLS = 3
 """All must be quiet for so many looks: what waits to be gathered falls due in between (`sync.reconcile`)."""
 
+_ELSEWHERE = (
+    ". The embedded registry of a running operator is read through its API: --registry cloudmap --endpoint-url "
+    "http://127.0.0.1:8081"
+)
+
 
 class Unsettled(UserError):
     """The time was not enough. The text names what is missing."""
+
+
+@contextmanager
+def late(code: int) -> Iterator[None]:
+    """End the program with this code, and the sentence, where the time was not enough."""
+    try:
+        yield
+    except (Unsettled, ExceptionGroup) as error:
+        found = next((cause for cause in causes(error) if isinstance(cause, Unsettled)), None)
+        if found is None:
+            raise
+        click.echo(f"kube-registrar: {found}", err=True)
+        sys.exit(code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +131,10 @@ async def _opened(stack: AsyncExitStack, configuration: Configuration) -> Mappin
     for key, entry in configuration.registries.items():
         _check_folder(entry)
         name = RegistryName(key)
-        opened[name] = await stack.enter_async_context(load(entry.kind)(entry.options, name, clock))
+        try:
+            opened[name] = await stack.enter_async_context(load(entry.kind)(entry.options, name, clock))
+        except UserError as error:
+            raise UserError(f"{error}{_ELSEWHERE if entry.kind == 'embedded' else ''}") from None
     return opened
 
 
