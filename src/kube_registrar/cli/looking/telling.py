@@ -37,7 +37,7 @@ def _text(explained: Explanation, *, is_terminal: bool, colours: bool) -> Iterat
         told = (
             fill(text, _WIDTH, initial_indent="  ", subsequent_indent=" " * (_NAME + 4)) if is_terminal else f"  {text}"
         )
-        yield click.style(told, fg=_COLOURS[step.state], bold=step is first) if colours else told
+        yield click.style(told, fg=_COLOURS[step.state], bold=step is first or None) if colours else told
         if step.next_step:
             yield f"{' ' * (_NAME + (4 if is_terminal else 8))} → {step.next_step}"
     for part in explained.parts:
