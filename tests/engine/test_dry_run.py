@@ -28,12 +28,14 @@ async def rehearse(ground: Ground, policies: Mapping[RegistryName, Policy] | Non
     reporter = Reporter(ground.notebook, ground.notebook)
     catalog = Catalog(ground.engine.catalog._identity)
     engine = Engine([dry], catalog, ground.cluster, reporter, ground.clock, policies=policies or {})
-    running = asyncio.gather(engine.run(), engine.lead())
+    running = [asyncio.create_task(work) for work in (engine.lead(), engine.run())]
     ground.cluster.connect(engine)
-    await ground.advance(1.0)
+    await ground.advance(5.0)
     assert engine.is_quiet
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    ground.cluster.disconnect()
+    for task in running:
+        task.cancel()
+        await asyncio.wait({task})
     assert {call.op for call in ground.registry.calls[before:]} <= READS
     assert ground.registry.held(FLASK) == held
     return dry

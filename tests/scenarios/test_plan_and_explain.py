@@ -3,20 +3,66 @@
 import json
 import subprocess
 import sys
+import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kube_registrar.registries.embedded.history import history
 from kube_registrar.testing.fault_proxy import FaultProxy
 from kube_registrar.testing.waiting import wait_until
 from tests.scenarios.conftest import NewOperator
 from tests.scenarios.harness import Operator, environment
 from tests.scenarios.place import Place
-from tests.scenarios.registry import Registry, changes
+from tests.scenarios.registry import Registry
 
-READS = {"DiscoverInstances", "GetOperation", "GetInstance", "GetNamespace", "GetService", "GetInstancesHealthStatus"}
+READS = {
+    "DiscoverInstances", "GetNamespace", "GetService", "GetOperation", "ListInstances", "ListNamespaces",
+    "ListOperations", "ListServices", "ListTagsForResource", "GetInstance", "GetInstancesHealthStatus",
+}  # fmt: skip
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+pytestmark = pytest.mark.timeout(400)  # many processes, each of which loads all of the SDKs
+
+
+class Wire:
+    """Stands before a registry's API and notes which operations are asked for."""
+
+    def __init__(self, upstream: str) -> None:
+        asked: list[str] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                asked.append(self.headers["X-Amz-Target"].rpartition(".")[2])
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                kept = {key: value for key, value in self.headers.items() if key.lower() != "host"}
+                request = urllib.request.Request(upstream, body, kept, method="POST")
+                try:
+                    with DIRECT.open(request, timeout=10) as answer:
+                        status, text = answer.status, answer.read()
+                except urllib.error.HTTPError as error:
+                    with error:
+                        status, text = error.code, error.read()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/x-amz-json-1.1")
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self.asked = asked
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_address[1]}"
 
 
 class Looking:
@@ -26,12 +72,13 @@ class Looking:
         self.operator = operator
         self.place = place
         self.proxy = proxy
+        self.wire = Wire(operator.endpoint)
         self.kubeconfig = proxy.write_kubeconfig(folder / "looking")
 
     def run(self, *args: str, registry: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
         """Run a command on the operator's registry, and see that nothing was written."""
-        before, asked = len(changes(self.operator.data)), len(self.proxy.calls)
-        given = registry or ("--registry", "cloudmap", "--endpoint-url", self.operator.endpoint)
+        before, asked = len(history(self.operator.data)), len(self.proxy.calls)
+        given = registry or ("--registry", "cloudmap", "--endpoint-url", self.wire.url)
         done = subprocess.run(
             [sys.executable, "-m", "kube_registrar", *args, *given, "--kubeconfig", str(self.kubeconfig)],
             env=environment(),
@@ -44,7 +91,9 @@ class Looking:
         written = [f"{c.verb} {c.path}" for c in calls if c.verb != "GET" and "selfsubjectaccessreviews" not in c.path]
         assert calls
         assert written == []
-        assert len(changes(self.operator.data)) == before
+        assert set(self.wire.asked) <= READS
+        assert registry or self.wire.asked or done.returncode == 1
+        assert len(history(self.operator.data)) == before
         assert "Traceback" not in done.stderr
         return done
 
@@ -65,7 +114,10 @@ class Looking:
 def looking(operator: Operator, place: Place, tmp_path: Path) -> Iterator[Looking]:
     """The commands, on the operator's own registry."""
     with FaultProxy.before(place.plane) as proxy:
-        yield Looking(operator, place, proxy, tmp_path)
+        looking = Looking(operator, place, proxy, tmp_path)
+        yield looking
+        looking.wire.server.shutdown()
+        looking.wire.server.server_close()
 
 
 def test_nothing_would_change_while_the_operator_keeps_up(looking: Looking, place: Place, registry: Registry) -> None:

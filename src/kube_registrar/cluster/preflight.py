@@ -78,6 +78,7 @@ def lease_rights(namespace: str, name: str) -> tuple[Right, ...]:
         for verb in ("create", "get", "update", "watch")
     )
 
+
 READING: tuple[Right, ...] = tuple(right for right in RIGHTS if right.verb in {"get", "list", "watch"})
 """What is needed to look only."""
 

@@ -65,8 +65,7 @@ def command(
         optional_parameters=_parameters("--optional", optional),
         health=HealthFilter(health.upper().replace("-", "_")),
     )
-    from kube_registrar.cli.looking.configuring import on_this_machine  # noqa: PLC0415 - help does not need it
-    from kube_registrar.runtime import logs  # noqa: PLC0415 - see above
+    from kube_registrar.runtime import logs  # noqa: PLC0415 - help does not need it
 
     configuration = _configuration(flags)
     logs.configure(configuration.log_format, configuration.log_level)

@@ -42,7 +42,7 @@ def _complete(ctx: click.Context, _parameter: click.Parameter, incomplete: str) 
     help="How long reading everything may take.",
 )
 @settings_options()
-def command(*, object: str, namespace: str, output: str, timeout: float, **flags: object) -> None:  # noqa: A002 - the argument's name
+def command(*, object: str, namespace: str, output: str, timeout: float, **flags: object) -> int:  # noqa: A002 - the argument's name
     """Show every gate between what an object asks for and the instance that clients find, and the first one it fails.
 
     KIND is pod, service, registryservice, registrynamespace, deployment, statefulset, daemonset or job, or kubectl's
@@ -69,4 +69,4 @@ def command(*, object: str, namespace: str, output: str, timeout: float, **flags
     with late(TIMED_OUT):
         found = asyncio.run(explained(configuration, kind, namespace, name, timeout))
     click.echo(shown(found, form=output, is_terminal=sys.stdout.isatty(), colours=colours()))
-    sys.exit(0 if found.explanation.stopped_at is None else STOPPED)
+    return 0 if found.explanation.stopped_at is None else STOPPED

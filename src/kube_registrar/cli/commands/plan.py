@@ -1,7 +1,5 @@
 """`kube-registrar plan`: what would change."""
 
-import sys
-
 import click
 
 from kube_registrar.cli.options import configured, settings_options
@@ -27,7 +25,7 @@ CHANGES, TIMED_OUT = 2, 124
     help="How long reading everything may take.",
 )
 @settings_options()
-def command(*, namespace: str, service: str, output: str, timeout: float, **flags: object) -> None:
+def command(*, namespace: str, service: str, output: str, timeout: float, **flags: object) -> int:
     """Say what `run` would change, and change nothing.
 
     It takes the settings of `run` and reads the cluster and the registries as they are now. Ends with 0 if nothing
@@ -52,4 +50,4 @@ def command(*, namespace: str, service: str, output: str, timeout: float, **flag
     click.echo(shown(found, form=output, colours=colours()))
     for trouble in found.troubles:
         click.echo(f"kube-registrar: {trouble}", err=True)
-    sys.exit(1 if found.troubles else CHANGES if found.changes_anything else 0)
+    return 1 if found.troubles else CHANGES if found.changes_anything else 0

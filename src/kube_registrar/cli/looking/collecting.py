@@ -5,6 +5,7 @@ from typing import Any
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.refs import ObjectRef, RegistryName, ServiceRef
 from kube_registrar.planning.plan import Plan
+from kube_registrar.sync.brake import LOOKING
 from kube_registrar.sync.reporting import EventType, Reporter
 
 
@@ -35,3 +36,8 @@ class Collector(Reporter):
         """Remember a plan."""
         self.plans[service] = made
         super().planned(service, made, *more, **named)
+
+    @property
+    def is_counting(self) -> bool:
+        """Whether the brake still looks how many are to go."""
+        return any(why == LOOKING for made in self.plans.values() for why in made.kept.values())

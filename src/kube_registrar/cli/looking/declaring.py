@@ -28,7 +28,8 @@ class Declared:
 
 async def declared(stage: Stage) -> Sequence[Declared]:
     """Look after every object once, namespaces first, and tell the catalog what came of it."""
-    return [await _declared(stage, thing) for thing in stage.catalog.objects()]
+    things = sorted(stage.catalog.objects(), key=lambda thing: (thing.kind, thing.namespace, thing.name))
+    return [await _declared(stage, thing) for thing in things]
 
 
 async def verdict_on(stage: Stage, thing: CustomObject) -> Verdict:

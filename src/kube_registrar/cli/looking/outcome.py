@@ -133,10 +133,12 @@ def _conflicts(stage: Stage) -> Iterator[Item]:
 
 def _problems(stage: Stage) -> Iterator[Item]:
     wanted = stage.engine.wanted
-    for uid, wish in sorted(wanted.wishes.items(), key=lambda each: wanted.pods[each[0]].origin):
-        pod = wanted.pods[uid]
+    origins = {uid: pod.origin for uid, pod in wanted.pods.items()}
+    origins |= {uid: service.origin for uid, service in wanted.services_asking.items()}
+    for uid, wish in sorted(wanted.wishes.items(), key=lambda each: origins[each[0]]):
+        origin = origins[uid]
         for problem in wish.problems:
-            yield Item(problem.reason, pod.name, str(pod.origin), problem.message, kube_namespace=pod.namespace)
+            yield Item(problem.reason, origin.name, str(origin), problem.message, kube_namespace=origin.namespace)
 
 
 def _object(each: Declared) -> Item:

@@ -14,8 +14,8 @@ from pathlib import Path
 import click
 
 from kube_registrar.cli import watches
-from kube_registrar.cli.composition import world_of
 from kube_registrar.cli.looking.collecting import Collector, Silence
+from kube_registrar.cli.worlds import world_of
 from kube_registrar.cluster import preflight
 from kube_registrar.cluster.lookup import Lookup
 from kube_registrar.cluster.preflight import Cluster
@@ -72,7 +72,7 @@ class Stage:
     policies: Mapping[RegistryName, Policy]
     catalog: Catalog
     engine: Engine
-    watching: Sequence[watches.AnyWatch]
+    watching: watches.Watches
     collector: Collector
     context: Context
     clock: Clock
@@ -80,8 +80,9 @@ class Stage:
     def missing(self) -> Sequence[str]:
         """Return what is not known yet, in plain words."""
         kinds = [f"{kind} objects have not all been read yet" for kind in sorted(self.engine.missing_kinds)]
-        found = [*kinds, *(trouble for watch in self.watching for trouble in watch.troubles)]
-        return found or ([] if self.engine.is_quiet else ["the engine is still at work"])
+        found = [*kinds, *(trouble for watch in self.watching.all for trouble in watch.troubles)]
+        is_quiet = self.engine.is_quiet and not self.collector.is_counting
+        return found or ([] if is_quiet else ["the engine is still at work"])
 
     async def settle(self, deadline: float, progress: Callable[[str], None]) -> None:
         """Return once everything has been read and worked off. Raises Unsettled at the deadline (monotonic)."""
@@ -116,7 +117,10 @@ async def looking(
         }
         made = _stage(configuration, session, cluster, registries, within)
         async with asyncio.TaskGroup() as group:
-            tasks = [keep_running(group, f"watch of {watch.resource.plural}", watch.run()) for watch in made.watching]
+            tasks = [
+                keep_running(group, f"watch of {watch.resource.plural}", made.watching.run(watch))
+                for watch in made.watching.all
+            ]
             tasks += [keep_running(group, "engine", made.engine.run()), keep_running(group, "lead", made.engine.lead())]
             try:
                 yield made
@@ -160,7 +164,9 @@ def _stage(
     collector = Collector(silence, silence)
     policies = {name: configuration.policy_of(name) for name in registries}
     catalog = Catalog(world_of(configuration, cluster.uid, list(registries.values())))
-    engine = Engine(list(registries.values()), catalog, Lookup(session), collector, clock, policies=policies)
+    lookup = Lookup(session)
+    engine = Engine(list(registries.values()), catalog, lookup, collector, clock, policies=policies)
+    lookup.selects(engine.interest.pod, engine.interest.service)
     context = Context(
         registries=registries,
         catalog=catalog,
@@ -171,7 +177,7 @@ def _stage(
         main=asyncio.get_running_loop(),
         withholding=Withholding(policies, silence),
     )
-    watching = watches.watches(session, engine, namespaces)
+    watching = watches.watches(session, engine, namespaces, nodes=cluster.may_read_nodes)
     return Stage(
         configuration, session, cluster, registries, policies, catalog, engine, watching, collector, context, clock
     )
