@@ -12,24 +12,22 @@ from importlib.metadata import distribution, version
 from kube_registrar.cli import front, replicas, watches
 from kube_registrar.cli.counting import Counting
 from kube_registrar.cli.watchdogs import Watchdogs
+from kube_registrar.cli.worlds import world_of
 from kube_registrar.cluster import preflight
 from kube_registrar.cluster.events import Recorder
 from kube_registrar.cluster.lookup import Lookup
 from kube_registrar.cluster.session import open_session
 from kube_registrar.declared.settings import Configuration
-from kube_registrar.model.limits import Limits
 from kube_registrar.model.policy import Policy
-from kube_registrar.model.refs import RegistryName, Uid
+from kube_registrar.model.refs import RegistryName
 from kube_registrar.operator.context import Context
 from kube_registrar.operator.withholding import Withholding
 from kube_registrar.registries.loading import load
 from kube_registrar.registries.metered import Metered
-from kube_registrar.registries.port import Capabilities, Registry
 from kube_registrar.runtime.clock import SystemClock
 from kube_registrar.runtime.fence import Fence
 from kube_registrar.runtime.metrics import Metrics
 from kube_registrar.runtime.tasks import keep_running
-from kube_registrar.sources.world import World
 from kube_registrar.sync.catalog import Catalog
 from kube_registrar.sync.engine import Engine
 from kube_registrar.sync.gauges import set_gauges
@@ -63,7 +61,7 @@ async def operate(configuration: Configuration) -> None:
         recorder = Recorder(session)
         policies = _policies(configuration)
         reporter = Reporter(recorder, counting)
-        catalog = Catalog(_world(configuration, cluster.uid, registries))
+        catalog = Catalog(world_of(configuration, cluster.uid, registries))
         lookup = Lookup(session)
         engine = Engine(
             registries,
@@ -124,31 +122,6 @@ async def _flush(recorder: Recorder) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(FLUSH_SECONDS):
             await recorder.flush()
-
-
-def _world(configuration: Configuration, cluster_uid: Uid, registries: Sequence[Registry]) -> World:
-    return World(
-        cluster_uid=cluster_uid,
-        cluster_name=configuration.cluster_name,
-        default_registry=RegistryName(configuration.default_registry),
-        allow_undeclared=configuration.allow_undeclared,
-        registries=_limits({registry.name: registry.capabilities for registry in registries}),
-    )
-
-
-def _limits(capabilities: Mapping[RegistryName, Capabilities]) -> Mapping[RegistryName, Limits]:
-    """Return what sources must know of each registry: they see no port."""
-    return {
-        name: Limits(
-            max_attributes=can.max_attributes,
-            max_attribute_characters=can.max_attribute_characters,
-            max_attribute_value=can.max_attribute_value,
-            namespace_types=can.namespace_types,
-            record_types=can.record_types,
-            custom_health=can.custom_health,
-        )
-        for name, can in capabilities.items()
-    }
 
 
 def _not_ready(engine: Engine, watching: Sequence[watches.AnyWatch]) -> Sequence[str]:

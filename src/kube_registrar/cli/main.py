@@ -19,6 +19,8 @@ INTERRUPTED = 130
 COMMANDS = {
     "run": "Keep registries true to this cluster's workloads.",
     "demo": "See it work: pods become instances, roll over and go.",
+    "plan": "Say what run would change, and change nothing.",
+    "explain": "Say where an object stands on its way into a registry, and what to do.",
     "approve": "Let deregistrations go that are held for safety.",
     "discover": "Ask a registry for the instances of a service.",
     "gc": "Take a dead cluster's instances out of registries.",

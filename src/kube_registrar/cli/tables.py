@@ -1,5 +1,7 @@
 """Tables for people, in kubectl's manner: columns as wide as their words, no lines, nothing cut."""
 
+import os
+import sys
 from collections.abc import Sequence
 
 _GAP = "   "
@@ -12,3 +14,8 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(
         _GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
     )
+
+
+def colours() -> bool:
+    """Whether standard output takes colours: a terminal, unless NO_COLOR is set (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")

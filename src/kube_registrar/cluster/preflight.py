@@ -79,6 +79,10 @@ def lease_rights(namespace: str, name: str) -> tuple[Right, ...]:
     )
 
 
+READING: tuple[Right, ...] = tuple(right for right in RIGHTS if right.verb in {"get", "list", "watch"})
+"""What is needed to look only."""
+
+
 class _Version(msgspec.Struct, rename="camel"):
     git_version: str = ""
 

@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 REQUEST_SECONDS = 10.0
 MERGE_PATCH = "application/merge-patch+json"
 _JSON = "application/json"
+_QUESTIONS = "/apis/authorization.k8s.io/"
+"""What is posted there is a question: nothing is kept of it."""
 _GOOD = range(200, 300)
 _RETRY_RENEWAL_SECONDS = 10.0
 _ERROR_BYTES = 65_536
@@ -49,12 +51,20 @@ class Session:
     """Calls one API server. Made by `open_session`; safe to share between the tasks of one event loop."""
 
     def __init__(
-        self, http: aiohttp.ClientSession, load: Load, first: Credentials, clock: Clock, request_seconds: float
+        self,
+        http: aiohttp.ClientSession,
+        load: Load,
+        first: Credentials,
+        clock: Clock,
+        request_seconds: float,
+        *,
+        reads_only: bool = False,
     ) -> None:
         self._http = http
         self._load = load
         self._clock = clock
         self._seconds = request_seconds
+        self._reads_only = reads_only
         self._credentials = first
         self._renew_at = first.renew_at
         self._renewing = asyncio.Lock()
@@ -165,6 +175,8 @@ class Session:
 
     async def _send(self, verb: str, path: str, **options: Any) -> aiohttp.ClientResponse:
         """Send, once more with fresh credentials after a 401, and return a good response. Raises ApiError."""
+        if self._reads_only and verb != "GET" and not path.startswith(_QUESTIONS):
+            raise ApiError(f"{verb} {path} was not sent: this session only reads")
         await self._renew_in_time()
         used = self._credentials
         try:
@@ -257,10 +269,12 @@ async def open_session(
     load: Load | None = None,
     clock: Clock | None = None,
     request_seconds: float = REQUEST_SECONDS,
+    reads_only: bool = False,
 ) -> AsyncIterator[Session]:
     """Open a session to the cluster of a kubeconfig and context, or to that of this pod.
 
     Nothing is sent yet; `preflight.check` proves that the API server answers. `load` is what tests give instead.
+    `reads_only`: whatever would change something is refused before it is sent.
     Raises UserError as `credentials.load` does.
     """
 
@@ -273,7 +287,7 @@ async def open_session(
     headers = {"User-Agent": f"kube-registrar/{_version()}", "Accept": _JSON, "Accept-Encoding": "identity"}
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
     async with aiohttp.ClientSession(connector=connector, headers=headers, cookie_jar=aiohttp.DummyCookieJar()) as http:
-        session = Session(http, loader, first, clock or SystemClock(), request_seconds)
+        session = Session(http, loader, first, clock or SystemClock(), request_seconds, reads_only=reads_only)
         session._ssl_of(first.tls)  # noqa: SLF001  # certificates that are no good are an error now, not at the first call
         yield session
 

@@ -18,7 +18,7 @@ from kube_registrar.model.records import CustomObject
 from kube_registrar.model.refs import ObjectRef, Uid, registry_of
 from kube_registrar.operator import lifecycle
 from kube_registrar.operator.context import Context
-from kube_registrar.operator.verdicts import LATER_SECONDS, SOON_SECONDS, Verdict, status_of
+from kube_registrar.operator.verdicts import LATER_SECONDS, SOON_SECONDS, Verdict, lasting_refusal, status_of
 from kube_registrar.sync.reporting import EventType
 
 GROUP, VERSION = "kube-registrar.dev", "v1alpha1"
@@ -89,7 +89,7 @@ async def _ensured(context: Context, thing: CustomObject, attempt: int) -> _Resu
     verdict = await look_after(context, thing, attempt)
     context.measures.reconciled(thing.kind, "ok" if verdict.ready else "error", context.clock.monotonic() - began)
     if thing.kind == "RegistryService":
-        context.catalog.refuse(thing.uid, _lasting_refusal(verdict))
+        context.catalog.refuse(thing.uid, lasting_refusal(verdict))
     _tell(context, thing, verdict)
     return _result(context, thing, f"{thing.kind} {thing.name}", verdict)
 
@@ -102,18 +102,6 @@ def _result(context: Context, thing: CustomObject, what: str, verdict: Verdict) 
 def _tell(context: Context, thing: CustomObject, verdict: Verdict) -> None:
     if _is_news(verdict, thing.status):
         _record(context, thing, "Normal" if verdict.ready else "Warning", verdict.problem)
-
-
-def _lasting_refusal(verdict: Verdict) -> str:
-    """Why instances may not be registered: not for an outage, which must not hold what could go on.
-
-    Nor for what is withheld: once it is there, whoever made it, the catalog knows.
-    """
-    return (
-        ""
-        if verdict.ready or verdict.problem.reason in {"RegistryUnavailable", "NotReady", "Withheld"}
-        else verdict.problem.message
-    )
 
 
 def _is_news(verdict: Verdict, status: Mapping[str, Any]) -> bool:

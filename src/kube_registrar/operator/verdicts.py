@@ -72,6 +72,15 @@ def failed(what: str, registry: RegistryName, error: RegistryError, attempt: int
             return Verdict(ready=False, problem=_problem(NOT_READY, what, registry, error), retry_after=after)
 
 
+def lasting_refusal(verdict: Verdict) -> str:
+    """Why instances may not be registered: not for an outage, which must not hold what could go on.
+
+    Nor for what is withheld: once it is there, whoever made it, the catalog knows.
+    """
+    passing = {"RegistryUnavailable", "NotReady", "Withheld"}
+    return "" if verdict.ready or verdict.problem.reason in passing else verdict.problem.message
+
+
 def _problem(reason: Any, what: str, registry: RegistryName, error: RegistryError) -> Problem:
     return Problem.of(reason, what=what, registry=registry, error=error)
 

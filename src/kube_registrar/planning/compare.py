@@ -16,6 +16,12 @@ def is_true_to(observed: Instance, wanted: Instance) -> bool:
     return _ours(observed.attributes) == _comparable(wanted.attributes)
 
 
+def differing(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """Return the keys whose values differ, AWS_INIT_HEALTH_STATUS aside, sorted."""
+    ours = (_comparable(before), _comparable(after))
+    return sorted(key for key in ours[0].keys() | ours[1].keys() if ours[0].get(key) != ours[1].get(key))
+
+
 def with_foreign_keys(wanted: Instance, observed: Instance | None) -> Instance:
     """Return what to write: the wanted attributes, and the foreign ones that an upsert would erase otherwise."""
     if observed is None:

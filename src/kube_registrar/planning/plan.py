@@ -21,6 +21,7 @@ from kube_registrar.planning.compare import address_of, is_true_to, with_foreign
 from kube_registrar.planning.evidence import UNKNOWN, Cause, Evidence, Standing
 
 HELD = "what its pod asks for cannot be read just now"
+FOREIGN_ID = "an instance of that id belongs to somebody else and is left alone; it must be removed by its owner"
 MOVING = "its pod's registration elsewhere is not confirmed yet"
 ADDRESS_TAKEN = Evidence(Standing.GONE, "its address belongs to another live pod", Cause.ADDRESS)
 

@@ -23,6 +23,7 @@ from kube_registrar.sources.ports import port_of
 from kube_registrar.sources.resolving import Target, Unresolved, resolve
 from kube_registrar.sources.world import World
 
+OWN = "its annotation"
 LOOKED_FOR = frozenset({UNKNOWN_SERVICE.name, UNKNOWN_NAMESPACE.name, UNKNOWN_ARN.name})
 """Problems that end when somebody makes what is missing, in the registry and unseen by Kubernetes."""
 
@@ -46,6 +47,21 @@ class Asked:
         """Where to tell that the attributes do not fit: the strongest place that has some."""
         places = [place for _, place, found in self.layered if found]
         return places[-1] if places else attributes.KEY
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How far one reference came, for explanations. `target` is None where it leads nowhere now.
+
+    With `why` it is stuck, with `problem` somebody must change something; otherwise it is asked for with `port`.
+    """
+
+    source: str
+    text: str
+    target: Target | None = None
+    port: int | None = None
+    why: str = ""
+    problem: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +95,9 @@ class Gathering:
     """Registry services of which it is not known what the pod wants there."""
     held: bool = False
     unresolved: bool = False
+    taken: list[Taken] = field(default_factory=list)
+    """Every reference that can be read, in the order in which it was looked at."""
+    _last_has_problem: bool = False
     _doubts: list[_Doubt] = field(default_factory=list)
 
     def all(self) -> "Gathering":
@@ -98,6 +117,7 @@ class Gathering:
         """Note that something cannot be acted upon now, with a problem if somebody must change something."""
         self.held = True
         self.reasons.append(why)
+        self._last_has_problem = problem is not None
         if problem:
             self.problems.append(problem)
 
@@ -113,32 +133,46 @@ class Gathering:
         request = item.port or self.port
         target = self._resolved(item.reference, item.places.reference, _Doubt(item.reference, request, knows_port=True))
         if target is None:
+            self._stuck(OWN, item.reference)
             return
         place = item.places.port if item.port or not self.port else ports.KEY
         port, is_known = self._port(request, target, place)
-        if is_known:
-            asked = self._asked(target, port, item.places.reference)
-            asked.layered.append((Layer.POD, item.places.attributes, item.attributes))
-            asked.sources.append("its annotation")
+        if not is_known:
+            self._stuck(OWN, item.reference, target)
+            return
+        asked = self._asked(target, port, item.places.reference)
+        asked.layered.append((Layer.POD, item.places.attributes, item.attributes))
+        asked.sources.append(OWN)
+        self.taken.append(Taken(OWN, item.reference.text, target, port))
 
     def _take_offer(self, offer: Offer) -> None:
         """Add what somebody else asks; what is wrong with a reference of theirs is told to them."""
         target = self._resolved(offer.reference, "", _Doubt(offer.reference))
         if target is None:
+            self._stuck(offer.source, offer.reference)
             return
         why_waiting = offer.why_waiting or _why_no_port(offer, target)
         if why_waiting:
             self.unfit.add(target.service.ref)
             self.hold(why_waiting)
+            self._stuck(offer.source, offer.reference, target)
             return
         port, is_known = offer.number if target.service.publishes_port else None, True
         if not offer.has_port:
             port, is_known = self._port(self.port or offer.port, target, ports.KEY if self.port else offer.places.port)
-        if is_known:
-            asked = self._asked(target, port, offer.places.reference)
-            asked.layered.extend(offer.attributes)
-            asked.sources.append(offer.source)
-            asked.counts_unready |= offer.counts_unready
+        if not is_known:
+            self._stuck(offer.source, offer.reference, target)
+            return
+        asked = self._asked(target, port, offer.places.reference)
+        asked.layered.extend(offer.attributes)
+        asked.sources.append(offer.source)
+        asked.counts_unready |= offer.counts_unready
+        self.taken.append(Taken(offer.source, offer.reference.text, target, port))
+
+    def _stuck(self, source: str, reference: Reference, target: Target | None = None) -> None:
+        """Note how far a reference came; why it came no further was said just before."""
+        why, problem = self.reasons[-1], self.problems[-1] if self._last_has_problem else None
+        self.taken.append(Taken(source, reference.text, target, why=why, problem=problem))
 
     def _asked(self, target: Target, port: int | None, place: str) -> Asked:
         # A name and an ARN may mean the same service.

@@ -5,7 +5,7 @@ and a RegistryService for the pods that it selects. Whatever means the same iden
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kube_registrar.declared import attributes as attribute_texts
 from kube_registrar.declared import references
@@ -21,7 +21,7 @@ from kube_registrar.model.records import Pod
 from kube_registrar.model.refs import InstanceId, ServiceRef
 from kube_registrar.model.specs import HealthCheckType, NamespaceType
 from kube_registrar.sources.addresses import addresses_of
-from kube_registrar.sources.asked import Asked, Gathering
+from kube_registrar.sources.asked import Asked, Gathering, Taken
 from kube_registrar.sources.attributes import attributes_of, standard_of_pod, user_attributes
 from kube_registrar.sources.offers import Layer, Layered, Offer, Unread, offers_of
 from kube_registrar.sources.wishes import Wish
@@ -65,6 +65,40 @@ def _may_register(own: Reading, defaults: Reading) -> bool:
     return said is not False
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What came of one identity that is asked for: a registration, a problem, or nothing while an address misses."""
+
+    asked: Asked
+    registration: Registration | None = None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Everything on the way to a pod's wish, for explanations; `opted_out`: it is not to be registered."""
+
+    own: Reading
+    defaults: Reading
+    opted_out: bool
+    offers: Sequence[Offer | Unread]
+    taken: Sequence[Taken] = ()
+    judged: Sequence[Judged] = ()
+    labels: Sequence[Problem] = ()
+
+
+def trace_of(pod: Pod, world: World) -> Trace:
+    """Return how `wish_of` comes to its wish, as if the pod were ready and not on its way out."""
+    own, defaults = read_annotations(pod.annotations), world.defaults.get(pod.namespace, EMPTY)
+    offers = list(offers_of(pod, world))
+    asking = own if own.asks else defaults
+    work = _Wishing(replace(pod, ready=True), world, own, defaults, asking, offers)
+    opted_out = not _may_register(own, defaults)
+    if own.request is not None and not opted_out:
+        work.all()
+    return Trace(own, defaults, opted_out, offers, work.taken, work.judged, work.labels)
+
+
 @dataclass(slots=True)
 class _Wishing:
     """The work on one pod: registers it for each identity that is asked for, or says why not."""
@@ -81,6 +115,8 @@ class _Wishing:
     services: list[ServiceRef] = field(default_factory=list)
     settled_ids: list[InstanceId] = field(default_factory=list)
     unready: set[ServiceRef] = field(default_factory=set)
+    taken: Sequence[Taken] = ()
+    judged: list[Judged] = field(default_factory=list)
 
     def all(self) -> Wish:
         """Look at everything that is asked for."""
@@ -100,6 +136,8 @@ class _Wishing:
             except AnnotationError as error:  # the registry service is there, but this pod does not fit
                 found.unfit.add(asked.target.service.ref)
                 found.hold(f"{asked.target.text} cannot be registered", error.problem)
+                self.judged.append(Judged(asked, problem=error.problem))
+        self.taken = found.taken
         told = dict.fromkeys((*self.own.problems, *found.problems, *self.labels))
         return Wish(
             registrations=tuple(self.registrations),
@@ -155,13 +193,17 @@ class _Wishing:
         if not is_ready and not is_marked:
             found.reasons.append("the pod is not ready")
             self.unready.add(service.ref)
+            self.judged.append(Judged(asked))
         elif not pod.ips:
             found.reasons.append("the pod has no address yet")
             self.unready.add(service.ref)
+            self.judged.append(Judged(asked))
         else:
             known = health if service.health_check is HealthCheckType.CUSTOM else Health.UNKNOWN
             instance = Instance(identity, attributes, known)
-            self.registrations.append(Registration(service.ref, instance, pod.origin, optional=not is_ready))
+            registration = Registration(service.ref, instance, pod.origin, optional=not is_ready)
+            self.registrations.append(registration)
+            self.judged.append(Judged(asked, registration))
 
     def _id(self, asked: Asked) -> InstanceId:
         """Name the instance. In public DNS the answer to an SRV query shows ids to the world."""

@@ -46,7 +46,8 @@ SLACK_SECONDS = 2.0
 DUPLICATE = "duplicate-cluster"
 _GO = -math.inf
 _SOON = 1e-6
-_LOOKING = "its deregistration waits until it is known how many others are to go with it"
+LOOKING = "its deregistration waits until it is known how many others are to go with it"
+"""Why an instance stays for the moment that this takes."""
 
 
 class Stage(Enum):
@@ -120,7 +121,7 @@ class Brake:
             until = self._until(each, extents)
             if until == _GO:
                 continue
-            kept[each.instance_id] = each.why_held or _LOOKING
+            kept[each.instance_id] = each.why_held or LOOKING
             again_at = min(again_at, until)
             if each.stage is Stage.HELD and not was_held:
                 newly.append(each)

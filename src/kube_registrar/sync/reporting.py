@@ -23,13 +23,12 @@ from kube_registrar.model.reasons import (
 )
 from kube_registrar.model.records import CustomObject
 from kube_registrar.model.refs import InstanceId, ObjectRef, Origin, RegistryName, ServiceRef
-from kube_registrar.planning.plan import Plan
+from kube_registrar.planning.plan import FOREIGN_ID, Plan
 
 _log = logging.getLogger(__name__)
 
 _ACTIONS: Mapping[type[Change], str] = {Register: "register", Deregister: "deregister", SetHealth: "set_health"}
 _NOUNS = {"register": "registration", "deregister": "deregistration", "set_health": "health"}
-FOREIGN_ID = "an instance of that id belongs to somebody else and is left alone; it must be removed by its owner"
 ESTRANGED_ID = (
     "its instance carries another cluster name and is left alone; if this cluster was renamed, run kube-registrar "
     "takeover --from this cluster's UID"
