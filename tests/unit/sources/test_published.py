@@ -201,6 +201,15 @@ def test_a_slice_without_the_port_is_told_and_the_others_go_on(world: World) -> 
     assert not wish.holds(FLASK, _only(wish).instance.id)
 
 
+def test_a_port_that_no_slice_has_is_told_of_the_service_of_pods_too(world: World) -> None:
+    pod = Endpoint(("10.0.0.7",), pod="db-0", pod_uid=Uid("p"))
+    service = _kube_service(selector={"app": "db"})
+    wish = wish_of_service(service, _with(world, _slice(pod, ports=())))
+    assert ([one.reason for one in wish.problems], wish.held) == (["InvalidPort"], True)
+    assert wish_of_service(service, _with(world, _slice(pod), _slice(pod, name="db-2", ports=()))).problems == ()
+    assert wish_of_service(service, _with(world, _slice(ports=()))).problems == ()
+
+
 def test_of_both_families_a_registry_service_shows_what_its_records_can(world: World) -> None:
     known = _with(world, _slice("10.1.0.4"), _slice(V6, name="six", address_type="IPv6"))
     for service, expected in (
@@ -304,6 +313,8 @@ def test_the_object_that_consents_must_be_one_that_allows_the_kubernetes_namespa
 
     assert [one.reason for one in wish("default").problems] == ["EndpointsNotAllowed"]
     assert len(wish("web").registrations) == 1
+    nobody = replace(known, declared_namespaces={**known.declared_namespaces, TEST: (pods_only,)}, kube_namespaces={})
+    assert [one.reason for one in wish_of_service(_kube_service(), nobody).problems] == ["EndpointsNotAllowed"]
     unread = wish("new")
     assert (unread.problems, unread.held) == ((), True)
     assert unread.absent_because == "the labels of Kubernetes namespace 'new' have not been read yet"
@@ -642,6 +653,9 @@ def test_an_item_that_may_mean_the_same_service_with_another_port_leaves_that_on
     items = '[{"registry": "test-namespace/flask-app", "port": "sql"}, {"registry": "local", "port": "%s"}]'
     waiting = DeclaredService("local", FLASK, ready=False, why="it is new")
     known = replace(_with(world, _slice("10.1.0.4")), declared_services={("default", "local"): waiting})
+    elsewhere = replace(waiting, ref=ServiceRef(TEST, "srv"))
+    other = replace(known, declared_services={("default", "local"): elsewhere})
+    assert FLASK in wish_of_service(_kube_service({"service-registries": items % "admin"}, ports=ports), other).settled
     for port, is_certain in (("sql", True), ("admin", False)):
         service = _kube_service({"service-registries": items % port}, ports=ports)
         wish = wish_of_service(service, known)
