@@ -207,6 +207,14 @@ async def test_after_a_lost_register_an_absent_instance_is_doubtful(registry: Re
     assert (await outcome(registry, deregister("b"))).error is None, "its neighbours are not"
 
 
+async def test_a_refused_register_says_nothing_of_a_lost_one_before_it(registry: Registry, script: Script) -> None:
+    script.on("RegisterInstance", Drop, Error("InvalidInput", 400, {}))
+    await failure(registry, register("a"))
+    assert not is_doubtful(await failure(registry, register("a")))
+    script.on("DeregisterInstance", Error("InstanceNotFound"))
+    assert is_doubtful(await failure(registry, deregister("a"))), "the lost one may still land"
+
+
 async def test_a_register_that_lands_late_is_found_by_the_next_deregister(registry: Registry, script: Script) -> None:
     script.on("RegisterInstance", Drop)
     await failure(registry, register("a"))

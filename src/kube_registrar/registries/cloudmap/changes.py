@@ -47,16 +47,17 @@ class Changes:
         check_instance(change.instance)
         about, pair = f"registering {change.instance_id} in {service}", (service, change.instance_id)
         request = {"InstanceId": change.instance_id, "Attributes": dict(change.instance.attributes)}
+        before = self._doubts.of(pair)
         try:
             operation_id = await self._submit("RegisterInstance", service, change, request, about)
             self._doubts.accepted(pair, operation_id)
             await self._confirm(operation_id, service, change, about)
         except Unreachable as error:
             if not error.doubtful:
-                self._doubts.resolved(pair)
+                self._doubts.refused(pair, before)
             raise
         except RegistryError:
-            self._doubts.resolved(pair)
+            self._doubts.refused(pair, before)
             raise
         # On cancellation the note stays: what was sent may land.
         self._doubts.resolved(pair)

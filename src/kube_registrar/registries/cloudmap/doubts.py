@@ -30,10 +30,7 @@ class Doubts:
     def sent(self, pair: Pair) -> None:
         """Note that a register is about to leave."""
         oldest = self._now() - DOUBT_SECONDS
-        # Notes stand in the order in which they were last made, so the old ones come first.
-        for old in list(self._doubts):
-            if self._doubts[old].since > oldest:
-                break
+        for old in [each for each, doubt in self._doubts.items() if doubt.since <= oldest]:
             del self._doubts[old]
         self._note(pair, Doubt(self._now()))
 
@@ -44,6 +41,12 @@ class Doubts:
     def resolved(self, pair: Pair) -> None:
         """Note that the register is done, refused or failed: nothing of it will come any more."""
         self._doubts.pop(pair, None)
+
+    def refused(self, pair: Pair, before: Doubt | None) -> None:
+        """Note that the register was not carried out; one before it, that nobody knows of, may still land."""
+        self.resolved(pair)
+        if before is not None:
+            self._note(pair, before)
 
     def of(self, pair: Pair) -> Doubt | None:
         """Return the register of this pair that may still land, if there is one."""
