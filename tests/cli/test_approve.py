@@ -31,7 +31,7 @@ def test_what_is_held_is_shown_with_its_causes_and_first_pods() -> None:
         "web",
         count=3,
         since="2026-01-01T00:00:00Z",
-        token="t",  # noqa: S106 - no secret
+        token="t",
         causes=(("Configuration", 2), ("Missing", 1)),
         pods=("shop/a", "shop/b"),
     )
