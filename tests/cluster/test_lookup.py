@@ -63,6 +63,8 @@ async def test_the_identities_of_all_pods_are_read_page_by_page_and_nothing_else
     assert len(lists) == 3
     assert all("resourceVersion" not in call.query for call in lists)
     assert await lookup.pod_uids("no-such-namespace") == frozenset()
+    assert await lookup.service_uids("no-such-namespace") == frozenset()
+    assert len(await lookup.service_uids("default")) == 1
 
 
 @pytest.mark.parametrize(

@@ -256,6 +256,13 @@ class FakeCluster:
             raise self.list_error
         return frozenset(pod.uid for pod in self.pods.values() if pod.namespace == namespace) - self.unlisted
 
+    async def service_uids(self, namespace: str) -> frozenset[Uid]:
+        """List the Services that there are."""
+        self.lists.append(f"services of {namespace}")
+        if self.list_error is not None:
+            raise self.list_error
+        return frozenset(one.uid for one in self.services.values() if one.namespace == namespace)
+
     async def cluster_uid(self) -> Uid:
         """Say which cluster answers."""
         return self.answers_as

@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from kube_registrar.model.records import BarePod, CustomObject, Node, Pod
+from kube_registrar.model.records import (
+    BarePod,
+    CustomObject,
+    Endpoint,
+    KubeService,
+    Node,
+    Pod,
+    ServicePort,
+    Slice,
+)
 from kube_registrar.model.refs import Uid
 from kube_registrar.operator.notices import fields_of
 from kube_registrar.sync.holds import NOTHING, Held, Notice, key_of
@@ -234,6 +243,33 @@ async def test_slow_changes_add_up_within_a_minute_and_not_beyond(ground: Ground
         ground.cluster.bare(name)
         await ground.advance(5.0)
     assert len(ground.names()) > 0
+
+
+@pytest.mark.parametrize("deed", ["deleted", "deleted, and a relist lacks it", "no longer annotated"])
+async def test_an_annotated_service_over_a_hundred_live_pods_goes_or_asks_no_longer(ground: Ground, deed: str) -> None:
+    service = KubeService(
+        "default", "web", Uid("web"), {"service": FLASK_TEXT}, selector={"app": "web"}, ports=(ServicePort("http", 80),)
+    )
+    ground.cluster.apply_service(service)
+    for number in range(100):
+        pod = web(number, annotations={}, labels={"app": "web"})
+        ground.cluster.apply(pod)
+        endpoint = Endpoint(pod.ips, pod=pod.name, pod_uid=pod.uid)
+        found = Slice("default", f"web-{number}", Uid(f"s{number}"), "web", (endpoint,), (("http", 8080),))
+        ground.cluster.apply_slice(found)
+    await ground.start()
+    names = ground.names()
+    assert len(names) == 100
+    if deed.startswith("deleted"):
+        ground.cluster.delete_service("web", seen=deed == "deleted")
+    else:
+        ground.cluster.apply_service(replace(service, annotations={}))
+    await ground.advance(280.0)
+    assert ground.names() == names
+    ground.cluster.apply_service(service)
+    await ground.advance(600.0)
+    assert ground.names() == names
+    assert ground.deregistered() == []
 
 
 # Readiness and nodes.

@@ -4,11 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from kube_registrar.testing.builders import deployment_manifest
 from kube_registrar.testing.waiting import wait_until
 from tests.scenarios.conftest import NewOperator
 from tests.scenarios.harness import environment
-from tests.scenarios.place import Place
-from tests.scenarios.registry import Registry
+from tests.scenarios.place import Place, install_kinds
+from tests.scenarios.registry import Registry, deregistered
 
 BLOCKED = 'kube_registrar_deletions_blocked_total{guard="configuration",registry="default"}'
 PODS = [f"web-{number:02}" for number in range(12)]
@@ -91,3 +92,35 @@ def test_a_kubernetes_namespace_that_is_deleted_whole_is_out_at_once(new_operato
     place.plane.api.delete(f"/api/v1/namespaces/{place.namespace}")
     registry.expect("web", set())
     assert operator.metric(BLOCKED) is None
+
+
+def test_a_selecting_registry_service_that_is_deleted_or_its_whole_kind_takes_no_live_pod_out(
+    new_operator: NewOperator, place: Place
+) -> None:
+    operator = new_operator().start()
+    registry = Registry(operator.endpoint, place.registry_namespace)
+    selecting = place.registry_service_manifest("web", selector={"matchLabels": {"app": "web"}}, port="http")
+    place.plane.apply([place.registry_namespace_manifest(), selecting])
+    place.wait_condition("RegistryService", "web", "Ready", "True")
+    place.plane.apply(deployment_manifest("web", place.namespace, replicas=12))
+    pods = place.rolled_out("web")
+    registry.expect("web", pods)
+    place.delete("RegistryService", "web")
+    place.wait_gone("RegistryService", "web")
+    condition = place.wait_condition("RegistryNamespace", place.registry_namespace, "DeletionsHeld", "True")
+    assert condition["message"].startswith("12 instances stay registered")
+    place.plane.apply([selecting])
+    place.wait_condition("RegistryNamespace", place.registry_namespace, "DeletionsHeld", "False")
+    place.wait_condition("RegistryService", "web", "Ready", "True")
+    try:
+        place.plane.api.delete(
+            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/registryservices.kube-registrar.dev"
+        )
+        wait_until(lambda: operator.metric(BLOCKED) == 24, lambda: f"12 more to be held: {operator.metric(BLOCKED)}")
+        assert set(registry.discover("web")) == pods
+    finally:
+        install_kinds(place.plane)
+    place.plane.apply([selecting])
+    place.wait_condition("RegistryNamespace", place.registry_namespace, "DeletionsHeld", "False")
+    assert set(registry.discover("web")) == pods
+    assert deregistered(operator.data) == []

@@ -72,14 +72,19 @@ class Lookup:
         return await self.get(self._services, namespace, name)
 
     async def pod_uids(self, namespace: str) -> frozenset[Uid]:
-        """Return the UIDs of all pods of a Kubernetes namespace, or of all namespaces if it is empty.
+        """Return the UIDs of all pods of a Kubernetes namespace, or of all namespaces if it is empty."""
+        return await self._uids(PODS.path(namespace))
 
-        Pages of metadata only, all of the one moment when the first was read: it is in full, or an error.
-        """
+    async def service_uids(self, namespace: str) -> frozenset[Uid]:
+        """Return the UIDs of all Services of a Kubernetes namespace, or of all namespaces if it is empty."""
+        return await self._uids(self._services.path(namespace))
+
+    async def _uids(self, path: str) -> frozenset[Uid]:
+        """Read pages of metadata only, all of the one moment when the first was read: in full, or an error."""
         found: set[Uid] = set()
         token = ""
         while True:
-            page = await self._identities(PODS.path(namespace), token)
+            page = await self._identities(path, token)
             found.update(Uid(one.metadata.uid) for one in page.items or ())
             token = page.metadata.continue_
             if not token:

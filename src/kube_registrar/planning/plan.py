@@ -78,7 +78,7 @@ def plan(
     kept: dict[InstanceId, str] = {}
     causes: dict[InstanceId, Cause] = {}
     pending: set[InstanceId] = set()
-    there = {r.origin.uid for r in wanted.registrations.values() if not r.optional} if suspects else frozenset[Uid]()
+    there = _standing(wanted) if suspects else frozenset()
     leaving: set[tuple[str, str]] = set()
     for instance in suspects:
         known = _evidence(instance, evidence, taken, there)
@@ -105,6 +105,11 @@ def plan(
     registers = [_register(r, observed) for r in due if r.instance.id not in blocked]
     changes = [*evictions, *registers, *_ailing(wanted, observed, busy), *departures]
     return Plan(changes, kept, conflicts, waiting, causes=causes, pending=frozenset(pending))
+
+
+def _standing(wanted: Wanted) -> AbstractSet[Uid]:
+    """Return the pods that have an instance here. A Service may have many, each for another machine."""
+    return {r.origin.uid for r in wanted.registrations.values() if r.origin.kind == "Pod" and not r.optional}
 
 
 def _addresses(wanted: Wanted) -> Mapping[tuple[str, str], Uid]:

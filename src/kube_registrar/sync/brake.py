@@ -214,9 +214,9 @@ class Brake:
         due = each.held_since + SECOND_LIST_SECONDS
         if now + _SOON < due + SLACK_SECONDS:
             return due + SLACK_SECONDS
-        there = self.second.of(each.origin.namespace, due)
+        there = self.second.of(each.origin, due)
         if there is None:
-            return max(self.second.again_at(each.origin.namespace), now + RECHECK_SECONDS)
+            return max(self.second.again_at(each.origin), now + RECHECK_SECONDS)
         if each.origin.uid in there:
             self.evidence.disprove(each.origin.uid)
             each.held_since = now

@@ -57,6 +57,9 @@ class PodLookup(Protocol):
     async def namespace_of_address(self, address: str) -> str:
         """Return the Kubernetes namespace of the pod that has an address; empty if none has it."""
 
+    async def service_uids(self, namespace: str) -> frozenset[Uid]:
+        """Return the UIDs of all Services there, likewise."""
+
     async def cluster_uid(self) -> Uid:
         """Return the UID of the cluster that answers."""
 

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from kube_registrar.model.refs import Uid
+from kube_registrar.model.refs import Origin, Uid
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sync.evidence import PodLookup
 
@@ -13,6 +13,10 @@ RETRY_SECONDS = 30.0
 _KEPT_SECONDS = 600.0
 
 _log = logging.getLogger(__name__)
+
+
+_Key = tuple[str, str]
+"""Kind and Kubernetes namespace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,7 @@ class _List:
 
 @dataclass(slots=True)
 class SecondLists:
-    """Lists pods of one Kubernetes namespace at a time, in the background. All times are monotonic seconds.
+    """Lists what may be origins, in the background: a kind in a Kubernetes namespace. All times are monotonic seconds.
 
     A list counts only if the cluster that answers is ours: another one, behind the same address, knows none of our
     pods. An error is never evidence: it is asked again. `on_answer` is called with a namespace when more is known.
@@ -33,39 +37,45 @@ class SecondLists:
     cluster_uid: Uid
     clock: Clock
     on_answer: Callable[[str], None]
-    _lists: dict[str, _List] = field(default_factory=dict)
-    _failed_at: dict[str, float] = field(default_factory=dict)
-    _asking: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _lists: dict[_Key, _List] = field(default_factory=dict)
+    _failed_at: dict[_Key, float] = field(default_factory=dict)
+    _asking: dict[_Key, asyncio.Task[None]] = field(default_factory=dict)
 
-    def of(self, namespace: str, not_before: float) -> frozenset[Uid] | None:
-        """Return which pods there are, by a list asked for at `not_before` or later; ask for one if there is none."""
-        found = self._lists.get(namespace)
+    def of(self, origin: Origin, not_before: float) -> frozenset[Uid] | None:
+        """Return which objects of an origin's kind there are in its namespace, by a list asked for since `not_before`.
+
+        None: there is no such list yet, and one is asked for.
+        """
+        key = _key(origin)
+        found = self._lists.get(key)
         if found is not None and found.asked_at >= not_before:
             return found.uids
-        if namespace not in self._asking and self.again_at(namespace) <= self.clock.monotonic():
-            self._asking[namespace] = asyncio.create_task(self._ask(namespace), name=f"second list of {namespace}")
+        if key not in self._asking and self.again_at(origin) <= self.clock.monotonic():
+            self._asking[key] = asyncio.create_task(self._ask(key), name=f"second list of {key}")
         return None
 
-    def again_at(self, namespace: str) -> float:
-        """Return when a namespace may be asked about again after a failure."""
-        failed_at = self._failed_at.get(namespace)
+    def again_at(self, origin: Origin) -> float:
+        """Return when this may be asked again after a failure."""
+        failed_at = self._failed_at.get(_key(origin))
         return -float("inf") if failed_at is None else failed_at + RETRY_SECONDS
 
-    async def _ask(self, namespace: str) -> None:
+    async def _ask(self, key: _Key) -> None:
         asked_at = self.clock.monotonic()
+        kind, namespace = key
         try:
-            uids = await self.lookup.pod_uids(namespace)
+            read = self.lookup.service_uids if kind == "Service" else self.lookup.pod_uids
+            uids = await read(namespace)
             answering = await self.lookup.cluster_uid()
             if answering != self.cluster_uid:
                 raise LookupError(f"cluster {answering} answers, and the instances are of {self.cluster_uid}")
         except Exception as error:  # noqa: BLE001 - whatever went wrong, an error is never evidence
-            self._failed_at[namespace] = self.clock.monotonic()
-            _log.warning("the pods of %s cannot be listed once more, so what is held stays held: %s", namespace, error)
+            self._failed_at[key] = self.clock.monotonic()
+            _log.warning("the %ss of %s cannot be listed again, so what is held stays held: %s", *key, error)
         else:
-            self._failed_at.pop(namespace, None)
-            kept = {name: one for name, one in self._lists.items() if one.asked_at > asked_at - _KEPT_SECONDS}
-            self._lists = {**kept, namespace: _List(asked_at, uids)}
-        del self._asking[namespace]
+            self._failed_at.pop(key, None)
+            kept = {other: one for other, one in self._lists.items() if one.asked_at > asked_at - _KEPT_SECONDS}
+            self._lists = {**kept, key: _List(asked_at, uids)}
+        del self._asking[key]
         self.on_answer(namespace)
 
     @property
@@ -76,6 +86,11 @@ class SecondLists:
     async def close(self) -> None:
         """Stop asking."""
         tasks = list(self._asking.values())
+        self._asking.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _key(origin: Origin) -> _Key:
+    return (origin.kind, origin.namespace)

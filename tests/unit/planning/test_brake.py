@@ -1,5 +1,7 @@
 """How many may go at once, as a table and as a rule."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,6 +111,16 @@ def test_a_pod_that_another_instance_stands_for_in_the_same_service_has_moved() 
         cluster_uid=builders.CLUSTER_UID,
     )
     assert made.causes == {A.instance.id: Cause.MOVED}
+
+
+def test_another_machine_behind_a_service_does_not_stand_for_the_one_that_goes() -> None:
+    service = replace(builders.origin(), kind="Service")
+    other = replace(builders.registration("a", port=9090), origin=service)
+    there = {A.instance.id: A.instance, other.instance.id: other.instance}
+    wanted = Wanted({other.instance.id: other}, frozenset())
+    evidence = {A.origin.uid: known(Cause.CONFIGURATION)}
+    made = plan(wanted, there, evidence, cluster_uid=builders.CLUSTER_UID)
+    assert made.causes == {A.instance.id: Cause.CONFIGURATION}
 
 
 def test_of_what_is_busy_or_unknown_nothing_new_is_known() -> None:
