@@ -1,13 +1,14 @@
 """A recorded watch of pods, to be played again beside the history that the registry keeps: who was where, and when."""
 
 import json
+import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from kube_registrar.registries.embedded.history import history
 from kube_registrar.testing.waiting import wait_until
@@ -77,14 +78,26 @@ def _serves(pod: Json) -> bool:
 
 @contextmanager
 def recording(place: Place) -> Iterator[Recording]:
-    """Record the pods of a place from now on."""
+    """Record the pods of a place from now on. kubectl watches: a process can be ended, whatever it waits for."""
     made = Recording(place)
-    path = f"/api/v1/namespaces/{place.namespace}/pods?watch=true"
-    with place.plane.api.stream(f"{path}&timeoutSeconds=240") as lines:
+    binary = place.plane.parts.binaries["kubectl"]
+    flags = ("--watch", "--output-watch-events", "--output=json", f"--namespace={place.namespace}")
+    command = [str(binary), f"--kubeconfig={place.plane.kubeconfig}", "get", "pods", *flags]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as watch:
+        reader = threading.Thread(target=_listen, args=(watch.stdout, made), name="recording", daemon=True)
+        reader.start()
+        try:
+            yield made
+        finally:
+            watch.kill()
+            reader.join(10.0)
 
-        def listen() -> None:
-            for line in lines:
-                made.hear(json.loads(line))
 
-        threading.Thread(target=listen, name="recording", daemon=True).start()
-        yield made
+def _listen(output: IO[str], made: Recording) -> None:
+    """Take objects out of the stream one by one; kubectl prints each over many lines, the last of them a brace alone."""
+    lines: list[str] = []
+    for line in output:
+        lines.append(line)
+        if line == "}\n":
+            made.hear(json.loads("".join(lines)))
+            lines.clear()

@@ -5,8 +5,6 @@ import json
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -84,13 +82,6 @@ class ApiClient:
             self.raw(method, path, body, content_type=content_type, timeout=timeout) or "{}"
         )
         return answer
-
-    @contextmanager
-    def stream(self, path: str, *, timeout: float = 300.0) -> Iterator[Iterator[bytes]]:
-        """GET `path`, such as a watch, and give the lines of the answer as they come; `timeout`: seconds of silence."""
-        request = urllib.request.Request(self.url + path, headers={"Authorization": f"Bearer {self._token}"})  # noqa: S310  # the URL is the API server's
-        with self._opener.open(request, timeout=timeout) as response:
-            yield iter(response.readline, b"")
 
     def get(self, path: str) -> dict[str, Any]:
         """GET an object or a list."""
