@@ -1,14 +1,13 @@
 """A recorded watch of pods, to be played again beside the history that the registry keeps: who was where, and when."""
 
 import json
-import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from kube_registrar.registries.embedded.history import history
 from kube_registrar.testing.waiting import wait_until
@@ -78,26 +77,24 @@ def _serves(pod: Json) -> bool:
 
 @contextmanager
 def recording(place: Place) -> Iterator[Recording]:
-    """Record the pods of a place from now on. kubectl watches: a process can be ended, whatever it waits for."""
+    """Record the pods of a place from now on."""
     made = Recording(place)
-    binary = place.plane.parts.binaries["kubectl"]
-    flags = ("--watch", "--output-watch-events", "--output=json", f"--namespace={place.namespace}")
-    command = [str(binary), f"--kubeconfig={place.plane.kubeconfig}", "get", "pods", *flags]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as watch:
-        reader = threading.Thread(target=_listen, args=(watch.stdout, made), name="recording", daemon=True)
-        reader.start()
-        try:
-            yield made
-        finally:
-            watch.kill()
-            reader.join(10.0)
+    since = place.plane.api.get(f"/api/v1/namespaces/{place.namespace}/pods")["metadata"]["resourceVersion"]
+    ended = threading.Event()
+    thread = threading.Thread(target=_listen, args=(made, since, ended), name="recording", daemon=True)
+    thread.start()
+    try:
+        yield made
+    finally:
+        ended.set()
+        thread.join(30.0)
 
 
-def _listen(output: IO[str], made: Recording) -> None:
-    """Take objects out of the stream one by one; kubectl prints each over many lines, the last of them a brace alone."""
-    lines: list[str] = []
-    for line in output:
-        lines.append(line)
-        if line == "}\n":
-            made.hear(json.loads("".join(lines)))
-            lines.clear()
+def _listen(made: Recording, since: str, ended: threading.Event) -> None:
+    """Hear all that happens after a resourceVersion; short watches, one after the other, so that it can be ended."""
+    pods = f"/api/v1/namespaces/{made.place.namespace}/pods?watch=true&timeoutSeconds=1&resourceVersion="
+    while not ended.is_set():
+        for line in made.place.plane.api.stream(f"{pods}{since}"):
+            event = json.loads(line)
+            made.hear(event)
+            since = event["object"]["metadata"]["resourceVersion"]
