@@ -14,7 +14,6 @@ from tests.scenarios.place import ROOT, Json, Place
 from tests.scenarios.recording import recording
 from tests.scenarios.registry import Registry, deregistered
 
-GATES = {"readinessGates": [{"conditionType": GATE}]}
 RBAC = ROOT / "deploy" / "rbac.yaml"
 
 
