@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from kube_registrar.cluster.errors import ApiConflict, ApiNotFound
 from kube_registrar.model.attributes import CLUSTER_UID as CLUSTER_UID_KEY
 from kube_registrar.model.attributes import POD
 from kube_registrar.model.changes import Change, Deregister
@@ -63,6 +64,12 @@ class FakeCluster:
         self.answers_as = builders.CLUSTER_UID
         self.hidden: set[Key] = set()
         """Pods that live and that no watch tells of."""
+        self.opened: list[tuple[str, str, str]] = []
+        """Readiness gates that were opened: pod, reason, message."""
+        self.gate_attempts: list[str] = []
+        """Pods whose gate was tried to be opened, each time."""
+        self.gate_errors: dict[str, list[Exception]] = {}
+        """Raised, by pod and one after the other, where a gate is opened."""
         self._told: dict[Key, Pod] = {}
         self._engine: Engine | None = None
 
@@ -220,6 +227,25 @@ class FakeCluster:
     def lose(self, name: str) -> None:
         """Remove a pod, seen by nobody."""
         del self.pods["default", name]
+
+    # Readiness gates.
+
+    async def open(self, pod: Pod, reason: str, message: str) -> None:
+        """Open a gate as the API server would: never that of another pod under the same name."""
+        self.gate_attempts.append(pod.name)
+        if errors := self.gate_errors.get(pod.name):
+            raise errors.pop(0)
+        found = self.pods.get((pod.namespace, pod.name))
+        if not isinstance(found, Pod):
+            raise ApiNotFound(f"{pod.name} is not there", status=404, reason="NotFound")
+        if found.uid != pod.uid:
+            raise ApiConflict(f"{pod.name} is another pod", status=409, reason="Conflict")
+        self.opened.append((pod.name, reason, message))
+        self.apply(replace(found, gate="True"))
+
+    def reason_of_gate(self, name: str) -> str:
+        """Return the reason with which a pod's gate was opened; empty: it was not."""
+        return next((reason for opened, reason, _ in self.opened if opened == name), "")
 
     # Direct reads.
 
@@ -415,6 +441,7 @@ class Ground:
             self.clock,
             policies=self.policies,
             straggler_seconds=self.straggler_seconds,
+            gate_writer=self.cluster,
             draw=draw,
             measures=self.notebook,
         )

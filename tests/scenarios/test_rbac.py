@@ -18,10 +18,20 @@ RBAC = ROOT / "deploy" / "rbac.yaml"
 
 
 def test_the_manifest_grants_exactly_what_the_operator_asks_for_at_its_start() -> None:
-    (role,) = [one for one in yaml.safe_load_all(RBAC.read_text()) if one["kind"] == "ClusterRole"]
+    role = cluster_roles()["kube-registrar"]
     rights = (*RIGHTS, *NODES)
     asked = {(right.group, f"{right.resource}/{right.subresource}".rstrip("/"), right.verb, "") for right in rights}
     assert granted(role) == asked
+
+
+def test_what_the_readiness_gate_takes_stands_by_itself_and_is_no_more_than_one_right() -> None:
+    assert granted(cluster_roles()["kube-registrar-readiness-gate"]) == {("", "pods/status", "patch", "")}
+
+
+def cluster_roles() -> dict[str, dict[str, Any]]:
+    """Return the ClusterRoles of the manifest by name."""
+    found = [one for one in yaml.safe_load_all(RBAC.read_text()) if one["kind"] == "ClusterRole"]
+    return {one["metadata"]["name"]: one for one in found}
 
 
 def test_the_manifest_grants_exactly_what_an_election_asks_for_in_the_namespace_of_the_pods() -> None:

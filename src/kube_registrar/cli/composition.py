@@ -15,6 +15,7 @@ from kube_registrar.cli.watchdogs import Watchdogs
 from kube_registrar.cli.worlds import world_of
 from kube_registrar.cluster import preflight
 from kube_registrar.cluster.events import Recorder
+from kube_registrar.cluster.gate import PodGates
 from kube_registrar.cluster.lookup import Lookup
 from kube_registrar.cluster.session import open_session
 from kube_registrar.declared.settings import Configuration
@@ -71,6 +72,7 @@ async def operate(configuration: Configuration) -> None:
             clock,
             policies=policies,
             straggler_seconds=replicas.straggler_seconds(configuration),
+            gate_writer=PodGates(session),
             measures=counting,
             resync_seconds=configuration.resync_seconds,
         )

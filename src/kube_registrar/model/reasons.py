@@ -129,6 +129,11 @@ CLUSTER_UID_DIFFERS = Reason(
     "{found} with this cluster's name {name!r}: another cluster's, or those of this cluster before it was rebuilt. "
     "They are left alone. If the other cluster is gone, run kube-registrar takeover --from its UID; else rename one",
 )
+NOTHING_TO_REGISTER = Reason("NothingToRegister", "Nothing of it is to be registered: {why}")
+GATE_NOT_OPENED = Reason(
+    "GateNotOpened",
+    "The readiness gate kube-registrar.dev/registered could not be opened: {error}. {next_step}",
+)
 REGISTRY_UNAVAILABLE = Reason(
     "RegistryUnavailable", "Registry {registry!r} does not answer: {error}. It is tried again by itself"
 )

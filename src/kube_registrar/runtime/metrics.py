@@ -101,6 +101,7 @@ class Metrics:
             "registry",
             "guard",
         )
+        self.gated_pods = gauge("gated_pods", "Pods that list our readiness gate; state is open or waiting.", "state")
         self.drift_detected = counter(
             "drift_detected_total", "Own instances that were found changed or missing, and not by us.", "registry"
         )

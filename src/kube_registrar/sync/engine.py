@@ -24,6 +24,7 @@ from kube_registrar.sync.catalog import Catalog
 from kube_registrar.sync.circuit import Circuit
 from kube_registrar.sync.evidence import EvidenceOfPods, PodLookup
 from kube_registrar.sync.following import RESYNC_SECONDS
+from kube_registrar.sync.gates import GateWriter
 from kube_registrar.sync.guarded import Guarded
 from kube_registrar.sync.hearing import KINDS, Hearing
 from kube_registrar.sync.holders import Holders
@@ -63,6 +64,7 @@ class Engine:
         *,
         policies: Mapping[RegistryName, Policy] | None = None,
         straggler_seconds: float = 0.0,
+        gate_writer: GateWriter | None = None,
         draw: random.Random | None = None,
         measures: Measures = UNMEASURED,
         resync_seconds: float = RESYNC_SECONDS,
@@ -70,6 +72,7 @@ class Engine:
         """`policies`: of each registry, sync where none is given. `draw`: of jitter; tests give their own.
 
         `straggler_seconds`: who led before may have writes on their way for so long after we begin; 0: nobody did.
+        `gate_writer`: opens readiness gates; without it they stay as they are.
         """
         self.catalog = catalog
         self.wanted = WantedState()
@@ -99,6 +102,7 @@ class Engine:
             draw=draw,
             policies=policies or {},
             straggler_seconds=straggler_seconds,
+            gate_writer=gate_writer,
             is_unresolved=lambda: bool(self._unresolved),
             is_unsettled=self._is_unsettled,
             latency=self._latency,
@@ -333,6 +337,7 @@ class Engine:
         wish, before = self._wish_of(pod), self.wanted.wishes.get(pod.uid)
         self._telling.note(pod.ref, wish.problems)
         self._wished(pod.uid, before, wish, self.wanted.put(pod, wish))
+        self._leading.gates.saw(pod)
 
     def _wish_service(self, service: KubeService) -> None:
         wish, before = self._wish_of(service), self.wanted.wishes.get(service.uid)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kube_registrar.model.refs import RegistryName
+from kube_registrar.planning.gate import OPEN, is_waiting
 from kube_registrar.runtime.metrics import Metrics
 from kube_registrar.sync.circuit import State
 from kube_registrar.sync.engine import Engine
@@ -38,6 +39,9 @@ def _set_instances(engine: Engine, metrics: Metrics) -> None:
     metrics.instances.clear()
     for (registry, state), count in totals.items():
         metrics.instances.labels(registry, state).set(count)
+    gated = [pod for pod in engine.wanted.pods.values() if pod.gated]
+    metrics.gated_pods.labels("open").set(sum(pod.gate == OPEN for pod in gated))
+    metrics.gated_pods.labels("waiting").set(sum(map(is_waiting, gated)))
 
 
 def _set_registries(engine: Engine, metrics: Metrics) -> None:

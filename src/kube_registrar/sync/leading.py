@@ -7,13 +7,15 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from kube_registrar.model.instances import Instance
+from kube_registrar.model.instances import Instance, Registration
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.refs import InstanceId, RegistryName, ServiceRef, Uid
+from kube_registrar.planning.gate import Seen
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sync.catalog import Catalog
 from kube_registrar.sync.evidence import EvidenceOfPods
 from kube_registrar.sync.following import RegistryFollower
+from kube_registrar.sync.gates import Gates, GateWriter
 from kube_registrar.sync.guarded import Guarded
 from kube_registrar.sync.holds import Holds
 from kube_registrar.sync.latency import Latency
@@ -46,9 +48,16 @@ class Leading:
         latency: Latency,
         measures: Measures,
         resync_seconds: float,
+        gate_writer: GateWriter | None = None,
     ) -> None:
-        """`straggler_seconds`, `is_unsettled`: see `RegistrySync`. `is_unresolved`: whether references lead nowhere."""
-        self.progress = Progress(wanted, self.instances, self.enqueue_soon, catalog.forget)
+        """`straggler_seconds`, `is_unsettled`: see `RegistrySync`. `is_unresolved`: whether references lead nowhere.
+
+        `gate_writer`: opens readiness gates; without it they stay as they are.
+        """
+        self.gates = Gates(
+            wanted, self._see, gate_writer, reporter, clock, draw, self._observes_all, is_reading=is_unsettled
+        )
+        self.progress = Progress(wanted, self.instances, self.enqueue_soon, catalog.forget, self.gates)
         self.syncs: Mapping[RegistryName, RegistrySync] = {
             registry.name: RegistrySync(
                 registry=registry,
@@ -78,6 +87,7 @@ class Leading:
     async def run(self) -> None:
         """Keep the registries true until cancelled."""
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.gates.run(), name="readiness gates")
             for sync in self.syncs.values():
                 tasks.create_task(sync.run(), name=f"registry {sync.registry.name}")
             for follower, name in zip(self._followers, self.syncs, strict=True):
@@ -86,14 +96,30 @@ class Leading:
     @property
     def is_quiet(self) -> bool:
         """Whether every registry was tried, and all work is done; what waits for its next try does not count."""
-        return all(follower.has_tried for follower in self._followers) and all(
-            sync.is_quiet for sync in self.syncs.values()
-        )
+        tried = all(follower.has_tried for follower in self._followers)
+        return tried and self.gates.is_quiet and all(sync.is_quiet for sync in self.syncs.values())
 
     def instances(self, service: ServiceRef) -> Mapping[InstanceId, Instance]:
         """Return what a service is known to hold."""
         sync = self.syncs.get(service.namespace.registry)
         return sync.observed.instances(service) if sync else {}
+
+    def _observes_all(self) -> bool:
+        """Whether what is not there in any registry will not be made, as far as each of them could be read."""
+        tried = all(follower.has_tried for follower in self._followers)
+        return tried and all(sync.policy is Policy.OBSERVE for sync in self.syncs.values())
+
+    def _see(self, registration: Registration) -> Seen:
+        """Return what is known of the instance of a registration."""
+        service, instance_id = registration.service, registration.instance.id
+        sync = self.syncs.get(service.namespace.registry)
+        if sync is None:
+            return Seen(None)
+        return Seen(
+            current=sync.observed.instances(service).get(instance_id),
+            settled=sync.observed.is_settled(service, instance_id),
+            policy=sync.policy,
+        )
 
     def holding(self, uid: Uid) -> frozenset[ServiceRef]:
         """Return the services that are known to hold instances of a pod."""

@@ -238,6 +238,12 @@ class ObservedService:
 
     # Failures.
 
+    def is_settled(self, instance_id: InstanceId) -> bool:
+        """Whether what is there stays there: nothing is on its way, nor of an outcome that no look has told since."""
+        attempt = self.failed.get(instance_id)
+        is_open = attempt is not None and attempt.is_doubtful and not self.is_readable
+        return instance_id not in self.in_flight and not is_open
+
     def busy(self, wanted: Mapping[InstanceId, Registration], now: float) -> frozenset[InstanceId]:
         """Return the instances to leave alone: a change is in flight, or the same failed a moment ago."""
         waiting = {instance_id for instance_id, attempt in self.failed.items() if _waits(attempt, wanted, now)}
@@ -295,6 +301,11 @@ class ObservedState:
     def states(self) -> Iterable[ObservedService]:
         """Return the state of every service that is looked at."""
         return self._services.values()
+
+    def is_settled(self, service: ServiceRef, instance_id: InstanceId) -> bool:
+        """Whether nothing is under way with an instance: see `ObservedService.is_settled`."""
+        state = self._services.get(service)
+        return state is None or state.is_settled(instance_id)
 
     def services(self) -> Sequence[ServiceRef]:
         """Return every service that is looked at."""

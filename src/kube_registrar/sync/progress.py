@@ -10,6 +10,7 @@ from kube_registrar.model.instances import Health, Instance, Registration
 from kube_registrar.model.refs import InstanceId, ServiceRef, Uid
 from kube_registrar.planning.compare import is_true_to
 from kube_registrar.planning.plan import MOVING, Plan, is_met
+from kube_registrar.sync.gates import Gates
 from kube_registrar.sync.wanted import WantedState
 
 
@@ -41,6 +42,7 @@ class Progress:
     instances: Callable[[ServiceRef], Mapping[InstanceId, Instance]]
     released: Callable[[Iterable[ServiceRef]], None]
     vanished: Callable[[ServiceRef], None]
+    gates: Gates
     _movers: dict[Uid, set[ServiceRef]] = field(default_factory=dict)
     _kept: dict[ServiceRef, int] = field(default_factory=dict)
     _conflicts: dict[ServiceRef, int] = field(default_factory=dict)
@@ -69,6 +71,7 @@ class Progress:
 
     def forget(self, uid: Uid) -> None:
         """Forget a pod."""
+        self.gates.forget(uid)
         self._movers.pop(uid, None)
 
     # What the workers tell.
@@ -97,6 +100,7 @@ class Progress:
     def looked(self, service: ServiceRef) -> None:
         """Note that a service was read: what pods wait for may be there, without an outcome that says so."""
         self._counts.pop(service, None)
+        self.gates.looked(service)
         if self._movers:
             for registration in self.wanted.of(service).registrations.values():
                 self._release(registration.origin.uid)
@@ -104,6 +108,7 @@ class Progress:
     def changed(self, service: ServiceRef, outcome: Outcome) -> None:
         """Note what became of a change."""
         self._counts.pop(service, None)
+        self.gates.look(outcome.change.origin.uid)
         if outcome.error is None and isinstance(outcome.change, Register):
             self._release(outcome.change.origin.uid)
 

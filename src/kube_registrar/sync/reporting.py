@@ -21,7 +21,7 @@ from kube_registrar.model.reasons import (
     Problem,
     Reason,
 )
-from kube_registrar.model.records import CustomObject
+from kube_registrar.model.records import CustomObject, Pod
 from kube_registrar.model.refs import InstanceId, ObjectRef, Origin, RegistryName, ServiceRef
 from kube_registrar.planning.plan import FOREIGN_ID, Plan
 
@@ -76,6 +76,10 @@ class Reporter:
         for problem in problems:
             _log.warning("%s: %s", ref, problem.message)
             self._recorder.record(ref, "Warning", problem.reason, problem.message)
+
+    def gate_not_opened(self, pod: Pod, problem: Problem) -> None:
+        """Tell on a pod why it is not ready although it is registered."""
+        self._recorder.record(pod.ref, "Warning", problem.reason, problem.message)
 
     def planned(self, service: ServiceRef, made: Plan, estranged: AbstractSet[InstanceId] = frozenset()) -> None:
         """Say what a plan could not do; once, for the same is planned again and again.

@@ -5,6 +5,7 @@ import json
 import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,12 @@ class ApiClient:
             self.raw(method, path, body, content_type=content_type, timeout=timeout) or "{}"
         )
         return answer
+
+    def stream(self, path: str) -> Iterator[bytes]:
+        """GET `path`, such as a watch, and give the lines of the answer as they come, until the server ends it."""
+        request = urllib.request.Request(self.url + path, headers={"Authorization": f"Bearer {self._token}"})  # noqa: S310  # the URL is the API server's
+        with self._opener.open(request, timeout=60.0) as response:
+            yield from iter(response.readline, b"")
 
     def get(self, path: str) -> dict[str, Any]:
         """GET an object or a list."""
