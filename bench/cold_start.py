@@ -7,14 +7,17 @@ RegistryService objects in the same time. The bar is 5 seconds. Exit code 1 if i
 """
 
 import argparse
+import functools
+import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
-from bench.ground import Client, ground, machine, used
+from bench.ground import Client, ground, used
+from bench.table import Row, run
 
 from kube_registrar.testing.builders import deployment_manifest
 from kube_registrar.testing.waiting import wait_until
@@ -32,14 +35,24 @@ def main() -> int:
     parser.add_argument("--services", type=int, default=100)
     parser.add_argument("--runs", type=int, default=3)
     asked = parser.parse_args()
-    print(machine())
+    return run(functools.partial(rows, asked.pods, asked.services, asked.runs))
+
+
+def rows(pods: int = 1000, services: int = 100, runs: int = 3) -> Iterator[Row]:
+    """Start cold, several times."""
     with ground() as (place, folder):
         began = time.monotonic()
-        populate(place, asked.services, asked.pods // asked.services)
-        print(f"{asked.pods} pods in {asked.services} services are Ready after {time.monotonic() - began:.1f} s")
-        taken = [_run(place, folder / str(run), asked.services, asked.pods) for run in range(asked.runs)]
-    print(f"all discoverable after caches are synced, worst of {asked.runs}: {max(taken):.2f} s (bar {BAR_SECONDS} s)")
-    return int(max(taken) > BAR_SECONDS)
+        populate(place, services, pods // services)
+        print(f"  {pods} pods in {services} services are Ready after {time.monotonic() - began:.1f} s")
+        taken = [_run(place, folder / str(number), services, pods) for number in range(runs)]
+    median = statistics.median(taken)
+    yield Row(
+        f"{pods} annotated pods in {services} services, operator and registry cold: all discoverable after "
+        f"caches are synced, median of {runs}",
+        f"≤ {BAR_SECONDS:g} s",
+        f"{median:.2f} s (worst {max(taken):.2f} s)",
+        median <= BAR_SECONDS,
+    )
 
 
 def populate(place: Place, services: int, replicas: int) -> None:

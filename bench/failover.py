@@ -9,14 +9,17 @@ what it had sent before is repaired within 5 s; no live pod is ever deregistered
 """
 
 import argparse
+import functools
 import secrets
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench.cold_start import populate
-from bench.ground import ground, machine, used
+from bench.ground import ground, used
+from bench.table import Row, run
 
 from kube_registrar.testing.waiting import wait_until
 from tests.scenarios.harness import Operator
@@ -35,19 +38,25 @@ def main() -> int:
     parser.add_argument("--services", type=int, default=100)
     parser.add_argument("--simulate", default=LIKE_CLOUD_MAP)
     asked = parser.parse_args()
-    print(machine())
-    with ground() as (place, folder), shared_registry(folder / "shared", 2, asked.simulate) as shared:
+    return run(functools.partial(rows, asked.pods, asked.services, asked.simulate))
+
+
+def rows(pods: int = 1000, services: int = 100, simulate: str = LIKE_CLOUD_MAP) -> Iterator[Row]:
+    """Kill, stop and suspend the leader, one after the other."""
+    with ground() as (place, folder), shared_registry(folder / "shared", 2, simulate) as shared:
         began = time.monotonic()
-        populate(place, asked.services, asked.pods // asked.services)
-        print(f"{asked.pods} pods in {asked.services} services are Ready after {time.monotonic() - began:.1f} s")
+        populate(place, services, pods // services)
+        print(f"  {pods} pods in {services} services are Ready after {time.monotonic() - began:.1f} s")
         bench = _Bench(place, folder, shared)
         try:
-            bench.begin(asked.pods)
-            kept = [bench.kill(), bench.stop(), bench.stand_still(), bench.no_live_pod_went()]
-            print(f"the leader at the end: {used(bench.leader)}")
+            bench.begin(pods)
+            yield bench.kill(f"leader killed -9 with {pods} pods and a change pending")
+            yield bench.stop()
+            yield from bench.stand_still()
+            yield bench.no_live_pod_went()
+            print(f"  the leader at the end: {used(bench.leader)}")
         finally:
             bench.end()
-    return int(not all(kept))
 
 
 class _Bench:
@@ -75,22 +84,22 @@ class _Bench:
         self.standby.start()
         registered = 'kube_registrar_instances{registry="default",state="registered"}'
         wait_until(lambda: self.leader.metric(registered) == pods, "all pods to be registered", seconds=300, every=0.5)
-        print(f"all {pods} registered after {time.monotonic() - began:.1f} s")
+        print(f"  all {pods} registered after {time.monotonic() - began:.1f} s")
         self._place.pod("goes-0", SERVICE)
         self._wait_for("goes-0", is_there=True)
 
-    def kill(self) -> bool:
-        """Kill the leader; return whether the bar was kept."""
+    def kill(self, what: str) -> Row:
+        """Kill the leader."""
         began = time.monotonic()
         self.leader.kill()
         change = self._change()
         wrote = self._first_write(self.standby, began)
         self._settle(change)
-        print(f"killed -9: next write after {wrote:.2f} s (bar {KILL_BAR:g} s), all made after {_since(began)}")
+        print(f"  killed -9: next write after {wrote:.2f} s, all made after {_since(began)}")
         self._swap()
-        return wrote <= KILL_BAR
+        return Row(f"{what}: next write by the standby", f"≤ {KILL_BAR:g} s", f"{wrote:.2f} s", wrote <= KILL_BAR)
 
-    def stop(self) -> bool:
+    def stop(self) -> Row:
         """Stop the leader as a roll-out does."""
         began = time.monotonic()
         self.leader.child.signal(signal.SIGTERM)
@@ -100,13 +109,18 @@ class _Bench:
         ended = _since(began)
         self._settle(change)
         print(
-            f"stopped: next write after {wrote:.2f} s (bar {STOP_BAR:g} s), all made after {_since(began)}; "
+            f"  stopped: next write after {wrote:.2f} s, all made after {_since(began)}; "
             f"the old process had ended after at most {ended}"
         )
         self._swap()
-        return wrote <= STOP_BAR
+        return Row(
+            "leader stopped gracefully: next write by the standby",
+            f"≤ {STOP_BAR:g} s",
+            f"{wrote:.2f} s",
+            wrote <= STOP_BAR,
+        )
 
-    def stand_still(self) -> bool:
+    def stand_still(self) -> Iterator[Row]:
         """Stop the leader with SIGSTOP, let it go on past its lease, and play a write that it had sent before."""
         old, began = self.leader, time.monotonic()
         old.child.signal(signal.SIGSTOP)
@@ -120,19 +134,21 @@ class _Bench:
         change = self._change()
         self._settle(change)
         late = self._doors[old].writes(since)
-        print(
-            f"stood still: next write after {wrote:.2f} s (bar {KILL_BAR:g} s); after it went on it sent {len(late)} "
-            f"writes (bar 0); a straggler that took a live pod out was repaired after {repaired:.2f} s "
-            f"(bar {REPAIR_BAR:g} s)"
-        )
         self.leader, self.standby = self.standby, self.leader
-        return wrote <= KILL_BAR and not late and repaired <= REPAIR_BAR
+        what = "leader stopped with SIGSTOP past its lease"
+        yield Row(f"{what}: next write by the standby", f"≤ {KILL_BAR:g} s", f"{wrote:.2f} s", wrote <= KILL_BAR)
+        yield Row(f"{what}, then SIGCONT: requests that it sends anew", "0", str(len(late)), not late)
+        yield Row(
+            f"{what}: a live pod that its last request took out is back",
+            f"≤ {REPAIR_BAR:g} s",
+            f"{repaired:.2f} s",
+            repaired <= REPAIR_BAR,
+        )
 
-    def no_live_pod_went(self) -> bool:
-        """Whether only those pods were deregistered that went, and the one whose straggler was played."""
+    def no_live_pod_went(self) -> Row:
+        """Only those pods were deregistered that went, and the one whose straggler was played."""
         wrong = set(deregistered(self._data)) - self._gone
-        print(f"live pods deregistered: {len(wrong)} (bar 0)")
-        return not wrong
+        return Row("in all of these: live pods that were deregistered", "0", str(len(wrong)), not wrong)
 
     def end(self) -> None:
         """Kill both."""

@@ -1,4 +1,4 @@
-"""What both benches stand on: a control plane with our kinds, an operator on it, and a client that costs little."""
+"""What all benches stand on: a control plane with our kinds, an operator on it, and a client that costs little."""
 
 import http.client
 import json
@@ -20,9 +20,9 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
-def ground() -> Iterator[tuple[Place, Path]]:
+def ground(nodes: int = 3) -> Iterator[tuple[Place, Path]]:
     """Start a control plane; give a place on it and a folder for operators."""
-    with ControlPlane(nodes=3) as plane, tempfile.TemporaryDirectory() as folder:
+    with ControlPlane(nodes=nodes) as plane, tempfile.TemporaryDirectory() as folder:
         install_kinds(plane)
         yield Place(plane).make(), Path(folder)
 
