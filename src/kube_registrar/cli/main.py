@@ -20,7 +20,7 @@ COMMANDS = {
     "run": "Keep registries true to this cluster's workloads.",
     "demo": "See it work: pods become instances, roll over and go.",
     "plan": "Say what run would change, and change nothing.",
-    "explain": "Say where an object stands on its way into a registry, and what to do.",
+    "explain": "Show the gates on an object's way into a registry.",
     "approve": "Let deregistrations go that are held for safety.",
     "discover": "Ask a registry for the instances of a service.",
     "gc": "Take a dead cluster's instances out of registries.",
