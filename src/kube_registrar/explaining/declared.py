@@ -5,13 +5,19 @@ from typing import Any
 
 from kube_registrar.declared.annotations import Publish
 from kube_registrar.declared.problems import AnnotationError
+from kube_registrar.explaining.instances import Seen, instance_steps
 from kube_registrar.explaining.steps import Explanation, State, Step, of_problem
+from kube_registrar.model.policy import Policy
 from kube_registrar.model.reasons import NOT_READY, REGISTRY_UNAVAILABLE, Problem
 from kube_registrar.model.records import CustomObject, KubeService
+from kube_registrar.model.refs import RegistryName, ServiceRef
 from kube_registrar.sources.resolving import Unresolved, resolve
 from kube_registrar.sources.services import ServiceItem, asks_of, service_port
+from kube_registrar.sources.wishes import Wish
 from kube_registrar.sources.world import World
 
+_MOST_INSTANCES = 50
+"""A Service may have thousands of machines; the first ones are shown."""
 _PASSING = {NOT_READY.name, REGISTRY_UNAVAILABLE.name}
 _TOLD_HERE = {"Ready", "Synced"}
 _RUNS = "See that kube-registrar run is running, and leads: its log says so"
@@ -76,8 +82,19 @@ def _selected(count: int) -> Step:
     return Step("selector", State.NOTE, "it selects no pod of its Kubernetes namespace", "Correct spec.selector")
 
 
-def explain_service(service: KubeService, world: World, *, parts: Sequence[Explanation] = ()) -> Explanation:
-    """Return how a Service stands; `parts`: the pods behind its endpoints, explained."""
+def explain_service(
+    service: KubeService,
+    world: World,
+    wish: Wish,
+    *,
+    seen: Mapping[ServiceRef, Seen],
+    policies: Mapping[RegistryName, Policy],
+    parts: Sequence[Explanation] = (),
+) -> Explanation:
+    """Return how a Service stands: what it asks for, and what stands for itself or for machines.
+
+    `wish`: what it wants beside its pods; `parts`: the pods behind its endpoints, explained.
+    """
     asks = asks_of(service, world)
     steps = [Step("exists", State.OK, f"the Service is there, of type {service.type}")]
     if service.terminating:
@@ -91,11 +108,16 @@ def explain_service(service: KubeService, world: World, *, parts: Sequence[Expla
     elif asks.items:
         sources = dict.fromkeys("its own annotations" if one.is_annotated else one.source for one in asks.items)
         steps.append(Step("asked for", State.OK, f"asked for by {', '.join(sources)}"))
-    steps += [of_problem("annotations", problem) for problem in asks.problems]
+    told = dict.fromkeys((*asks.problems, *wish.problems))
+    steps += [of_problem("annotations", problem) for problem in told]
     for item in asks.items:
-        steps += _item(service, item, world)
+        steps += [step for step in _item(service, item, world) if step.message not in {each.message for each in told}]
     if asks.items and asks.publish is Publish.ENDPOINTS:
         steps.append(_endpoints(service, len(parts), world))
+    for registration in wish.registrations[:_MOST_INSTANCES]:
+        service_seen = seen.get(registration.service, Seen(error="it was not looked at"))
+        policy = policies.get(registration.service.namespace.registry, Policy.SYNC)
+        steps += instance_steps(registration, service_seen, policy, cluster_uid=world.cluster_uid, is_wanted=True)
     return Explanation(f"Service {service.namespace}/{service.name}", steps, parts)
 
 

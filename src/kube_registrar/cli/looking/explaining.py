@@ -27,6 +27,7 @@ from kube_registrar.model.refs import ServiceRef
 from kube_registrar.operator.lifecycle import described
 from kube_registrar.operator.verdicts import Verdict
 from kube_registrar.sources.pods import Trace, trace_of
+from kube_registrar.sources.published import wish_of_service
 
 _EVENTS_SHOWN = 10
 _PODS = resources.pods(lambda *_: True)
@@ -139,7 +140,11 @@ async def _service(stage: Stage, kind: Kind, namespace: str, name: str) -> Expla
         raise _absent(kind, namespace, name)
     uids = stage.catalog.world.endpoints.pods_of(service.key)
     mine = [pod for pod in await _all_pods(stage, namespace) if pod.uid in uids] if uids else []
-    return explain_service(service, stage.catalog.world, parts=await _pods(stage, mine))
+    world = stage.catalog.world
+    wish = wish_of_service(service, world)
+    seen = await _seen(stage, {registration.service for registration in wish.registrations})
+    parts = await _pods(stage, mine)
+    return explain_service(service, world, wish, seen=seen, policies=stage.policies, parts=parts)
 
 
 async def _object(stage: Stage, kind: Kind, namespace: str, name: str) -> Explanation:
