@@ -92,7 +92,7 @@ class Looking:
         assert calls
         assert written == []
         assert set(self.wire.asked) <= READS
-        assert registry or self.wire.asked or done.returncode == 1
+        assert registry or self.wire.asked or done.returncode in {1, 124}
         assert len(history(self.operator.data)) == before
         assert "Traceback" not in done.stderr
         return done
@@ -202,6 +202,13 @@ def test_the_folder_of_a_running_operator_is_told_to_be_read_through_its_api(loo
     assert "--registry cloudmap --endpoint-url http://127.0.0.1:8081" in done.stderr
     done = looking_failed(looking, "--registry", "embedded", "--data", "/nowhere/registry")
     assert "there is no folder /nowhere/registry" in done.stderr
+
+
+def test_too_little_time_is_an_exit_code_of_its_own_and_names_what_is_missing(looking: Looking) -> None:
+    done = looking.run("plan", "--timeout", "0.001")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (124, "", 1), done.stderr
+    assert done.stderr.startswith("kube-registrar: not all is known within the time: ")
+    assert "Give it more with --timeout" in done.stderr
 
 
 def looking_failed(looking: Looking, *registry: str) -> subprocess.CompletedProcess[str]:
