@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from kube_registrar.cli.watchdogs import Watchdog
 from kube_registrar.cluster.election import Elector, Lead, new_identity
 from kube_registrar.cluster.lease import ApiLease, own_namespace
 from kube_registrar.cluster.preflight import RIGHTS, Right, lease_rights
@@ -15,9 +16,11 @@ from kube_registrar.operator.notices import Notices
 from kube_registrar.operator.reachability import Reachability
 from kube_registrar.operator.standing import StatusWriter
 from kube_registrar.operator.tallies import Tallies
+from kube_registrar.runtime.clock import Clock
 from kube_registrar.runtime.fence import WRITE_SECONDS, Fence
 from kube_registrar.runtime.metrics import Metrics
 from kube_registrar.runtime.tasks import keep_running
+from kube_registrar.server.wedges import idle_election
 from kube_registrar.sync.engine import Engine
 
 
@@ -42,6 +45,18 @@ def elector(configuration: Configuration, session: Session, fence: Fence, metric
     made = Elector(lease, new_identity(), fence, session.clock)
     metrics.before_render(lambda: metrics.leader.set(made.is_leading))
     return made
+
+
+def watchdogs(elector: Elector | None, clock: Clock) -> list[Watchdog]:
+    """Return what looks after the election: nothing where there is none, or while no part is taken in it."""
+    if elector is None:
+        return []
+
+    def look() -> Sequence[str]:
+        last = elector.attempted_at
+        return idle_election(clock.monotonic() - last) if last is not None else []
+
+    return [look]
 
 
 async def take_part(elector: Elector | None, engine: Engine, lead: Lead) -> None:
