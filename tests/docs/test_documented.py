@@ -112,6 +112,12 @@ def test_every_link_leads_to_a_page_that_exists(page: str) -> None:
             assert anchor in anchors, f"{page} leads to {target}"
 
 
+def test_every_page_is_in_the_table_of_contents() -> None:
+    linked = set(re.findall(r"\]\(([^)#\s]+)", read("docs/README.md")))
+    pages = {path.name for path in ROOT.glob("docs/*.md")} - {"README.md"}
+    assert pages - linked == set()
+
+
 def test_every_make_target_that_is_named_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), flags=re.MULTILINE))
     for page in ("README.md", "CONTRIBUTING.md", "docs/demo.md"):

@@ -1,6 +1,5 @@
 """The brake: what may be a mistake is held when there is much of it, said, and let go for good reasons only."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,11 +16,13 @@ from kube_registrar.model.records import (
     Slice,
 )
 from kube_registrar.model.refs import Uid
-from kube_registrar.operator.notices import fields_of
+from kube_registrar.operator.notices import Notices
+from kube_registrar.operator.standing import StatusWriter
 from kube_registrar.sync.holds import NOTHING, Held, Notice, key_of
 from kube_registrar.testing import builders
 from kube_registrar.testing.faults import Op
 from tests.engine.harness import FLASK, OTHER, Ground, registry_service
+from tests.engine.statuses import FakeStatuses
 
 FLASK_TEXT = "test-namespace/flask-app"
 OTHER_TEXT = "test-namespace/other"
@@ -555,6 +556,11 @@ async def test_nobody_approves_for_another_kubernetes_namespace(ground: Ground) 
     assert len(ground.own()) == 20
 
 
+def writer_of(ground: Ground) -> tuple[StatusWriter, FakeStatuses]:
+    statuses, engine = FakeStatuses(ground), ground.engine
+    return StatusWriter(engine.catalog, statuses, ground.clock, [Notices(engine.holds)]), statuses
+
+
 async def test_the_status_says_what_is_held_and_ceases_to(ground: Ground) -> None:
     names = await running(ground, 30)
     for name in names:
@@ -562,26 +568,25 @@ async def test_the_status_says_what_is_held_and_ceases_to(ground: Ground) -> Non
     ground.cluster.relist()
     await ground.advance(10.0)
     thing = namespace_object(ground)
-    status = merged({}, fields_of(notice_of(ground, thing), {}, 1, ground.clock.time()))
-    assert status["held"]["count"] == 30
-    assert len(status["held"]["pods"]) == 20
-    [condition] = status["conditions"]
-    assert (condition["type"], condition["status"], condition["reason"]) == ("DeletionsHeld", "True", "DeletionsHeld")
-    assert fields_of(notice_of(ground, thing), status, 1, ground.clock.time()) == {}
+    writer, statuses = writer_of(ground)
+    await writer.round()
+    held_there: Any = statuses.objects[thing.name].status["held"]
+    assert (held_there["count"], held_there["causes"], len(held_there["pods"])) == (30, {"Missing": 30}, 20)
+    assert statuses.conditions(thing.name) == {"DeletionsHeld": ("True", "DeletionsHeld")}
+    await writer.round()
+    assert len(statuses.patches) == 1
     assert events(ground, "DeletionsHeld") == [thing.name]
     await ground.advance(120.0)
-    status = merged(status, fields_of(notice_of(ground, thing), status, 1, ground.clock.time()))
-    [condition] = status["conditions"]
-    assert (condition["status"], condition["reason"], status.get("held")) == ("False", "NoDeletionsHeld", None)
-
-
-def merged(status: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in {**status, **patch}.items() if value is not None}
+    await writer.round()
+    assert statuses.conditions(thing.name) == {"DeletionsHeld": ("False", "NoDeletionsHeld")}
+    assert "held" not in statuses.objects[thing.name].status
 
 
 async def test_an_object_without_trouble_says_nothing_of_it(ground: Ground) -> None:
     await running(ground, 3)
-    assert fields_of(notice_of(ground, namespace_object(ground)), {"conditions": []}, 1, 0.0) == {}
+    writer, statuses = writer_of(ground)
+    await writer.round()
+    assert statuses.patches == []
 
 
 # Another writer with our identity.

@@ -1,80 +1,25 @@
 """What our kinds say of themselves is true, whatever others write beside it and whoever erases it."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from kube_registrar.cluster.errors import ApiConflict, ApiError, ApiForbidden, ApiNotFound, ApiUnreachable
-from kube_registrar.cluster.status import StatusAsRead
 from kube_registrar.model.errors import Unreachable
 from kube_registrar.model.reasons import IN_SYNC, Problem
 from kube_registrar.model.records import CustomObject
 from kube_registrar.model.refs import Uid
 from kube_registrar.operator.reachability import Reachability
-from kube_registrar.operator.standing import LONGEST_SECONDS, Stand, Standing, StatusWriter
+from kube_registrar.operator.standing import LONGEST_SECONDS, Look, Said, Stand, Standing, StatusWriter
+from kube_registrar.operator.tallies import Tallies
 from kube_registrar.testing import builders
 from kube_registrar.testing.faults import Op
 from tests.engine.harness import Ground, registry_namespace, registry_service
+from tests.engine.statuses import FakeStatuses
 
 READY = {"type": "Ready", "status": "True", "reason": "Created", "message": "made"}
-
-
-class FakeStatuses:
-    """The API server's side. What is written is told to the engine, as a watch does."""
-
-    def __init__(self, ground: Ground) -> None:
-        self.ground = ground
-        self.objects = {thing.name: thing for thing in ground.cluster.objects}
-        self.versions = dict.fromkeys(self.objects, 1)
-        self.patches: list[tuple[str, Mapping[str, object]]] = []
-        self.reads: list[str] = []
-        self.errors: dict[str, Exception] = {}
-        self.between: dict[str, Mapping[str, Any]] = {}
-        """What somebody else writes between a read and a write."""
-        self.is_watched = True
-
-    async def read(self, kind: str, namespace: str, name: str) -> StatusAsRead:
-        self.reads.append(name)
-        self._fail(name)
-        found = StatusAsRead(self.objects[name].uid, str(self.versions[name]), self.objects[name].status)
-        if name in self.between:
-            self.write(name, self.between.pop(name))
-        return found
-
-    async def patch(
-        self,
-        kind: str,
-        namespace: str,
-        name: str,
-        status: Mapping[str, object],
-        *,
-        resource_version: str | None = None,
-    ) -> None:
-        self._fail(name)
-        assert "conditions" not in status or resource_version, "a whole list is written over an unknown one"
-        if resource_version not in {None, str(self.versions[name])}:
-            raise ApiConflict("the object has been modified", status=409)
-        self.patches.append((name, status))
-        self.write(name, status)
-
-    def write(self, name: str, status: Mapping[str, Any]) -> None:
-        """Merge into a status, whoever does it."""
-        self.versions[name] += 1
-        self.objects[name] = replace(self.objects[name], status={**self.objects[name].status, **status})
-        if self.is_watched:
-            self.ground.engine.intake.object_applied(self.objects[name])
-
-    def _fail(self, name: str) -> None:
-        if name in self.errors:
-            raise self.errors[name]
-
-    def conditions(self, name: str) -> dict[str, tuple[str, str]]:
-        """Return status and reason of each condition."""
-        found: Sequence[Any] = self.objects[name].status.get("conditions", [])  # type: ignore[assignment]
-        return {one["type"]: (one["status"], one["reason"]) for one in found}
 
 
 NAMESPACE, SERVICE = "default-test-namespace", "flask-app"
@@ -88,16 +33,23 @@ class Scene:
         ground.cluster.objects.append(registry_service("flask-app"))
         self.statuses = FakeStatuses(ground)
         self.extra: list[Stand] = []
+        self.fields: Mapping[str, object] = {}
         self.types = frozenset[str]()
+        self.looks = 0
 
-    def stands(self, thing: CustomObject) -> Sequence[Stand]:
-        return self.extra if thing.name == SERVICE else ()
+    def look(self) -> Look:
+        self.looks += 1
+        return self._said
+
+    def _said(self, thing: CustomObject) -> Said:
+        return Said(self.extra, self.fields) if thing.name == SERVICE else Said()
 
     async def start(self) -> StatusWriter:
         await self.ground.start()
         engine = self.ground.engine
-        standings: list[Standing] = [Reachability(engine.circuits, engine.catalog), self]
-        self.writer = StatusWriter(engine, engine.catalog, self.statuses, self.ground.clock, standings)
+        tallies, reachability = Tallies(engine, engine.catalog), Reachability(engine.circuits, engine.catalog)
+        standings: list[Standing] = [tallies, reachability, self]
+        self.writer = StatusWriter(engine.catalog, self.statuses, self.ground.clock, standings)
         return self.writer
 
     async def round(self) -> list[str]:
@@ -186,6 +138,43 @@ async def test_a_provider_adds_its_conditions_and_takes_them_away(scene: Scene) 
     scene.extra = []
     assert await scene.round() == [SERVICE]
     assert scene.statuses.conditions(SERVICE).keys() == {"RegistryReachable"}
+
+
+async def test_what_never_held_is_not_denied_and_what_held_is(scene: Scene) -> None:
+    scene.types = frozenset({"DeletionsHeld"})
+    denial = Stand("DeletionsHeld", status=False, problem=Problem.of(IN_SYNC, what="x"), is_quiet=True)
+    scene.extra = [denial]
+    await scene.start()
+    await scene.round()
+    assert scene.statuses.conditions(SERVICE).keys() == {"RegistryReachable"}
+    scene.extra = [replace(denial, status=True, is_quiet=False)]
+    await scene.round()
+    scene.extra = [denial]
+    assert await scene.round() == [SERVICE]
+    assert scene.statuses.conditions(SERVICE)["DeletionsHeld"] == ("False", "InSync")
+    assert await scene.round() == []
+
+
+async def test_a_field_holds_what_is_said_and_nothing_of_before_and_goes_when_nothing_is_said(scene: Scene) -> None:
+    scene.fields = {"held": {"count": 3, "causes": {"Missing": 2, "Replaced": 1}}}
+    await scene.start()
+    await scene.round()
+    assert scene.statuses.objects[SERVICE].status["held"] == scene.fields["held"]
+    scene.fields = {"held": {"count": 4, "causes": {"Configuration": 4}}}
+    assert await scene.round() == [SERVICE]
+    assert scene.statuses.objects[SERVICE].status["held"] == scene.fields["held"]
+    assert await scene.round() == []
+    scene.fields = {"held": None}
+    assert await scene.round() == [SERVICE]
+    assert "held" not in scene.statuses.objects[SERVICE].status
+    assert await scene.round() == []
+
+
+async def test_providers_look_once_a_round_whatever_number_of_objects_there_is(scene: Scene) -> None:
+    await scene.start()
+    for rounds in (1, 2, 3):
+        await scene.round()
+        assert scene.looks == rounds
 
 
 async def test_an_object_of_an_unknown_registry_says_nothing_of_it(scene: Scene) -> None:

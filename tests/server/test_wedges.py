@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from kube_registrar.cli import replicas
 from kube_registrar.cli.watchdogs import Watchdogs
 from kube_registrar.cluster.errors import ApiThrottled, ApiUnreachable
 from kube_registrar.cluster.events import Recorder
@@ -12,10 +13,11 @@ from kube_registrar.cluster.watching import Watch
 from kube_registrar.model.errors import Unreachable
 from kube_registrar.model.records import KubeNamespace
 from kube_registrar.model.refs import ObjectRef, Uid
-from kube_registrar.server.wedges import LOOP_SECONDS, WATCH_SECONDS, WatchSight, wedges
+from kube_registrar.server.wedges import ELECTION_SECONDS, LOOP_SECONDS, WATCH_SECONDS, WatchSight, wedges
 from kube_registrar.testing import builders
 from kube_registrar.testing.clock import FakeClock
 from kube_registrar.testing.faults import Op
+from tests.cluster.elections import Candidate, Stored
 from tests.engine.harness import FLASK, Ground
 
 PODS = "the watch of pods"
@@ -176,3 +178,59 @@ async def test_a_watch_that_waits_for_others_to_begin_is_not_wedged() -> None:
     ]
     reflector.counters.last_event_monotonic = api.clock.monotonic()
     assert watchdogs() == []
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+async def test_an_election_goes_on_for_who_leads_and_who_stands_by_though_the_api_server_is_away(
+    is_away: bool,
+) -> None:
+    clock, stored = FakeClock(), Stored()
+    both = [Candidate(name, stored, clock) for name in ("first", "second")]
+    looks = [look for each in both for look in replicas.watchdogs(each.elector, clock)]
+    await clock.advance(600.0)
+    assert [look() for look in looks] == [[], []]  # they take no part yet
+    for each in both:
+        each.start()
+        await clock.settle()
+    for _ in range(60):
+        await clock.advance(10.0)
+        both[0].view.hangs = is_away
+        assert [look() for look in looks] == [[], []]
+    for each in both:
+        each.view.hangs = False
+        await each.stop()
+    await clock.advance(600.0)
+    assert [look() for look in looks] == [[], []]
+
+
+async def test_an_election_whose_loop_waits_for_work_that_never_ends_is_wedged() -> None:
+    clock = FakeClock()
+    candidate = Candidate("first", Stored(), clock)
+    may_end = asyncio.Event()
+
+    async def lead() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await may_end.wait()
+
+    [look] = replicas.watchdogs(candidate.elector, clock)
+    work = asyncio.create_task(candidate.elector.run(lead))
+    await clock.settle()
+    assert candidate.elector.is_leading
+    candidate.view.error = ApiUnreachable("away")
+    await clock.run_until(lambda: not candidate.elector.is_leading, within=10.0)
+    await clock.advance(ELECTION_SECONDS - 5.0)
+    assert look() == []
+    await clock.advance(10.0)
+    [sentence] = look()
+    assert sentence.startswith("the election loop has made no attempt for 3")
+    may_end.set()
+    await clock.settle()
+    assert look() == []  # it stands by
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+
+
+def test_without_an_election_there_is_nothing_to_look_after() -> None:
+    assert replicas.watchdogs(None, FakeClock()) == []

@@ -17,7 +17,7 @@ from kube_registrar.cluster import preflight
 from kube_registrar.cluster.events import Recorder
 from kube_registrar.cluster.gate import PodGates
 from kube_registrar.cluster.lookup import Lookup
-from kube_registrar.cluster.session import open_session
+from kube_registrar.cluster.session import Session, open_session
 from kube_registrar.declared.settings import Configuration
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.refs import RegistryName
@@ -25,7 +25,8 @@ from kube_registrar.operator.context import Context
 from kube_registrar.operator.withholding import Withholding
 from kube_registrar.registries.loading import load
 from kube_registrar.registries.metered import Metered
-from kube_registrar.runtime.clock import SystemClock
+from kube_registrar.registries.port import Registry
+from kube_registrar.runtime.clock import Clock, SystemClock
 from kube_registrar.runtime.fence import Fence
 from kube_registrar.runtime.metrics import Metrics
 from kube_registrar.runtime.tasks import keep_running
@@ -51,37 +52,24 @@ async def operate(configuration: Configuration) -> None:
         cluster = await preflight.check(session, configuration.watch_namespaces, replicas.rights(configuration))
         _log.info("cluster %s, Kubernetes %s, at %s", cluster.uid, cluster.version, session.server)
         elector = replicas.elector(configuration, session, fence, metrics)
-        opened = {
-            RegistryName(name): await stack.enter_async_context(
-                load(entry.kind)(entry.options, RegistryName(name), clock, fence)
-            )
-            for name, entry in configuration.registries.items()
-        }
+        opened = await _opened(stack, configuration, clock, fence)
         await front.serve_api(stack, configuration, opened, clock)
         registries = [Metered(registry, metrics, clock) for registry in opened.values()]
         recorder = Recorder(session)
         policies = _policies(configuration)
-        reporter = Reporter(recorder, counting)
         catalog = Catalog(world_of(configuration, cluster.uid, registries))
-        lookup = Lookup(session)
-        engine = Engine(
+        engine = _engine(
+            configuration,
+            session,
             registries,
             catalog,
-            lookup,
-            reporter,
-            clock,
+            Reporter(recorder, counting),
             policies=policies,
-            straggler_seconds=replicas.straggler_seconds(configuration),
-            gate_writer=PodGates(session),
-            measures=counting,
-            resync_seconds=configuration.resync_seconds,
+            counting=counting,
         )
-        lookup.selects(engine.interest.pod, engine.interest.service)
         watching = watches.watches(session, engine, configuration.watch_namespaces, nodes=cluster.may_read_nodes)
-        metrics.before_render(partial(set_gauges, engine, metrics))
-        metrics.read_watches(partial(watches.states, watching.all, clock))
-        metrics.read_events_dropped(lambda: recorder.counters.dropped + recorder.counters.failed)
-        watchdogs = Watchdogs(engine, recorder, watching.all)
+        _show(metrics, engine, watching.all, recorder, clock)
+        watchdogs = Watchdogs(engine, recorder, watching.all, replicas.watchdogs(elector, session.clock))
         await front.serve_probes(stack, configuration, metrics, partial(_not_ready, engine, watching.all), watchdogs)
         context = Context(
             registries=engine.registries,
@@ -102,6 +90,55 @@ async def operate(configuration: Configuration) -> None:
             keep_running(group, "engine", engine.run())
             lead = replicas.leading(engine, context, session, configuration.watch_namespaces)
             keep_running(group, "election", replicas.take_part(elector, engine, lead))
+
+
+async def _opened(
+    stack: AsyncExitStack, configuration: Configuration, clock: Clock, fence: Fence
+) -> Mapping[RegistryName, Registry]:
+    """Open every configured registry until the stack closes."""
+    return {
+        RegistryName(name): await stack.enter_async_context(
+            load(entry.kind)(entry.options, RegistryName(name), clock, fence)
+        )
+        for name, entry in configuration.registries.items()
+    }
+
+
+def _engine(
+    configuration: Configuration,
+    session: Session,
+    registries: Sequence[Registry],
+    catalog: Catalog,
+    reporter: Reporter,
+    *,
+    policies: Mapping[RegistryName, Policy],
+    counting: Counting,
+) -> Engine:
+    """Build the engine, and what it asks of the API server directly."""
+    lookup = Lookup(session)
+    engine = Engine(
+        registries,
+        catalog,
+        lookup,
+        reporter,
+        session.clock,
+        policies=policies,
+        straggler_seconds=replicas.straggler_seconds(configuration),
+        gate_writer=PodGates(session),
+        measures=counting,
+        resync_seconds=configuration.resync_seconds,
+    )
+    lookup.selects(engine.interest.pod, engine.interest.service)
+    return engine
+
+
+def _show(
+    metrics: Metrics, engine: Engine, watching: Sequence[watches.AnyWatch], recorder: Recorder, clock: Clock
+) -> None:
+    """Have the metrics read what others count."""
+    metrics.before_render(partial(set_gauges, engine, metrics))
+    metrics.read_watches(partial(watches.states, watching, clock))
+    metrics.read_events_dropped(lambda: recorder.counters.dropped + recorder.counters.failed)
 
 
 def _revision() -> str:

@@ -2,22 +2,25 @@
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
 
+from kube_registrar.cli.watchdogs import Watchdog
 from kube_registrar.cluster.election import Elector, Lead, new_identity
 from kube_registrar.cluster.lease import ApiLease, own_namespace
 from kube_registrar.cluster.preflight import RIGHTS, Right, lease_rights
 from kube_registrar.cluster.session import Session
-from kube_registrar.cluster.status import Statuses, update_status
+from kube_registrar.cluster.status import Statuses
 from kube_registrar.declared.settings import Configuration
 from kube_registrar.operator import running
 from kube_registrar.operator.context import Context
-from kube_registrar.operator.notices import follow_notices
+from kube_registrar.operator.notices import Notices
 from kube_registrar.operator.reachability import Reachability
 from kube_registrar.operator.standing import StatusWriter
+from kube_registrar.operator.tallies import Tallies
+from kube_registrar.runtime.clock import Clock
 from kube_registrar.runtime.fence import WRITE_SECONDS, Fence
 from kube_registrar.runtime.metrics import Metrics
 from kube_registrar.runtime.tasks import keep_running
+from kube_registrar.server.wedges import idle_election
 from kube_registrar.sync.engine import Engine
 
 
@@ -44,6 +47,18 @@ def elector(configuration: Configuration, session: Session, fence: Fence, metric
     return made
 
 
+def watchdogs(elector: Elector | None, clock: Clock) -> list[Watchdog]:
+    """Return what looks after the election: nothing where there is none, or while no part is taken in it."""
+    if elector is None:
+        return []
+
+    def look() -> Sequence[str]:
+        last = elector.attempted_at
+        return idle_election(clock.monotonic() - last) if last is not None else []
+
+    return [look]
+
+
 async def take_part(elector: Elector | None, engine: Engine, lead: Lead) -> None:
     """Do `lead` whenever this replica leads, until cancelled. It takes no part before it could do anything."""
     if elector is None:
@@ -60,12 +75,18 @@ def leading(engine: Engine, context: Context, session: Session, namespaces: Sequ
         async with asyncio.TaskGroup() as group:
             keep_running(group, "registries", engine.lead())
             keep_running(group, "kopf", running.run(context, session.login, namespaces))
-            standings = [Reachability(engine.circuits, context.catalog)]
-            writer = StatusWriter(engine, context.catalog, Statuses(session), context.clock, standings)
-            keep_running(group, "statuses", writer.run())
-            keep_running(group, "notices", follow_notices(engine, partial(update_status, session), context.clock))
+            keep_running(group, "statuses", _statuses(engine, context, session).run())
 
     return lead
+
+
+def _statuses(engine: Engine, context: Context, session: Session) -> StatusWriter:
+    standings = (
+        Tallies(engine, context.catalog),
+        Reachability(engine.circuits, context.catalog),
+        Notices(engine.holds),
+    )
+    return StatusWriter(context.catalog, Statuses(session), context.clock, standings)
 
 
 def _namespace(configuration: Configuration) -> str:

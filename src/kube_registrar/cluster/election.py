@@ -63,6 +63,8 @@ class Elector:
         """`draw`: of jitter; tests give their own."""
         self.identity = identity
         self.is_leading = False
+        self.attempted_at: float | None = None
+        """When the lease was last tried for (monotonic seconds of `clock`); None while this takes no part."""
         self._store = store
         self._fence = fence
         self._clock = clock
@@ -82,10 +84,12 @@ class Elector:
 
         What `lead` raises ends this too. However it ends, the lease is released.
         """
+        self.attempted_at = self._clock.monotonic()
         try:
             while True:
                 await self._lead(lead, await self._stand_by())
         finally:
+            self.attempted_at = None
             await self._release()
 
     # Standing by.
@@ -154,6 +158,7 @@ class Elector:
 
     async def _attempt(self, act: Callable[[], Coroutine[Any, Any, bool]], seconds: float) -> bool:
         """Try within so many seconds; say what is wrong once, and not at every attempt."""
+        self.attempted_at = self._clock.monotonic()
         try:
             done = await within(self._clock, seconds, act())
         except ApiError as error:

@@ -1,13 +1,12 @@
 """Conditions and status of our kinds, as Kubernetes' API conventions have them (metav1.Condition)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from kube_registrar.cluster.errors import ApiConflict, ApiNotFound
 from kube_registrar.cluster.resources import OURS
 from kube_registrar.cluster.session import Session
 from kube_registrar.model.refs import Uid
@@ -74,28 +73,6 @@ async def patch_status(
     if resource_version is not None:
         body["metadata"] = {"resourceVersion": resource_version}
     await session.patch(OURS[kind].path(namespace, name, "status"), body)
-
-
-async def update_status(
-    session: Session,
-    kind: str,
-    namespace: str,
-    name: str,
-    change: Callable[[Mapping[str, Any], int], Mapping[str, object]],
-) -> None:
-    """Change the status of one of our objects as it is now, and nothing that somebody else writes meanwhile.
-
-    `change` is given the present status and generation, and returns the fields to merge; none: nothing is written.
-    An object that is gone, or that somebody else was quicker to change, stays as it is. Raises what a Session raises.
-    """
-    try:
-        found = msgspec.json.decode(await session.get(OURS[kind].path(namespace, name)))
-        fields = change(found.get("status") or {}, found["metadata"].get("generation", 0))
-        if fields:
-            version = found["metadata"]["resourceVersion"]
-            await patch_status(session, kind, namespace, name, fields, resource_version=version)
-    except (ApiNotFound, ApiConflict):
-        return
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """The condition RegistryReachable: whether the registry that an object is in answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from kube_registrar.model.reasons import NOT_ASKED_YET, REGISTRY_ANSWERS, REGISTRY_UNAVAILABLE, Problem
 from kube_registrar.model.records import CustomObject
 from kube_registrar.model.refs import RegistryName
-from kube_registrar.operator.standing import Stand
+from kube_registrar.operator.standing import Look, Said, Stand
 from kube_registrar.sync.catalog import Catalog
 from kube_registrar.sync.circuit import Circuit
 
@@ -21,14 +21,18 @@ class Reachability:
         self._circuits = circuits
         self._catalog = catalog
 
-    def stands(self, thing: CustomObject) -> Sequence[Stand]:
+    def look(self) -> Look:
+        """See the circuits as they are at each question."""
+        return self._said
+
+    def _said(self, thing: CustomObject) -> Said:
         """Return the condition; none where the object names no registry that is configured."""
         circuit = self._circuits.get(self._registry(thing) or RegistryName(""))
         if circuit is None:
-            return ()
+            return Said()
         words = {"registry": circuit.registry, "error": circuit.error}
         reason = {True: REGISTRY_ANSWERS, False: REGISTRY_UNAVAILABLE, None: NOT_ASKED_YET}[circuit.reachable]
-        return (Stand(TYPE, circuit.reachable, Problem.of(reason, **words)),)
+        return Said([Stand(TYPE, circuit.reachable, Problem.of(reason, **words))])
 
     def _registry(self, thing: CustomObject) -> RegistryName | None:
         if thing.kind == "RegistryService":

@@ -1,4 +1,4 @@
-"""Keeps true what each RegistryService and RegistryNamespace says of itself: counts, and conditions of the engine's.
+"""Keeps true what each RegistryService and RegistryNamespace says of itself: the one loop that writes statuses.
 
 Every five seconds what should be there is compared with what the watch last told, and only a difference is written. So
 whatever erases it, it is there again. Conditions are one list, in which kopf's handlers have theirs: they are merged
@@ -6,7 +6,7 @@ into the object as it is now, and written only if it is still that one.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,11 +15,10 @@ from kube_registrar.cluster.status import Condition, StatusAsRead, with_conditio
 from kube_registrar.model.errors import KubeRegistrarError
 from kube_registrar.model.reasons import Problem
 from kube_registrar.model.records import CustomObject
-from kube_registrar.model.refs import NamespaceRef, ServiceRef, Uid
+from kube_registrar.model.refs import Uid
 from kube_registrar.runtime.backoff import Backoff
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sync.catalog import Catalog
-from kube_registrar.sync.engine import Counts, Engine
 
 INTERVAL_SECONDS = 5.0
 LONGEST_SECONDS = 60.0
@@ -30,20 +29,38 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """A condition that an object should have; `status` None: unknown."""
+    """A condition that an object should have; `status` None: unknown.
+
+    `is_quiet`: it is said only where the object has a condition of this type already. What never held is not denied.
+    """
 
     type: str
     status: bool | None
     problem: Problem
+    is_quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an object should say: conditions, and other fields of its status with their whole values (None: absent)."""
+
+    stands: Sequence[Stand] = ()
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+Look = Callable[[CustomObject], Said]
+"""What was seen in one round: what each object should say, conditions of the provider's `types` only."""
 
 
 class Standing(Protocol):
-    """Says which conditions objects should have. An object has those types of it that are given, and no others."""
+    """A provider of what objects should say. An object has those types of it that are given, and no others."""
 
-    types: frozenset[str]
+    @property
+    def types(self) -> frozenset[str]:
+        """The conditions of which it decides."""
 
-    def stands(self, thing: CustomObject) -> Sequence[Stand]:
-        """Return the conditions of one object, of `types` only."""
+    def look(self) -> Look:
+        """Look at how things stand; done once a round."""
 
 
 class Statuses(Protocol):
@@ -61,29 +78,30 @@ class Statuses(Protocol):
         *,
         resource_version: str | None = None,
     ) -> None:
-        """Merge fields into the status."""
+        """Merge fields into the status: null takes one out."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Desired:
-    """What a status should hold. `instances` None: that cannot be told. `types`: the conditions that are ours."""
+    """What a status should hold. `types`: the conditions that are ours."""
 
     generation: int
-    instances: Mapping[str, int] | None
-    stands: Sequence[Stand]
+    said: Said
     types: frozenset[str]
 
-    def counts(self, status: Mapping[str, Any]) -> Mapping[str, object]:
-        """Return the fields of counts to write into a status; nothing if they are there."""
-        is_there = self.instances is None or status.get("instances") == self.instances
-        return {} if is_there else {"instances": self.instances}
+    def fields(self, status: Mapping[str, Any]) -> dict[str, object]:
+        """Return the fields but conditions to merge into a status; nothing if they are there."""
+        wanted = self.said.fields
+        return {name: _over(status.get(name), wanted[name]) for name in wanted if status.get(name) != wanted[name]}
 
     def conditions(self, status: Mapping[str, Any], now: float) -> Sequence[Condition] | None:
         """Return the whole list of conditions to write into a status; None if it is as it should be."""
         there: Sequence[Condition] = status.get("conditions") or []
-        gone = self.types - {stand.type for stand in self.stands}
+        types = {each.get("type") for each in there}
+        stands = [stand for stand in self.said.stands if not stand.is_quiet or stand.type in types]
+        gone = self.types - {stand.type for stand in stands}
         merged: Sequence[Condition] = [each for each in there if each.get("type") not in gone]
-        for stand in self.stands:
+        for stand in stands:
             merged = with_condition(
                 merged,
                 stand.type,
@@ -100,11 +118,10 @@ class _Desired:
 class StatusWriter:
     """Writes the statuses of all our objects, one after the other."""
 
-    engine: Engine
     catalog: Catalog
     statuses: Statuses
     clock: Clock
-    standings: Sequence[Standing] = ()
+    standings: Sequence[Standing]
     _failed: dict[Uid, tuple[Backoff, float]] = field(default_factory=dict)
     """Objects whose status could not be written, and when it is tried again (monotonic seconds)."""
     _is_forbidden: bool = False
@@ -117,22 +134,15 @@ class StatusWriter:
 
     async def round(self) -> None:
         """Look at every object once, and write where there is something to write."""
-        counts = dict(self._counts())
+        looks = [standing.look() for standing in self.standings]
+        types = frozenset[str]().union(*(standing.types for standing in self.standings))
         objects = list(self.catalog.objects())
         present = {thing.uid for thing in objects}
         self._failed = {uid: tried for uid, tried in self._failed.items() if uid in present}
         for thing in objects:
-            if not await self._look_after(thing, self._desired(thing, counts)):
+            desired = _Desired(thing.generation, _all_of([look(thing) for look in looks]), types)
+            if not await self._look_after(thing, desired):
                 return
-
-    def _desired(self, thing: CustomObject, counts: Mapping[tuple[str, str, str], Counts]) -> _Desired:
-        found = counts.get((thing.kind, thing.namespace, thing.name))
-        instances = (
-            {"wanted": found.wanted, "registered": found.registered, "held": found.held} if found is not None else None
-        )
-        stands = [stand for standing in self.standings for stand in standing.stands(thing)]
-        types = frozenset[str]().union(*(standing.types for standing in self.standings))
-        return _Desired(thing.generation, instances, stands, types)
 
     async def _look_after(self, thing: CustomObject, desired: _Desired) -> bool:
         """Write one object's status, if need be; return False if the others need not be tried now either."""
@@ -156,14 +166,14 @@ class StatusWriter:
     async def _write(self, thing: CustomObject, desired: _Desired) -> None:
         where = (thing.kind, thing.namespace, thing.name)
         if desired.conditions(thing.status, self.clock.time()) is None:
-            fields = desired.counts(thing.status)
+            fields = desired.fields(thing.status)
             if fields:
                 await self.statuses.patch(*where, fields)
             return
         read = await self.statuses.read(*where)
         if read.uid != thing.uid:
             return  # another object of that name, which the watch has yet to tell
-        fields = dict(desired.counts(read.status))
+        fields = desired.fields(read.status)
         conditions = desired.conditions(read.status, self.clock.time())
         if conditions is not None:
             fields["conditions"] = conditions
@@ -176,19 +186,14 @@ class StatusWriter:
             self._is_forbidden, level = True, logging.WARNING
         _log.log(level, "the status of %s %s could not be written: %s", thing.kind, thing.name, error)
 
-    def _counts(self) -> Iterator[tuple[tuple[str, str, str], Counts]]:
-        world = self.catalog.world
-        of_services: dict[ServiceRef, Counts] = {service: self.engine.counts(service) for service in world.services}
-        of_namespaces: dict[NamespaceRef, list[Counts]] = {}
-        for service, counts in of_services.items():
-            of_namespaces.setdefault(service.namespace, []).append(counts)
-        for (namespace, name), declared in world.declared_services.items():
-            if declared.ref is not None:
-                yield ("RegistryService", namespace, name), of_services.get(declared.ref, Counts(0, 0, 0))
-        for ref, objects in world.declared_namespaces.items():
-            for declared_namespace in objects:
-                yield ("RegistryNamespace", "", declared_namespace.object_name), _sum(of_namespaces.get(ref, []))
+
+def _all_of(said: Sequence[Said]) -> Said:
+    fields = {name: value for each in said for name, value in each.fields.items()}
+    return Said([stand for each in said for stand in each.stands], fields)
 
 
-def _sum(members: Sequence[Counts]) -> Counts:
-    return Counts(sum(c.wanted for c in members), sum(c.registered for c in members), sum(c.held for c in members))
+def _over(there: object, wanted: object) -> object:
+    """Return what to merge so that `wanted` stands where `there` is: a merge patch takes keys out by null only."""
+    if not isinstance(there, Mapping) or not isinstance(wanted, Mapping):
+        return wanted
+    return {**dict.fromkeys(there), **{key: _over(there.get(key), value) for key, value in wanted.items()}}

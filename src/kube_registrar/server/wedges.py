@@ -12,6 +12,9 @@ the three may take 10 s to connect. Whatever comes of it is an answer, or a trou
 LOOP_SECONDS = 60.0
 """Each loop of ours takes what waits for it in less than a second."""
 
+ELECTION_SECONDS = 30.0
+"""The lease is tried for every two seconds, each attempt has three, and the work of who leads no more ends in a few."""
+
 
 @dataclass(frozen=True, slots=True)
 class WatchSight:
@@ -38,3 +41,9 @@ def wedges(watches: Iterable[WatchSight], loops: Mapping[str, float]) -> Sequenc
         if seconds > LOOP_SECONDS
     ]
     return [*silent, *stuck]
+
+
+def idle_election(seconds: float) -> Sequence[str]:
+    """Return a sentence if no attempt at the lease was made for so many seconds, and it should have been."""
+    said = f"the election loop has made no attempt for {seconds:.0f} s"
+    return [said] if seconds > ELECTION_SECONDS else []
