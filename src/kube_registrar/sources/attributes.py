@@ -108,7 +108,9 @@ def _standard(values: Mapping[str, str], limits: Limits, user: Mapping[str, str]
 
 def _fitted(value: str, limits: Limits) -> str:
     """Make a value of ours fit: no registry may refuse a pod for what its author did not write."""
-    return re.sub(r"[^ -~]", "-", value).strip()[: limits.max_attribute_value]
+    if not (value.isascii() and value.isprintable()):  # the usual value has nothing to replace
+        value = re.sub(r"[^ -~]", "-", value)
+    return value.strip()[: limits.max_attribute_value]
 
 
 def _check_room(standard: Mapping[str, str], user: Mapping[str, str], limits: Limits) -> None:
