@@ -80,8 +80,8 @@ class Catalog:
 
     # What the cluster declares.
 
-    def put_object(self, thing: CustomObject) -> None:
-        """Take in a RegistryNamespace or RegistryService. A change of its status alone changes nothing."""
+    def put_object(self, thing: CustomObject) -> bool:
+        """Take in a RegistryNamespace or RegistryService; return whether that changes anything: not its status alone."""
         if thing.kind == "RegistryNamespace":
             known = self._namespace_objects.get(thing.name)
             self._namespace_objects[thing.name] = (thing, self._declared_namespace(thing))
@@ -91,8 +91,10 @@ class Catalog:
             service = self._service_objects.get(key)
             self._service_objects[key] = _service_object(thing)
             before = service.thing if service else None
-        if before is None or (before.uid, before.spec) != (thing.uid, thing.spec):
+        is_changed = before is None or (before.uid, before.spec) != (thing.uid, thing.spec)
+        if is_changed:
             self._changed()
+        return is_changed
 
     def drop_object(self, thing: CustomObject) -> None:
         """Forget a RegistryNamespace or RegistryService. What exists in a registry is not touched by it."""

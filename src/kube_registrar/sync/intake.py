@@ -49,8 +49,8 @@ class Intake:
 
     def object_applied(self, thing: CustomObject) -> None:
         """Take in a RegistryNamespace or RegistryService."""
-        self._catalog.put_object(thing)
-        self._reselected()
+        if self._catalog.put_object(thing):
+            self._reselected()
         self._rewishes.object_concerned(thing)
 
     def object_deleted(self, thing: CustomObject) -> None:
