@@ -81,7 +81,7 @@ class Catalog:
     # What the cluster declares.
 
     def put_object(self, thing: CustomObject) -> bool:
-        """Take in a RegistryNamespace or RegistryService; return whether that changes anything: not its status alone."""
+        """Take in an object of our kinds; return whether that changes anything: its status alone does not."""
         if thing.kind == "RegistryNamespace":
             known = self._namespace_objects.get(thing.name)
             self._namespace_objects[thing.name] = (thing, self._declared_namespace(thing))
