@@ -558,7 +558,7 @@ async def test_nobody_approves_for_another_kubernetes_namespace(ground: Ground) 
 
 def writer_of(ground: Ground) -> tuple[StatusWriter, FakeStatuses]:
     statuses, engine = FakeStatuses(ground), ground.engine
-    return StatusWriter(engine.catalog, statuses, ground.clock, [Notices(engine.holds)]), statuses
+    return StatusWriter(engine.catalog, statuses, ground.clock, [Notices(lambda: engine.holds)]), statuses
 
 
 async def test_the_status_says_what_is_held_and_ceases_to(ground: Ground) -> None:
@@ -731,3 +731,17 @@ async def test_bare_pods_that_are_held_are_not_asked_about_all_the_time(ground: 
     await ground.advance(290.0)
     assert ground.names() == names
     assert len(ground.cluster.lookups) <= 50 * 5
+
+
+async def test_a_writer_that_was_made_before_a_lead_says_what_is_held_in_it(ground: Ground) -> None:
+    await running(ground, 30)
+    writer, statuses = writer_of(ground)
+    await ground.stand_by()
+    ground.lead()
+    await ground.settle()
+    for name in ground.names():
+        ground.cluster.lose(name)
+    ground.cluster.relist()
+    await ground.advance(10.0)
+    await writer.round()
+    assert statuses.conditions(namespace_object(ground).name) == {"DeletionsHeld": ("True", "DeletionsHeld")}

@@ -84,7 +84,7 @@ def _statuses(engine: Engine, context: Context, session: Session) -> StatusWrite
     standings = (
         Tallies(engine, context.catalog),
         Reachability(engine.circuits, context.catalog),
-        Notices(engine.holds),
+        Notices(lambda: engine.holds),
     )
     return StatusWriter(context.catalog, Statuses(session), context.clock, standings)
 

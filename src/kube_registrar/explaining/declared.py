@@ -117,7 +117,9 @@ def explain_service(
     for registration in wish.registrations[:_MOST_INSTANCES]:
         service_seen = seen.get(registration.service, Seen(error="it was not looked at"))
         policy = policies.get(registration.service.namespace.registry, Policy.SYNC)
-        steps += instance_steps(registration, service_seen, policy, cluster_uid=world.cluster_uid, is_wanted=True)
+        steps += instance_steps(
+            registration, service_seen, policy, cluster=(world.cluster_uid, world.cluster_name), is_wanted=True
+        )
     return Explanation(f"Service {service.namespace}/{service.name}", steps, parts)
 
 

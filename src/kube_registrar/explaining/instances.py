@@ -5,15 +5,17 @@ from dataclasses import dataclass, field
 
 from kube_registrar.explaining.steps import State, Step
 from kube_registrar.model.changes import Register
-from kube_registrar.model.identity import is_own
+from kube_registrar.model.identity import is_estranged, is_own
 from kube_registrar.model.instances import Health, Instance, Registration
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.reasons import WITHHELD
 from kube_registrar.model.refs import InstanceId, Uid
 from kube_registrar.planning.compare import differing, is_true_to
-from kube_registrar.planning.plan import FOREIGN_ID
+from kube_registrar.planning.plan import ESTRANGED_ID, FOREIGN_ID
 from kube_registrar.planning.policy import is_allowed
 
+Cluster = tuple[Uid, str]
+"""The UID of the cluster, and its configured name."""
 BY_ITSELF = "The operator does it; if it does not, look at the events below, and whether it runs and leads"
 
 
@@ -27,7 +29,7 @@ class Seen:
 
 
 def instance_steps(
-    registration: Registration, seen: Seen, policy: Policy, *, cluster_uid: str, is_wanted: bool
+    registration: Registration, seen: Seen, policy: Policy, *, cluster: Cluster, is_wanted: bool
 ) -> Iterator[Step]:
     """Yield the gates of one registration, of a pod that fits. `is_wanted`: it lives and counts as ready."""
     about, instance_id = str(registration.service), registration.instance.id
@@ -38,7 +40,7 @@ def instance_steps(
         return
     yield Step("registry", State.OK, f"{about} can be read, and holds {len(seen.instances)} instances", about=about)
     current = seen.instances.get(instance_id)
-    step = _instance(registration, current, policy, cluster_uid=Uid(cluster_uid), is_wanted=is_wanted)
+    step = _instance(registration, current, policy, cluster=cluster, is_wanted=is_wanted)
     yield step
     if current is None or step.state is not State.OK:
         return
@@ -50,10 +52,13 @@ def instance_steps(
 
 
 def _instance(
-    registration: Registration, current: Instance | None, policy: Policy, *, cluster_uid: Uid, is_wanted: bool
+    registration: Registration, current: Instance | None, policy: Policy, *, cluster: Cluster, is_wanted: bool
 ) -> Step:
     about, wanted = str(registration.service), registration.instance
-    if current is not None and not is_own(current.attributes, cluster_uid):
+    uid, name = cluster
+    if current is not None and is_estranged(current.attributes, uid, name):
+        return Step("instance", State.FAILS, f"{wanted.id}: {ESTRANGED_ID}", about=about)
+    if current is not None and not is_own(current.attributes, uid):
         return Step("instance", State.FAILS, f"{wanted.id}: {FOREIGN_ID}", about=about)
     if not is_wanted:
         message = f"{wanted.id} is not there" if current is None else f"{wanted.id} is still there"

@@ -10,7 +10,7 @@ from kube_registrar.model import attributes as keys
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.reasons import UNKNOWN_ANNOTATION, Problem
 from kube_registrar.model.records import GATE, Pod
-from kube_registrar.model.refs import RegistryName, ServiceRef
+from kube_registrar.model.refs import RegistryName, ServiceRef, Uid
 from kube_registrar.sources.asked import OWN, Taken
 from kube_registrar.sources.offers import Layer, Unread
 from kube_registrar.sources.pods import Judged, Trace
@@ -182,8 +182,9 @@ def _instance(pod: Pod, judged: Judged, around: Surroundings) -> Iterator[Step]:
     seen = around.seen.get(service, Seen(error="it was not looked at"))
     policy = around.policies.get(service.namespace.registry, Policy.SYNC)
     is_wanted = (pod.ready or judged.asked.counts_unready) and not pod.terminating and not pod.is_terminal
-    cluster = registration.instance.attributes.get(keys.CLUSTER_UID, "")
-    yield from instance_steps(registration, seen, policy, cluster_uid=cluster, is_wanted=is_wanted)
+    ours = registration.instance.attributes
+    cluster = (Uid(ours.get(keys.CLUSTER_UID, "")), ours.get(keys.CLUSTER, ""))
+    yield from instance_steps(registration, seen, policy, cluster=cluster, is_wanted=is_wanted)
 
 
 def _gate(pod: Pod) -> Iterator[Step]:

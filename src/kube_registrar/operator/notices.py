@@ -1,6 +1,6 @@
 """What is held, and who else is in the registry, as our kinds say it: conditions, and `status.held`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kube_registrar.cluster.status import rfc3339
@@ -11,14 +11,17 @@ from kube_registrar.sync.holds import NOTHING, TYPES, Held, Holds, Notice, key_o
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """Says it of every object; a `Standing`. An object that never had trouble says nothing of it."""
+    """Says it of every object; a `Standing`. An object that never had trouble says nothing of it.
 
-    holds: Holds
+    `holds`: those of the present lead, asked for each time: every lead begins with new ones.
+    """
+
+    holds: Callable[[], Holds]
     types: frozenset[str] = frozenset(TYPES)
 
     def look(self) -> Look:
         """Take the notices of all objects, which says in events what is new in them."""
-        notices = self.holds.notices()
+        notices = self.holds().notices()
         return lambda thing: _said(notices.get(key_of(thing), NOTHING))
 
 

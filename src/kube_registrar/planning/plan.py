@@ -22,6 +22,10 @@ from kube_registrar.planning.evidence import UNKNOWN, Cause, Evidence, Standing
 
 HELD = "what its pod asks for cannot be read just now"
 FOREIGN_ID = "an instance of that id belongs to somebody else and is left alone; it must be removed by its owner"
+ESTRANGED_ID = (
+    "its instance carries another cluster name and is left alone; if this cluster was renamed, run kube-registrar "
+    "takeover --from this cluster's UID"
+)
 MOVING = "its pod's registration elsewhere is not confirmed yet"
 ADDRESS_TAKEN = Evidence(Standing.GONE, "its address belongs to another live pod", Cause.ADDRESS)
 

@@ -23,16 +23,12 @@ from kube_registrar.model.reasons import (
 )
 from kube_registrar.model.records import CustomObject, Pod
 from kube_registrar.model.refs import InstanceId, ObjectRef, Origin, RegistryName, ServiceRef
-from kube_registrar.planning.plan import FOREIGN_ID, Plan
+from kube_registrar.planning.plan import ESTRANGED_ID, FOREIGN_ID, Plan
 
 _log = logging.getLogger(__name__)
 
 _ACTIONS: Mapping[type[Change], str] = {Register: "register", Deregister: "deregister", SetHealth: "set_health"}
 _NOUNS = {"register": "registration", "deregister": "deregistration", "set_health": "health"}
-ESTRANGED_ID = (
-    "its instance carries another cluster name and is left alone; if this cluster was renamed, run kube-registrar "
-    "takeover --from this cluster's UID"
-)
 HELD_EVENTS = 20
 """Pods that get an event when deregistrations are held; how many there are is said on our own kinds."""
 

@@ -1,9 +1,9 @@
 """Hears what the engine has to say, posts none of it, and remembers what its plans leave undone."""
 
-from typing import Any
+from collections.abc import Set as AbstractSet
 
 from kube_registrar.model.policy import Policy
-from kube_registrar.model.refs import ObjectRef, RegistryName, ServiceRef
+from kube_registrar.model.refs import InstanceId, ObjectRef, RegistryName, ServiceRef
 from kube_registrar.planning.plan import Plan
 from kube_registrar.sync.brake import LOOKING
 from kube_registrar.sync.reporting import EventType, Reporter
@@ -31,11 +31,12 @@ class Collector(Reporter):
     def __init__(self, recorder: Silence, metrics: Silence) -> None:
         super().__init__(recorder, metrics)
         self.plans: dict[ServiceRef, Plan] = {}
+        self.estranged: dict[ServiceRef, AbstractSet[InstanceId]] = {}
 
-    def planned(self, service: ServiceRef, made: Plan, *more: Any, **named: Any) -> None:
+    def planned(self, service: ServiceRef, made: Plan, estranged: AbstractSet[InstanceId] = frozenset()) -> None:
         """Remember a plan."""
-        self.plans[service] = made
-        super().planned(service, made, *more, **named)
+        self.plans[service], self.estranged[service] = made, estranged
+        super().planned(service, made, estranged)
 
     @property
     def is_counting(self) -> bool:

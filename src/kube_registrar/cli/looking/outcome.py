@@ -11,7 +11,7 @@ from kube_registrar.model.identity import origin_of
 from kube_registrar.model.instances import Instance
 from kube_registrar.model.refs import Origin, ServiceRef
 from kube_registrar.planning.compare import differing
-from kube_registrar.planning.plan import FOREIGN_ID
+from kube_registrar.planning.plan import ESTRANGED_ID, FOREIGN_ID
 from kube_registrar.planning.policy import WITHHELD
 from kube_registrar.registries.dryrun import Rehearsed
 
@@ -128,7 +128,9 @@ def _conflicts(stage: Stage) -> Iterator[Item]:
     for service, made in sorted(stage.collector.plans.items(), key=lambda each: each[0]):
         for each in made.conflicts:
             origin: Origin = each.origin
-            yield Item("Conflict", each.instance.id, str(origin), FOREIGN_ID, str(service), origin.namespace)
+            is_estranged = each.instance.id in stage.collector.estranged.get(service, ())
+            why = ESTRANGED_ID if is_estranged else FOREIGN_ID
+            yield Item("Conflict", each.instance.id, str(origin), why, str(service), origin.namespace)
 
 
 def _problems(stage: Stage) -> Iterator[Item]:
