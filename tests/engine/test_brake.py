@@ -558,7 +558,7 @@ async def test_nobody_approves_for_another_kubernetes_namespace(ground: Ground) 
 
 def writer_of(ground: Ground) -> tuple[StatusWriter, FakeStatuses]:
     statuses, engine = FakeStatuses(ground), ground.engine
-    return StatusWriter(engine.catalog, statuses, ground.clock, [Notices(lambda: engine.holds)]), statuses
+    return StatusWriter(engine.catalog, statuses, ground.clock, [Notices(engine)]), statuses
 
 
 async def test_the_status_says_what_is_held_and_ceases_to(ground: Ground) -> None:
@@ -580,6 +580,33 @@ async def test_the_status_says_what_is_held_and_ceases_to(ground: Ground) -> Non
     await writer.round()
     assert statuses.conditions(thing.name) == {"DeletionsHeld": ("False", "NoDeletionsHeld")}
     assert "held" not in statuses.objects[thing.name].status
+
+
+async def test_the_token_stays_while_the_hold_does_whatever_becomes_of_the_time_of_day(ground: Ground) -> None:
+    names = await running(ground, 30)
+    for name in names:
+        ground.cluster.lose(name)
+    ground.cluster.relist()
+    await ground.advance(10.0)
+    before = held(ground)
+    ground.clock._since_1970 += 0.0006
+    assert held(ground) == before
+
+
+async def test_who_leads_again_says_what_is_held_now(ground: Ground) -> None:
+    names = await running(ground, 30)
+    writer, statuses = writer_of(ground)
+    await writer.round()
+    await ground.stand_by()
+    ground.lead()
+    await ground.settle()
+    for name in names:
+        ground.cluster.lose(name)
+    ground.cluster.relist()
+    await ground.advance(10.0)
+    await writer.round()
+    [name] = statuses.objects
+    assert statuses.conditions(name) == {"DeletionsHeld": ("True", "DeletionsHeld")}
 
 
 async def test_an_object_without_trouble_says_nothing_of_it(ground: Ground) -> None:

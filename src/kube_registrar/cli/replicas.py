@@ -81,12 +81,9 @@ def leading(engine: Engine, context: Context, session: Session, namespaces: Sequ
 
 
 def _statuses(engine: Engine, context: Context, session: Session) -> StatusWriter:
-    standings = (
-        Tallies(engine, context.catalog),
-        Reachability(engine.circuits, context.catalog),
-        Notices(lambda: engine.holds),
-    )
-    return StatusWriter(context.catalog, Statuses(session), context.clock, standings)
+    catalog = context.catalog
+    standings = (Tallies(engine, catalog), Reachability(engine.circuits, catalog), Notices(engine))
+    return StatusWriter(catalog, Statuses(session), context.clock, standings)
 
 
 def _namespace(configuration: Configuration) -> str:

@@ -1,27 +1,26 @@
 """What is held, and who else is in the registry, as our kinds say it: conditions, and `status.held`."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from kube_registrar.cluster.status import rfc3339
 from kube_registrar.model.reasons import DELETIONS_HELD, NO_DELETIONS_HELD, NOTHING_FOUND, Problem
 from kube_registrar.operator.standing import Look, Said, Stand
-from kube_registrar.sync.holds import NOTHING, TYPES, Held, Holds, Notice, key_of
+from kube_registrar.sync.engine import Engine
+from kube_registrar.sync.holds import NOTHING, TYPES, Held, Notice, key_of
 
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """Says it of every object; a `Standing`. An object that never had trouble says nothing of it.
+    """Says it of every object; a `Standing`. An object that never had trouble says nothing of it."""
 
-    `holds`: those of the present lead, asked for each time: every lead begins with new ones.
-    """
-
-    holds: Callable[[], Holds]
+    engine: Engine
+    """Asked for its holds at each look: they are others whenever it leads anew."""
     types: frozenset[str] = frozenset(TYPES)
 
     def look(self) -> Look:
         """Take the notices of all objects, which says in events what is new in them."""
-        notices = self.holds().notices()
+        notices = self.engine.holds.notices()
         return lambda thing: _said(notices.get(key_of(thing), NOTHING))
 
 

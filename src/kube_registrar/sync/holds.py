@@ -84,6 +84,12 @@ class Holds:
     """The approval that was acted upon last."""
     _told: set[tuple[ObjectKey, str]] = field(default_factory=set)
     _others: Others = field(default_factory=dict)
+    _epoch: float = field(init=False)
+    """Seconds from 1970 to the clock's zero, as it was once: taken anew, what is told would change by itself."""
+
+    def __post_init__(self) -> None:
+        """Set the clocks against each other."""
+        self._epoch = self.clock.time() - self.clock.monotonic()
 
     # What is said.
 
@@ -114,7 +120,7 @@ class Holds:
         others: Others,
     ) -> Notice:
         conditions: dict[str, Problem] = {}
-        what = _status_of(thing, ref, held, self.clock)
+        what = _status_of(thing, ref, held, self._epoch)
         if what is not None:
             status, ids = what
             offered = self._offered.setdefault(key_of(thing), OrderedDict())
@@ -207,7 +213,7 @@ def _status_of(
     thing: CustomObject,
     ref: NamespaceRef | ServiceRef,
     held: Mapping[ServiceRef, Sequence[Candidate]],
-    clock: Clock,
+    epoch: float,
 ) -> tuple[Held, Ids] | None:
     found = [
         each
@@ -219,7 +225,6 @@ def _status_of(
     if not found:
         return None
     ids = frozenset((each.service, each.instance_id) for each in found)
-    epoch = clock.time() - clock.monotonic()
     causes = Counter(CAUSES[each.cause][0] for each in found)
     pods = sorted({f"{each.origin.namespace}/{each.origin.name}" for each in found})
     held_since = min(each.held_since for each in found)
