@@ -83,14 +83,8 @@ def _placed(plane: ControlPlane, namespace: str, name: str, *ips: str, **fields:
 
 
 async def test_pods_are_found_by_each_of_their_addresses_however_it_is_written(
-    proxy: FaultProxy,
-    session: Session,
-    control_plane: ControlPlane,
-    kube_namespace: str,
-    make_pods: MakePods,
-    monkeypatch: pytest.MonkeyPatch,
+    proxy: FaultProxy, session: Session, control_plane: ControlPlane, kube_namespace: str, make_pods: MakePods
 ) -> None:
-    monkeypatch.setattr("kube_registrar.cluster.lookup.PAGE_SIZE", 2)
     make_pods("both", "six", "ended", "none", annotated=False)
     _placed(control_plane, kube_namespace, "both", "10.200.0.1", "fd00:200::1")
     _placed(control_plane, kube_namespace, "six", "fd00:200::2", "10.200.0.2")
@@ -102,8 +96,17 @@ async def test_pods_are_found_by_each_of_their_addresses_however_it_is_written(
     found = await Lookup(session).namespaces_of_addresses([*pods, *others])
     assert found == dict.fromkeys(pods, kube_namespace) | dict.fromkeys(others, "")
     asked = [call for call in proxy.calls if call.path == "/api/v1/pods"]
-    assert len(asked) >= 2
-    assert all("resourceVersion" not in call.query for call in asked)
+    assert [call.query.get("resourceVersion") for call in asked] == [None]
+
+
+async def test_all_pages_of_pods_are_looked_at(
+    session: Session, control_plane: ControlPlane, kube_namespace: str, make_pods: MakePods, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("kube_registrar.cluster.lookup.PAGE_SIZE", 1)
+    addresses = ["10.200.1.1", "10.200.1.2", "10.200.1.3"]
+    for name, address in zip(make_pods("a", "b", "c"), addresses, strict=True):
+        _placed(control_plane, kube_namespace, name, address)
+    assert await Lookup(session).namespaces_of_addresses(addresses) == dict.fromkeys(addresses, kube_namespace)
 
 
 async def test_a_pod_on_the_network_of_its_node_does_not_own_the_address(
