@@ -32,6 +32,8 @@ GOOD = {
         "creationPolicy": "Adopt",
         "deletionPolicy": "Delete",
     },
+    "machines and external names": {**HTTP, "allowEndpointsWithoutPods": True},
+    "no machines": {**HTTP, "allowEndpointsWithoutPods": False},
     "nobody": _allowed(**{"from": "None"}),
     "labels": _selector(matchLabels={"kubernetes.io/metadata.name": "default"}),
     "expressions": _selector(
@@ -105,6 +107,7 @@ BAD = {
     ),
     "a tag without a key": ({**HTTP, "tags": {"": "y"}}, "the key of a tag must have 1 to 128 characters"),
     "too many tags": ({**HTTP, "tags": {f"k{n}": "" for n in range(46)}}, "must have at most 45 items"),
+    "a text for yes": ({**HTTP, "allowEndpointsWithoutPods": "yes"}, "allowEndpointsWithoutPods"),
     "an unknown policy": ({**HTTP, "creationPolicy": "Make"}, 'supported values: "CreateOrAdopt", "Create", "Adopt"'),
 }
 

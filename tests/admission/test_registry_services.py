@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 REF: Mapping[str, Any] = {"namespaceRef": {"name": "test-namespace"}}
-POLICIES = {"creationPolicy": "CreateOrAdopt", "deletionPolicy": "Retain"}
+POLICIES = {"creationPolicy": "CreateOrAdopt", "deletionPolicy": "Retain", "notReadyPolicy": "Deregister"}
 SETS = "records may be A, AAAA, A with AAAA, SRV alone, or CNAME alone"
 
 
@@ -18,6 +18,17 @@ def _dns(*types: str, **fields: object) -> dict[str, object]:
 def _check(kind: str, **route53: object) -> dict[str, object]:
     return {**REF, "healthCheck": {"type": kind, **({"route53": route53} if route53 else {})}}
 
+
+def _selector(**fields: object) -> dict[str, object]:
+    return {**REF, "selector": fields}
+
+
+def _requires(operator: str, *values: str) -> dict[str, object]:
+    one = {"key": "stage", "operator": operator, **({"values": list(values)} if values else {})}
+    return _selector(matchExpressions=[one])
+
+
+WEB: Mapping[str, Any] = _selector(matchLabels={"app": "web"})
 
 GOOD = {
     "the least": REF,
@@ -32,10 +43,31 @@ GOOD = {
     "no check": _check("None"),
     "a Route 53 check": _check("Route53", type="HTTP", resourcePath="/healthz", failureThreshold=10),
     "a Route 53 check of TCP": _check("Route53", type="TCP", failureThreshold=1),
+    "a selector by labels": WEB,
+    "a selector by In": _requires("In", "dev", "test"),
+    "a selector by NotIn": _requires("NotIn", "dev"),
+    "a selector by Exists": _requires("Exists"),
+    "a selector by DoesNotExist": _requires("DoesNotExist"),
+    "a selector with a port by name": {**WEB, "port": "web:http"},
+    "a selector with a port by number": {**WEB, "port": 8080},
+    "a Service": {**REF, "serviceRef": {"name": "web"}},
+    "a Service with a port": {**REF, "serviceRef": {"name": "web"}, "port": "http"},
+    "attributes, and more from labels": {
+        **REF,
+        "attributes": {"stage": "dev", "node": "$(spec.nodeName)"},
+        "attributesFromLabels": {"version": "app.kubernetes.io/version"},
+    },
+    "as many attributes as there may be": {**REF, "attributes": {f"k{n}": "v" for n in range(30)}},
+    "pods that are not ready are marked": {**WEB, **_check("Custom"), "notReadyPolicy": "MarkUnhealthy"},
+    "pods that are not ready go": {**WEB, "notReadyPolicy": "Deregister"},
 }
 
 NAME = "must be letters, digits, hyphens and underscores, in labels of at most 63 characters joined by dots"
 UNION = "route53 is required with type Route53 and not allowed with None and Custom"
+
+MARKED = "notReadyPolicy MarkUnhealthy needs healthCheck type Custom; elsewhere nobody can be told"
+EVERY_POD = "an empty selector would match every pod of the Kubernetes namespace; select by a label"
+VALUES = "values are required with In and NotIn, and not allowed with Exists and DoesNotExist"
 
 BAD = {
     "no namespaceRef": ({"name": "a"}, "spec.namespaceRef: Required value"),
@@ -66,6 +98,53 @@ BAD = {
         _check("Route53", type="TCP", resourcePath="/"),
         "resourcePath is allowed with the types HTTP and HTTPS only",
     ),
+    "a selector and a Service": (
+        {**WEB, "serviceRef": {"name": "web"}},
+        "selector and serviceRef exclude each other; for both, create two RegistryServices",
+    ),
+    "a port alone": (
+        {**REF, "port": "http"},
+        "port belongs to selector or serviceRef; without them the pods' own annotations say which port",
+    ),
+    "a port that is no text or number": ({**WEB, "port": {}}, "spec.port: Invalid value"),
+    "marked without a check": ({**WEB, "notReadyPolicy": "MarkUnhealthy"}, MARKED),
+    "marked with nobody's check": ({**WEB, **_check("None"), "notReadyPolicy": "MarkUnhealthy"}, MARKED),
+    "marked where Route 53 checks": (
+        {**WEB, **_check("Route53", type="TCP"), "notReadyPolicy": "MarkUnhealthy"},
+        MARKED,
+    ),
+    "another policy": ({**WEB, "notReadyPolicy": "Ignore"}, 'supported values: "Deregister", "MarkUnhealthy"'),
+    "an empty selector": (_selector(), EVERY_POD),
+    "a selector of empty parts": (_selector(matchLabels={}, matchExpressions=[]), EVERY_POD),
+    "In without values": (_requires("In"), VALUES),
+    "NotIn without values": (_requires("NotIn"), VALUES),
+    "Exists with values": (_requires("Exists", "dev"), VALUES),
+    "DoesNotExist with values": (_requires("DoesNotExist", "dev"), VALUES),
+    "an unknown operator": (_requires("Gt", "1"), 'supported values: "In", "NotIn", "Exists", "DoesNotExist"'),
+    "a requirement without a key": (_selector(matchExpressions=[{"operator": "Exists"}]), "key: Required value"),
+    "a label's value of 64": (_selector(matchLabels={"app": "a" * 64}), "may not be more than 63 bytes"),
+    "too many labels": (
+        _selector(matchLabels={f"k{n}": "" for n in range(65)}),
+        "spec.selector.matchLabels: Too many: 65: must have at most 64 items",
+    ),
+    "too many values": (_requires("In", *(f"v{n}" for n in range(65))), "must have at most 64 items"),
+    "a Service without a name": ({**REF, "serviceRef": {}}, "spec.serviceRef.name: Required value"),
+    "a Service's name of 64": ({**REF, "serviceRef": {"name": "a" * 64}}, "may not be more than 63 bytes"),
+    "a key in both": (
+        {**REF, "attributes": {"stage": "dev"}, "attributesFromLabels": {"stage": "stage"}},
+        "a key stands in attributes or in attributesFromLabels, not in both",
+    ),
+    "31 attributes": (
+        {**REF, "attributes": {f"k{n}": "v" for n in range(31)}},
+        "spec.attributes: Too many: 31: must have at most 30 items",
+    ),
+    "a value of 1,025": ({**REF, "attributes": {"note": "a" * 1025}}, "may not be more than 1024 bytes"),
+    "31 attributes from labels": (
+        {**REF, "attributesFromLabels": {f"k{n}": "v" for n in range(31)}},
+        "spec.attributesFromLabels: Too many: 31: must have at most 30 items",
+    ),
+    "no label": ({**REF, "attributesFromLabels": {"stage": ""}}, "should be at least 1 chars long"),
+    "a label's key of 318": ({**REF, "attributesFromLabels": {"stage": "a" * 318}}, "may not be more than 317 bytes"),
     "a threshold of 11": (_check("Route53", type="TCP", failureThreshold=11), "should be less than or equal to 10"),
 }
 
@@ -136,6 +215,27 @@ def test_what_can_change_may_change(services: Any) -> None:
         "description": "new",
         "dns": {"records": records, "routingPolicy": "Multivalue"},
     }
+
+
+def test_who_asks_and_for_what_may_change(services: Any) -> None:
+    before = {
+        **WEB,
+        **_check("Custom"),
+        "port": 8080,
+        "attributes": {"stage": "dev"},
+        "notReadyPolicy": "MarkUnhealthy",
+    }
+    patch = {
+        "selector": None,
+        "serviceRef": {"name": "web"},
+        "port": "http",
+        "attributes": None,
+        "attributesFromLabels": {"stage": "stage"},
+        "notReadyPolicy": "Deregister",
+    }
+    spec = services.changed(before, patch)["spec"]
+    kept = {key: value for key, value in patch.items() if value is not None}
+    assert spec == {**REF, **POLICIES, **_check("Custom"), **kept}
 
 
 def test_defaults_are_filled_in(services: Any) -> None:

@@ -1,6 +1,7 @@
 """Evidence: only the API server's own NotFound says that something is gone."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -76,6 +77,57 @@ async def test_a_list_of_identities_that_fails_is_no_evidence(
     proxy.add(answer)
     with pytest.raises(ApiError):
         await Lookup(session).pod_uids(kube_namespace)
+
+
+def _placed(plane: ControlPlane, namespace: str, name: str, *ips: str, **fields: Any) -> None:
+    status = {"podIP": ips[0], "podIPs": [{"ip": ip} for ip in ips], **fields}
+    plane.api.patch(f"/api/v1/namespaces/{namespace}/pods/{name}/status", {"status": status})
+
+
+async def test_pods_are_found_by_each_of_their_addresses_however_it_is_written(
+    proxy: FaultProxy, session: Session, control_plane: ControlPlane, kube_namespace: str, make_pods: MakePods
+) -> None:
+    make_pods("both", "six", "ended", "none", annotated=False)
+    _placed(control_plane, kube_namespace, "both", "10.200.0.1", "fd00:200::1")
+    _placed(control_plane, kube_namespace, "six", "fd00:200::2", "10.200.0.2")
+    _placed(control_plane, kube_namespace, "ended", "10.200.0.3", phase="Succeeded")
+
+    pods = ["10.200.0.1", "fd00:200::1", "fd00:200:0::2", "10.200.0.2"]
+    others = ["10.200.0.3", "192.0.2.1", "fd00:200::3"]
+    proxy.calls.clear()
+    found = await Lookup(session).namespaces_of_addresses([*pods, *others])
+    assert found == dict.fromkeys(pods, kube_namespace) | dict.fromkeys(others, "")
+    asked = [call for call in proxy.calls if call.path == "/api/v1/pods"]
+    assert [call.query.get("resourceVersion") for call in asked] == [None]
+
+
+async def test_all_pages_of_pods_are_looked_at(
+    session: Session, control_plane: ControlPlane, kube_namespace: str, make_pods: MakePods, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("kube_registrar.cluster.lookup.PAGE_SIZE", 1)
+    addresses = ["10.200.1.1", "10.200.1.2", "10.200.1.3"]
+    for name, address in zip(make_pods("a", "b", "c"), addresses, strict=True):
+        _placed(control_plane, kube_namespace, name, address)
+    assert await Lookup(session).namespaces_of_addresses(addresses) == dict.fromkeys(addresses, kube_namespace)
+
+
+async def test_a_pod_on_the_network_of_its_node_does_not_own_the_address(
+    direct: Session, control_plane: ControlPlane, kube_namespace: str
+) -> None:
+    spec = {"hostNetwork": True, "schedulerName": "nobody", "containers": [{"name": "web", "image": "web"}]}
+    body = {"metadata": {"name": "host"}, "spec": spec}
+    control_plane.api.post(f"/api/v1/namespaces/{kube_namespace}/pods", body)
+    _placed(control_plane, kube_namespace, "host", "10.200.0.9")
+    assert await Lookup(direct).namespaces_of_addresses(["10.200.0.9"]) == {"10.200.0.9": ""}
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(lists("pods"), status=500), Answer(lists("pods"), status=403, reason="Forbidden")]
+)
+async def test_a_list_of_addresses_that_fails_is_no_answer(answer: Answer, proxy: FaultProxy, session: Session) -> None:
+    proxy.add(answer)
+    with pytest.raises(ApiError):
+        await Lookup(session).namespaces_of_addresses(["10.200.0.1"])
 
 
 async def test_an_api_server_out_of_reach_is_no_evidence(proxy: FaultProxy, session: Session) -> None:

@@ -9,7 +9,7 @@ from kube_registrar.model.refs import DEFAULT_REGISTRY
 from tests.engine.harness import EDGE, Ground
 
 
-async def _played(ground: Ground) -> AsyncIterator[Ground]:
+async def played(ground: Ground) -> AsyncIterator[Ground]:
     """Give the ground, stop it, and see that no pod that wanted its instance lost it, and that no task is left."""
     before = asyncio.all_tasks()
     yield ground
@@ -21,12 +21,12 @@ async def _played(ground: Ground) -> AsyncIterator[Ground]:
 @pytest.fixture
 async def ground() -> AsyncIterator[Ground]:
     """One cluster and one registry, not started."""
-    async for ground in _played(Ground()):
+    async for ground in played(Ground()):
         yield ground
 
 
 @pytest.fixture
 async def two_registries() -> AsyncIterator[Ground]:
     """One cluster and two registries, `default` and `edge`."""
-    async for ground in _played(Ground(names=(DEFAULT_REGISTRY, EDGE))):
+    async for ground in played(Ground(names=(DEFAULT_REGISTRY, EDGE))):
         yield ground

@@ -7,7 +7,7 @@ ground checks one rule at every deregistration: the pod must not be alive, ready
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -52,6 +52,7 @@ class FakeCluster:
         self.objects: list[CustomObject] = []
         self.namespaces: list[KubeNamespace] = []
         self.lookups: list[Key] = []
+        self.addresses_asked: list[frozenset[str]] = []
         self.lookup_error: Exception | None = None
         """Raised for every direct read while it is set."""
         self.lookup_gate: asyncio.Event | None = None
@@ -249,12 +250,13 @@ class FakeCluster:
 
     # Direct reads.
 
-    async def namespace_of_address(self, address: str) -> str:
+    async def namespaces_of_addresses(self, addresses: Collection[str]) -> Mapping[str, str]:
         """Answer as the API server would."""
+        self.addresses_asked.append(frozenset(addresses))
         if self.lookup_error is not None:
             raise self.lookup_error
-        pods = (pod for pod in self.pods.values() if isinstance(pod, Pod) and address in pod.ips)
-        return next((pod.namespace for pod in pods), "")
+        held = {ip: pod.namespace for pod in self.pods.values() if isinstance(pod, Pod) for ip in pod.ips}
+        return {address: held.get(address, "") for address in addresses}
 
     async def service(self, namespace: str, name: str) -> KubeService | Unselected | None:
         """Answer as the API server would."""

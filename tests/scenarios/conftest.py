@@ -1,12 +1,14 @@
 """One control plane that knows our kinds; for each test a place of its own and operators that end with it."""
 
+import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from kube_registrar.testing.control_plane import ControlPlane
+from kube_registrar.testing.waiting import wait_until
 from tests.scenarios.harness import Operator
 from tests.scenarios.place import Place, install_kinds
 from tests.scenarios.registry import Registry
@@ -29,12 +31,8 @@ def place(plane: ControlPlane) -> Iterator[Place]:
     place.clear()
 
 
-@pytest.fixture
-def new_operator(plane: ControlPlane, tmp_path: Path) -> Iterator[NewOperator]:
-    """Make an operator with an embedded registry: flags; `kubeconfig`, `endpoint`, `name` (of its folder) if need be.
-
-    It is not started. Whatever happens to the test it is killed, and its log must hold no sign of a mistake of ours.
-    """
+@contextmanager
+def _operators(plane: ControlPlane, tmp_path: Path) -> Iterator[NewOperator]:
     with ExitStack() as stack:
         made: list[Operator] = []
 
@@ -51,6 +49,39 @@ def new_operator(plane: ControlPlane, tmp_path: Path) -> Iterator[NewOperator]:
         yield new
     for operator in made:
         assert operator.unexpected() == []
+
+
+@pytest.fixture
+def new_operator(plane: ControlPlane, tmp_path: Path) -> Iterator[NewOperator]:
+    """Make an operator with an embedded registry: flags; `kubeconfig`, `endpoint`, `name` (of its folder) if need be.
+
+    It is not started. Whatever happens to the test it is killed, and its log must hold no sign of a mistake of ours.
+    """
+    with _operators(plane, tmp_path) as new:
+        yield new
+
+
+@pytest.fixture(scope="module")
+def one_operator(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    """An operator that runs for all tests of a file: each has a place of its own.
+
+    What they take out adds up within a minute, so its registry holds enough else for that not to be many (the brake).
+    """
+    with _operators(plane, tmp_path_factory.mktemp("operator")) as new:
+        operator, ballast = new("--simulate", "custom-health-delay=0s").start(), Place(plane).make()
+        ballast.declare("ballast")
+        items = [{"registry": f"{ballast.registry_namespace}/ballast", "port": port} for port in range(1, 51)]
+        ballast.pod("ballast", **{"service-registries": json.dumps(items)})
+        held = Registry(operator.endpoint, ballast.registry_namespace)
+        wait_until(lambda: len(held.instances("ballast")) == len(items), "the ballast to be registered")
+        yield operator
+        ballast.clear()
+
+
+@pytest.fixture
+def the_registry(one_operator: Operator, place: Place) -> Registry:
+    """A client of its registry, in the registry namespace of this test."""
+    return Registry(one_operator.endpoint, place.registry_namespace)
 
 
 @pytest.fixture

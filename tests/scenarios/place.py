@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 GROUP = "kube-registrar.dev"
 OURS = f"/apis/{GROUP}/v1alpha1"
+CORE = "/api/v1"
 NODE = "node-0"
 
 Json = dict[str, Any]
@@ -76,7 +77,7 @@ class Place:
             with contextlib.suppress(ApiError):
                 self.plane.api.delete(path)
                 self.plane.api.patch(path, {"metadata": {"finalizers": None}})
-        for group, plural in (("/apis/apps/v1", "deployments"), ("/apis/apps/v1", "statefulsets"), ("/api/v1", "pods")):
+        for group, plural in (("/apis/apps/v1", "deployments"), ("/apis/apps/v1", "statefulsets"), (CORE, "pods")):
             path = f"{group}/namespaces/{self.namespace}/{plural}"
             self.plane.api.request("DELETE", path, now)
         self.plane.api.delete(f"/api/v1/namespaces/{self.namespace}")
@@ -84,10 +85,11 @@ class Place:
     # Our kinds.
 
     def path(self, kind: str, name: str) -> str:
-        """Return the path of an object: a Pod or Deployment or one of our kinds."""
+        """Return the path of an object: a Pod, Service, EndpointSlice or Deployment, or one of our kinds."""
         if kind == "RegistryNamespace":
             return f"{OURS}/registrynamespaces/{name}"
-        root = {"Pod": "/api/v1", "RegistryService": OURS}.get(kind, "/apis/apps/v1")
+        roots = {"Pod": CORE, "Service": CORE, "EndpointSlice": "/apis/discovery.k8s.io/v1", "RegistryService": OURS}
+        root = roots.get(kind, "/apis/apps/v1")
         return f"{root}/namespaces/{self.namespace}/{kind.lower()}s/{name}"
 
     def get(self, kind: str, name: str) -> Json:
@@ -119,9 +121,13 @@ class Place:
         """Wait until an object is no longer there."""
         wait_until(lambda: self.is_gone(kind, name), f"{kind} {name} to be gone")
 
-    def annotate(self, pod: str, /, **annotations: str | None) -> None:
-        """Set annotations of ours on a pod, named without their prefix; None takes one away."""
-        self.plane.api.patch(self.path("Pod", pod), {"metadata": {"annotations": _prefixed(annotations)}})
+    def annotate(self, name: str, /, kind: str = "Pod", **annotations: str | None) -> None:
+        """Set annotations of ours on a pod or Service, named without their prefix; None takes one away."""
+        self.plane.api.patch(self.path(kind, name), {"metadata": {"annotations": _prefixed(annotations)}})
+
+    def patch(self, kind: str, name: str, /, **spec: Any) -> None:
+        """Change fields of an object's spec."""
+        self.plane.api.patch(self.path(kind, name), {"spec": spec})
 
     def registry_namespace_manifest(self, **spec: Any) -> Json:
         """Return a RegistryNamespace that everybody may use, unless `spec` says otherwise."""
@@ -222,6 +228,43 @@ class Place:
             address = f"10.200.{number // 250}.{number % 250 + 1}"
             status |= {"podIP": address, "podIPs": [{"ip": address}]}
         self.plane.api.patch(f"{self.path('Pod', pod)}/status", {"status": status}, content_type=STRATEGIC_PATCH)
+
+    def bare_pod(self, name: str, *, ready: bool = True, **spec: Any) -> Json:
+        """Make such a pod without annotations, with the label app=web, Ready unless told otherwise."""
+        annotations, labels = {BY_HAND: "true"}, {"app": "web"}
+        spec = {"nodeName": NODE, **spec}
+        manifest = pod_manifest(name, self.namespace, annotations=annotations, labels=labels, **spec)
+        self.plane.api.post(f"/api/v1/namespaces/{self.namespace}/pods", manifest)
+        self.set_status(name, ready=ready)
+        return self.get("Pod", name)
+
+    def place_pod(self, name: str, *addresses: str) -> None:
+        """Give a pod these addresses, of which the first is its main one."""
+        status = {"podIP": addresses[0], "podIPs": [{"ip": one} for one in addresses]}
+        self.plane.api.patch(f"{self.path('Pod', name)}/status", {"status": status})
+
+    def service(self, name: str, service: str = "", /, *, selects: str = "web", **spec: Any) -> Json:
+        """Make a Service of the pods labelled app=`selects` (empty: no selector); one that asks if `service` is given.
+
+        `spec` may hold `annotations`, ours without their prefix.
+        """
+        annotations = spec.pop("annotations", {})
+        asked = self.asks(service, **annotations) if service else _prefixed(annotations)
+        fields = {"ports": [{"name": "http", "port": 80, "targetPort": "http"}], **spec}
+        if selects:
+            fields["selector"] = {"app": selects}
+        body = {"metadata": {"name": name, "annotations": asked}, "spec": fields}
+        return self.plane.api.post(f"{CORE}/namespaces/{self.namespace}/services", body)
+
+    def slice(self, name: str, service: str, *endpoints: Json, family: str = "IPv4", port: int = 8080) -> Json:
+        """Make an EndpointSlice by hand."""
+        body = {
+            "metadata": {"name": name, "labels": {"kubernetes.io/service-name": service}},
+            "addressType": family,
+            "endpoints": list(endpoints),
+            "ports": [{"name": "http", "port": port}],
+        }
+        return self.plane.api.post(self.path("EndpointSlice", "").rstrip("/"), body)
 
     # What is said.
 

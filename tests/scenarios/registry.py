@@ -138,14 +138,22 @@ def changes(data: Path) -> Sequence[Change]:
     return found
 
 
-def registered(data: Path) -> list[str]:
-    """Return the pods, by name, whose instances were registered: in order, and as often as that was."""
-    return [change.pod for change in changes(data) if change.type == REGISTER]
+def registered(data: Path, within: str = "") -> list[str]:
+    """Return the pods, by name, whose instances were registered: in order, and as often as that was.
+
+    `within`: in this registry namespace alone.
+    """
+    return _pods(data, REGISTER, within)
 
 
-def deregistered(data: Path) -> list[str]:
+def deregistered(data: Path, within: str = "") -> list[str]:
     """Return the pods, by name, whose instances were deregistered: in order, and as often as that was."""
-    return [change.pod for change in changes(data) if change.type == DEREGISTER]
+    return _pods(data, DEREGISTER, within)
+
+
+def _pods(data: Path, type_: str, within: str) -> list[str]:
+    prefix = f"{within}/" if within else ""
+    return [change.pod for change in changes(data) if change.type == type_ and change.service.startswith(prefix)]
 
 
 def _few(names: set[str]) -> str:

@@ -1,5 +1,8 @@
 """Evidence: quorum reads (no resourceVersion), where only the API server's own NotFound means gone."""
 
+from collections.abc import Collection, Mapping
+from ipaddress import ip_address
+
 import msgspec
 
 from kube_registrar.cluster.codec import ListMeta, Unreadable
@@ -37,8 +40,13 @@ class _PlacedSpec(msgspec.Struct, rename="camel", gc=False):
     host_network: bool = False
 
 
-class _PlacedStatus(msgspec.Struct, gc=False):
+class _PlacedIp(msgspec.Struct, gc=False):
+    ip: str = ""
+
+
+class _PlacedStatus(msgspec.Struct, rename={"pod_ips": "podIPs"}, gc=False):
     phase: str = ""
+    pod_ips: list[_PlacedIp] | None = None
 
 
 class _PlacedPod(msgspec.Struct, gc=False):
@@ -48,6 +56,7 @@ class _PlacedPod(msgspec.Struct, gc=False):
 
 
 class _Placed(msgspec.Struct):
+    metadata: ListMeta
     items: list[_PlacedPod] | None = None
 
 
@@ -90,20 +99,35 @@ class Lookup:
             if not token:
                 return frozenset(found)
 
-    async def namespace_of_address(self, address: str) -> str:
-        """Return the Kubernetes namespace of the pod that has an address; empty if none has it.
+    async def namespaces_of_addresses(self, addresses: Collection[str]) -> Mapping[str, str]:
+        """Return the Kubernetes namespace of the pod that has each address; empty where none has it.
 
-        Pods of all namespaces are asked for, whatever is watched. One on its node's network has the node's address
-        and is passed over: that address is the node's to give away.
+        Pods of all namespaces are read, whatever is watched, page by page, once for all the addresses: no selector of
+        the API server finds a pod by its second address. A pod on its node's network has the node's address and is
+        passed over: that address is the node's to give away.
         """
-        path, params = PODS.path(), {"fieldSelector": f"status.podIP={address}"}
-        body = await self._session.get(path, params)
+        found = dict.fromkeys(addresses, "")
+        wanted = {_canonical(address): address for address in found}
+        token = ""
+        while True:
+            page = await self._placed(token)
+            for pod in page.items or ():
+                if pod.spec.host_network or pod.status.phase in {"Succeeded", "Failed"}:
+                    continue
+                for each in pod.status.pod_ips or ():
+                    if address := wanted.get(_canonical(each.ip)):
+                        found[address] = pod.metadata.namespace
+            token = page.metadata.continue_
+            if not token:
+                return found
+
+    async def _placed(self, token: str) -> _Placed:
+        path, params = PODS.path(), {"limit": str(PAGE_SIZE), **({"continue": token} if token else {})}
+        body = await self._session.get(path, params, seconds=PAGE_SECONDS)
         try:
-            found = msgspec.json.decode(body, type=_Placed)
+            return msgspec.json.decode(body, type=_Placed)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ApiError(f"GET {path}: not a list of pods: {error}") from None
-        alive = [one for one in found.items or () if one.status.phase not in {"Succeeded", "Failed"}]
-        return next((one.metadata.namespace for one in alive if not one.spec.host_network), "")
 
     async def _identities(self, path: str, token: str) -> _Identities:
         params = {"limit": str(PAGE_SIZE), **({"continue": token} if token else {})}
@@ -136,3 +160,11 @@ class Lookup:
             return None
         except Unreadable as error:
             raise ApiError(f"GET {path}: {error}") from None
+
+
+def _canonical(address: str) -> str:
+    """Return an address in the one form of its family: of IPv6 there are many."""
+    try:
+        return str(ip_address(address))
+    except ValueError:
+        return address

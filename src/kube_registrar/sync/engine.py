@@ -85,7 +85,7 @@ class Engine:
             self.wanted, lookup, clock, self._wish_of, self._answered, is_unreachable=self._is_unreachable
         )
         self._second = SecondLists(lookup, catalog.world.cluster_uid, clock, self._listed)
-        self._holders = Holders(lookup.namespace_of_address, clock, self.service_concerned)
+        self._holders = Holders(lookup.namespaces_of_addresses, clock, self.service_concerned)
         catalog.pod_addresses = self._holders.known
         self._latency = Latency(clock.monotonic, measures.registered_after)
         draw = draw or random.Random()

@@ -6,7 +6,7 @@ was asked for is told when the answer is there.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,8 +54,8 @@ class PodLookup(Protocol):
     async def pod_uids(self, namespace: str) -> frozenset[Uid]:
         """Return the UIDs of all pods in a Kubernetes namespace, read in full; empty if there is no such namespace."""
 
-    async def namespace_of_address(self, address: str) -> str:
-        """Return the Kubernetes namespace of the pod that has an address; empty if none has it."""
+    async def namespaces_of_addresses(self, addresses: Collection[str]) -> Mapping[str, str]:
+        """Return the Kubernetes namespace of the pod that has each address; empty where none has it."""
 
     async def service_uids(self, namespace: str) -> frozenset[Uid]:
         """Return the UIDs of all Services there, likewise."""

@@ -1,12 +1,12 @@
 """Whose pod has an address: asked about each machine that an EndpointSlice names, for it could name anybody's pod.
 
-No list of all pods is kept in memory, so the API server is asked, address by address, and again from time to time,
-for addresses are given out again. What was answered counts until there is another answer.
+No list of all pods is kept in memory, so the API server is asked, for all addresses at once, and again from time to
+time, for addresses are given out again. What was answered counts until there is another answer.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 
 from kube_registrar.runtime.backoff import Backoff
 from kube_registrar.runtime.clock import Clock
@@ -14,13 +14,15 @@ from kube_registrar.sources.endpoints import ServiceKey
 
 AGAIN_SECONDS = 300.0
 """How long an answer counts before the API server is asked again."""
+GATHER_SECONDS = 2.0
+"""To answer, all pods are read: however often slices change, that is not begun again before this has passed."""
 MOST = 10_000
 """Addresses that are asked about; more than that wait."""
 
 _log = logging.getLogger(__name__)
 
-Ask = Callable[[str], Awaitable[str]]
-"""Returns the Kubernetes namespace of the pod that has an address, empty if none has it; raises otherwise."""
+Ask = Callable[[Collection[str]], Awaitable[Mapping[str, str]]]
+"""Returns by address the Kubernetes namespace of the pod that has it, empty if none has it; raises otherwise."""
 
 
 class Holders:
@@ -72,16 +74,22 @@ class Holders:
             await self._until_next()
 
     async def _ask_what_is_due(self) -> None:
-        for address in sorted(frozenset[str]().union(*self._askers.values()))[:MOST]:
-            if self._asked_at.get(address, -AGAIN_SECONDS) + AGAIN_SECONDS > self._clock.monotonic():
-                continue
-            found = await self._ask(address)
-            self._asked_at[address] = self._clock.monotonic()
+        now = self._clock.monotonic()
+        in_use = sorted(frozenset[str]().union(*self._askers.values()))[:MOST]
+        if all(self._asked_at.get(each, -AGAIN_SECONDS) + AGAIN_SECONDS > now for each in in_use):
+            return
+        # All of them, whichever are due: it costs the same.
+        for address, found in (await self._ask(in_use)).items():
+            askers = [key for key, wanted in self._askers.items() if address in wanted]
+            if not askers:
+                continue  # no longer, and nobody would forget it
+            self._asked_at[address] = now
             if self._known.get(address) != found:
                 self._known[address] = found
-                for service in [key for key, wanted in self._askers.items() if address in wanted]:
+                for service in askers:
                     self._on_answer(service)
         self._is_refused = False
+        await self._clock.sleep(GATHER_SECONDS)
 
     async def _until_next(self) -> None:
         """Wait until somebody wants something else, or an answer has become old."""
