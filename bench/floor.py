@@ -1,13 +1,11 @@
 """The least that following pods costs: one watch, whose lines are read and decoded, and nothing else."""
 
-import http.client
-import json
-import ssl
 import threading
 import time
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
+
+from bench.watch import BareWatch
 
 from kube_registrar.testing.control_plane import ControlPlane
 
@@ -19,16 +17,10 @@ class Floor(threading.Thread):
         super().__init__(name="floor", daemon=True)
         self.heard = 0
         self.cpu_seconds = 0.0
-        self._plane = plane
+        self._events = BareWatch(plane, "/api/v1/pods")
         self._ends = False
 
     def __enter__(self) -> Self:
-        version = self._plane.api.get("/api/v1/pods?limit=1")["metadata"]["resourceVersion"]
-        context = ssl.create_default_context(cafile=str(self._plane.ca_file))
-        connection = http.client.HTTPSConnection(urlsplit(self._plane.url).netloc, context=context)
-        headers = {"Authorization": f"Bearer {self._plane.token}"}
-        connection.request("GET", f"/api/v1/pods?watch=1&resourceVersion={version}", headers=headers)
-        self._lines = connection.getresponse()
         self.start()
         return self
 
@@ -39,9 +31,8 @@ class Floor(threading.Thread):
 
     def run(self) -> None:
         """Read and decode."""
-        for line in self._lines:
+        for _ in self._events:
             if self._ends:
                 return
-            json.loads(line)
             self.heard += 1
             self.cpu_seconds = time.thread_time()

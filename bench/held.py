@@ -21,6 +21,7 @@ from bench.crowd import Crowd, Member, declare
 from bench.ground import ground
 from bench.table import Row, run
 
+from kube_registrar.planning.evidence import UNSEEN
 from kube_registrar.testing.api import STRATEGIC_PATCH, ApiError
 from kube_registrar.testing.fault_proxy import FaultProxy
 from kube_registrar.testing.fault_rules import Hide, gets, lists
@@ -115,8 +116,8 @@ def _vanished(place: Place, folder: Path, seconds: float, vanish: int) -> Row:
             proxy.expire("pods")
             gone = case.stays(seconds)
             asked = {call.name for call in proxy.calls if gets("pods")(call)}
-            said = _lines(case.operator, "lives and asks", "direct read", "though no watch", "missing")
-    print(f"  {len(asked)} pods were asked for; said: {said[:3]}", flush=True)
+            said = _lines(case.operator, UNSEEN.why)
+    print(f"  {len(asked)} pods were asked for; said: {said[:1]}", flush=True)
     return Row(
         f"{vanish} pods vanish from a relist, a GET still finds them: deregistered within {seconds:.0f} s",
         "0, and said why",
@@ -192,8 +193,11 @@ def _row(what: str, seconds: float, gone: int, said: str, then: str) -> Row:
 
 
 def _restored(case: _Case) -> str:
-    """Wait until nothing is held any more; return what has become of the instances."""
-    case.says_no_more()
+    """Wait until nothing is held any more; return what has become of the instances.
+
+    The RegistryNamespace tells it, for a RegistryService that was made anew never said that anything was held.
+    """
+    case.says_no_more("RegistryNamespace", case.place.registry_namespace)
     gone = len(deregistered(case.operator.data))
     found = len(Registry(case.operator.endpoint, case.place.registry_namespace).instances("web"))
     assert (found, gone) == (len(case.pods), 0), (found, gone)

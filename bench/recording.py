@@ -3,9 +3,6 @@
 Both clocks are this machine's. Nobody is polled: a poll would see neither what is short nor which came first.
 """
 
-import http.client
-import json
-import ssl
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -13,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
+
+from bench.watch import BareWatch
 
 from kube_registrar.registries.embedded.history import history
 from kube_registrar.testing.waiting import wait_until
@@ -34,21 +32,15 @@ class Heard:
 
 
 class Recording(threading.Thread):
-    """Watches the pods of a place while it is entered."""
+    """Watches the pods of a place while it is entered; those that were there before are unknown to it."""
 
     def __init__(self, place: Place) -> None:
         super().__init__(name="recording", daemon=True)
         self.heard: list[Heard] = []
         self._ends = False
-        server = urlsplit(place.plane.url)
-        context = ssl.create_default_context(cafile=str(place.plane.ca_file))
-        self._connection = http.client.HTTPSConnection(server.netloc, context=context)
-        self._path = f"/api/v1/namespaces/{place.namespace}/pods?watch=1"
-        self._headers = {"Authorization": f"Bearer {place.plane.token}"}
+        self._events = BareWatch(place.plane, f"/api/v1/namespaces/{place.namespace}/pods")
 
     def __enter__(self) -> Self:
-        self._connection.request("GET", self._path, headers=self._headers)
-        self._lines = self._connection.getresponse()
         self.start()
         return self
 
@@ -59,9 +51,8 @@ class Recording(threading.Thread):
 
     def run(self) -> None:
         """Note what is said."""
-        for line in self._lines:
+        for event in self._events:
             at = time.time()
-            event = json.loads(line)
             if self._ends:
                 return
             pod = event["object"]
@@ -73,7 +64,10 @@ class Recording(threading.Thread):
 
     def wait(self, pods: set[str]) -> None:
         """Wait until it has heard that exactly these pods live."""
-        wait_until(lambda: self.living() == pods, "the recording to be as the cluster is")
+        wait_until(
+            lambda: self.living() == pods,
+            lambda: f"the recording to be as the cluster is; it has {sorted(self.living() ^ pods)[:3]} wrong",
+        )
 
     def living(self) -> set[str]:
         """Return the pods that live by now."""

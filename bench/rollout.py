@@ -19,15 +19,15 @@ from bench.ground import ground, percentile
 from bench.recording import Recording, Span, kept, longest_below, replay, samples
 from bench.table import Row, run
 
+from kube_registrar.model.records import GATE
 from kube_registrar.testing.builders import deployment_manifest
 from kube_registrar.testing.waiting import wait_until
 from tests.scenarios.harness import Operator
-from tests.scenarios.place import ROOT, Place
+from tests.scenarios.place import Place
 from tests.scenarios.registry import Registry
 
 REPLICAS = 10
 BEYOND_SECONDS = 0.1
-GATE = "kube-registrar.dev/registered"
 SLOW = "operation-delay=2s"
 AFTER_SECONDS = 3.0
 """How long after the roll-out is complete it is looked at still."""
@@ -75,17 +75,9 @@ def rows(runs: int = 3) -> Iterator[Row]:
 def _gated(place: Place, folder: Path, runs: int, what: str) -> Row:
     """Roll pods with our readiness gate on a registry that is slow."""
     what = f"{what}, readiness gate, a registry that takes 2 s an operation: at every 50 ms, the fewest of {runs} runs"
-    if not _gate_is_kept():
-        print(f"SKIPPED: nothing in this version opens the readiness gate {GATE}", flush=True)
-        return Row(what, f"≥ {REPLICAS}", "skipped: this version opens no readiness gate", met=None)
     rolled = _roll_out(place, folder, runs, min_ready=0, gate=True)
     fewest = min(one.fewest for one in rolled)
     return Row(what, f"≥ {REPLICAS}", str(fewest), fewest >= REPLICAS)
-
-
-def _gate_is_kept() -> bool:
-    """Whether this version has what opens the gate."""
-    return (ROOT / "src" / "kube_registrar" / "sync" / "gates.py").exists()
 
 
 def _roll_out(place: Place, folder: Path, runs: int, *, min_ready: int, gate: bool = False) -> list[Rolled]:

@@ -320,6 +320,38 @@ async def test_twenty_nodes_unreachable_at_once_take_nobody_out(ground: Ground) 
     assert ground.deregistered() == []
 
 
+async def test_pods_that_are_ready_a_while_after_their_nodes_are_back_never_go(ground: Ground) -> None:
+    names = await on_nodes(ground)
+    lose_nodes(ground)
+    for number in range(100):
+        ground.cluster.edit(f"web-{number:03}", ready=False)
+    await ground.advance(60.0)
+    lose_nodes(ground, reachable=True)
+    await ground.advance(20.0)
+    assert ground.names() == names
+    for number in range(0, 100, 2):
+        ground.cluster.edit(f"web-{number:03}", ready=True)
+    await ground.advance(5.0)
+    assert ground.names() == names
+    assert held(ground).causes == {"Unreachable": 50}
+    await ground.advance(10.0)
+    assert len(ground.names()) == 50  # their nodes are back, and they are not ready all the same
+    assert len(ground.deregistered()) == 50
+
+
+async def test_nodes_that_come_and_go_hold_their_pods_on(ground: Ground) -> None:
+    names = await on_nodes(ground)
+    lose_nodes(ground)
+    for number in range(100):
+        ground.cluster.edit(f"web-{number:03}", ready=False)
+    for _ in range(5):
+        await ground.advance(25.0)
+        lose_nodes(ground, reachable=True)
+        await ground.advance(20.0)
+        lose_nodes(ground)
+    assert ground.names() == names
+
+
 async def test_nodes_that_stay_unreachable_take_their_pods_out_after_five_minutes(ground: Ground) -> None:
     await on_nodes(ground)
     lose_nodes(ground)

@@ -57,4 +57,9 @@ class Evidence:
         return self.standing in {Standing.GONE, Standing.ENDING}
 
 
+UNSEEN = Evidence(
+    Standing.UNKNOWN,
+    "a direct read shows that the pod lives and asks for it, though no watch tells of it",
+    Cause.ASKS,
+)
 UNKNOWN = Evidence(Standing.UNKNOWN, "nothing is known of the pod yet")

@@ -41,6 +41,8 @@ MOST_SECONDS = 10.0
 SWARM_SECONDS = 10.0
 """More than five pods that became unready within this time wait a second: their nodes may be unreachable."""
 RECHECK_SECONDS = 15.0
+RETURN_SECONDS = 30.0
+"""A node that is back says so at once, and of its pods later: a kubelet compares what it wrote of them every ten."""
 SLACK_SECONDS = 2.0
 """A second list is asked for so late that it counts for all that was held within this time."""
 DUPLICATE = "duplicate-cluster"
@@ -70,8 +72,15 @@ class Candidate:
     since: float
     stage: Stage = Stage.WAITING
     held_since: float = 0.0
+    node_back_since: float = math.inf
+    """Since when its node is reachable again while it is held because it was not."""
     why_held: str = ""
     released_by: str = ""
+
+    @property
+    def is_held_for_its_node(self) -> bool:
+        """Whether it is held because its node was unreachable."""
+        return self.stage is Stage.HELD and self.cause is Cause.UNREACHABLE
 
 
 @dataclass(slots=True)
@@ -147,7 +156,11 @@ class Brake:
             if cause not in BRAKED and cause is not Cause.NOT_READY and not (self.duplicate and cause in ABSENCE):
                 continue
             known = here.get(instance_id)
-            if known is None or known.cause is not cause:
+            if known is not None and known.is_held_for_its_node and cause is Cause.NOT_READY:
+                known.node_back_since = min(known.node_back_since, now)
+            elif known is not None and known.cause is cause:
+                known.node_back_since = math.inf
+            else:
                 known = Candidate(state.service, instance_id, change.origin, cause, change.why, now)
                 self._latest = now if cause in BRAKED else self._latest
             result[instance_id] = known
@@ -203,6 +216,9 @@ class Brake:
     def _until_released(self, each: Candidate, now: float) -> float:
         if each.cause in ABSENCE:
             return self._until_listed(each, now)
+        if each.node_back_since != math.inf:
+            due = each.node_back_since + RETURN_SECONDS
+            return due if now + _SOON < due else self._release(each, "its node is back and it is still not ready")
         due = each.held_since + STANDING_SECONDS
         if now + _SOON >= due:
             minutes = STANDING_SECONDS / 60

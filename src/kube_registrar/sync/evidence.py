@@ -12,7 +12,7 @@ from typing import Protocol
 
 from kube_registrar.model.records import BarePod, KubeService, Pod, Unselected
 from kube_registrar.model.refs import Origin, ServiceRef, Uid
-from kube_registrar.planning.evidence import UNKNOWN, Cause, Evidence, Standing
+from kube_registrar.planning.evidence import UNKNOWN, UNSEEN, Cause, Evidence, Standing
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sources.wishes import Wish
 from kube_registrar.sync.wanted import WantedState
@@ -30,11 +30,6 @@ _GONE = Evidence(Standing.GONE, "the pod no longer exists", Cause.MISSING)
 _REPLACED = Evidence(Standing.GONE, "another pod has its name now", Cause.REPLACED)
 _ASKED = Evidence(Standing.UNKNOWN, "the API server is being asked about the pod")
 _NAMELESS = Evidence(Standing.UNKNOWN, "the instance does not say which pod it stands for")
-_ALIVE = Evidence(
-    Standing.UNKNOWN,
-    "a direct read shows that the pod lives and asks for it, though no watch tells of it",
-    Cause.ASKS,
-)
 _NO_LONGER = "the pod asks for it no longer"
 _SERVICE_GONE = Evidence(Standing.GONE, "the Service no longer exists", Cause.MISSING)
 _SERVICE_REPLACED = Evidence(Standing.GONE, "another Service has its name now", Cause.REPLACED)
@@ -231,7 +226,7 @@ class EvidenceOfPods:
             return _SERVICE_GONE
         if service.uid != origin.uid:
             return _SERVICE_REPLACED
-        return _UNSELECTED if isinstance(service, Unselected) else _ALIVE
+        return _UNSELECTED if isinstance(service, Unselected) else UNSEEN
 
     def _of_answer(self, origin: Origin, pod: Pod | BarePod | None) -> Evidence:
         if pod is None:
@@ -244,7 +239,7 @@ class EvidenceOfPods:
             return _ending(pod)
         wish = self._wish_of(pod)
         if wish.registrations or wish.held:
-            return _ALIVE
+            return UNSEEN
         if wish.unready:
             return self._not_ready(pod, wish)
         return Evidence(Standing.DECLINED, wish.absent_because or _NO_LONGER, Cause.CONFIGURATION)

@@ -23,6 +23,7 @@ from kube_registrar.model.reasons import (
 )
 from kube_registrar.model.records import CustomObject, Pod
 from kube_registrar.model.refs import InstanceId, ObjectRef, Origin, RegistryName, ServiceRef
+from kube_registrar.planning.evidence import UNSEEN
 from kube_registrar.planning.plan import ESTRANGED_ID, FOREIGN_ID, Plan
 
 _log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class Reporter:
         self._conflicts: dict[ServiceRef, frozenset[InstanceId]] = {}
         self._withheld: dict[ServiceRef, dict[InstanceId, Change]] = {}
         self._held: Counter[RegistryName] = Counter()
+        self._unseen: set[ServiceRef] = set()
 
     def problems(self, ref: ObjectRef, problems: tuple[Problem, ...]) -> None:
         """Tell the owner of an object what is wrong with what it asks for."""
@@ -84,6 +86,7 @@ class Reporter:
         """
         if made.changes or made.kept:
             _log.debug("%s: %d changes, %d kept", service, len(made.changes), len(made.kept))
+        self._say_unseen(service, made)
         told = self._conflicts.pop(service, frozenset())
         if made.conflicts:
             self._conflicts[service] = frozenset(registration.instance.id for registration in made.conflicts)
@@ -93,6 +96,15 @@ class Reporter:
             instance_id = registration.instance.id
             why = ESTRANGED_ID if instance_id in estranged else FOREIGN_ID
             self._failed(REGISTRATION_FAILED, registration.origin, instance_id, service, why)
+
+    def _say_unseen(self, service: ServiceRef, made: Plan) -> None:
+        """Say once that pods live which no watch and no list tells of: something between us and them is wrong."""
+        first = next((each for each, why in made.kept.items() if why == UNSEEN.why), None)
+        if first is None:
+            self._unseen.discard(service)
+        elif service not in self._unseen:
+            self._unseen.add(service)
+            _log.warning("%s: %s and perhaps others stay, for %s", service, first, UNSEEN.why)
 
     def withheld(self, service: ServiceRef, made: Plan, policy: Policy) -> None:
         """Say and count what a policy withholds from a plan; once, for the same is planned again and again."""
