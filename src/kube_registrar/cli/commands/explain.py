@@ -43,8 +43,9 @@ def _complete(ctx: click.Context, _parameter: click.Parameter, incomplete: str) 
 )
 @settings_options()
 def command(*, object: str, namespace: str, output: str, timeout: float, **flags: object) -> int:  # noqa: A002 - the argument's name
-    """Show every gate between what an object asks for and the instance that clients find, and the first one it fails.
+    """Show the gates on an object's way into a registry.
 
+    They lie between what it asks for and the instance that clients find; the first one that it fails says what to do.
     KIND is pod, service, registryservice, registrynamespace, deployment, statefulset, daemonset or job, or kubectl's
     short name of it. A workload is explained by its pods. Takes the settings of `run`, and changes nothing. Ends with
     0 if all is well, 2 if something fails or waits, 1 if it cannot be told, 124 if --timeout was not enough.

@@ -26,7 +26,7 @@ CHANGES, TIMED_OUT = 2, 124
 )
 @settings_options()
 def command(*, namespace: str, service: str, output: str, timeout: float, **flags: object) -> int:
-    """Say what `run` would change, and change nothing.
+    """Say what run would change, and change nothing.
 
     It takes the settings of `run` and reads the cluster and the registries as they are now. Ends with 0 if nothing
     would change, 2 if something would, 1 if something could not be read, 124 if --timeout was not enough.
