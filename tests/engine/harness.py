@@ -113,6 +113,8 @@ class FakeCluster:
 
     async def _fetch(self, need: Need) -> None:
         """Tell anew what a watch passed over: more than asked for does no harm."""
+        if self.lookup_error is not None:
+            raise self.lookup_error
         if need.kind == "Service":
             for service in list(self.services.values()):
                 self._tell_service(service)

@@ -153,6 +153,20 @@ async def test_a_selector_that_changes_removes_nothing_before_the_others_are_rea
     assert ground.registry.history[1].instance.startswith("flask-app-1")
 
 
+async def test_while_what_is_newly_selected_cannot_be_read_nothing_leaves_for_want_of_a_wish(ground: Ground) -> None:
+    ground.cluster.apply(bare(0))
+    ground.cluster.apply(bare(1, labels={"app": "next"}))
+    ground.cluster.apply_object(selecting(**BY_LABEL))
+    await ground.start()
+    ground.cluster.lookup_error = RuntimeError("503")
+    ground.cluster.apply_object(selecting(selector={"matchLabels": {"app": "next"}}))
+    await ground.advance(600.0)
+    assert ground.names() == ["flask-app-0"]
+    ground.cluster.lookup_error = None
+    await ground.advance(45.0)
+    assert ground.names() == ["flask-app-1"]
+
+
 async def test_one_pod_asked_for_three_times_is_one_instance(ground: Ground) -> None:
     pod = bare(0, annotations={"service": "test-namespace/flask-app", "port": "8080", "attributes": "tier=pod,a=1"})
     ground.cluster.apply(pod)

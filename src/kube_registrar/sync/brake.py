@@ -94,6 +94,8 @@ class Brake:
     reporter: Reporter
     clock: Clock
     is_unsettled: Callable[[], bool]
+    is_reading: Callable[[], bool]
+    """Whether something that is newly selected has not been read yet: until then nobody can say what is asked for."""
     """Whether what is configured has changed and has not reached every pod yet."""
     duplicate: str = ""
     """Set once another writer has our identity: which instance shows it."""
@@ -181,8 +183,9 @@ class Brake:
         if each.cause is Cause.NOT_READY:
             return self._until_nodes_are_known(each, extents.unready, now)
         if each.cause is Cause.CONFIGURATION:
-            if self.is_unsettled() and now + _SOON < each.since + MOST_SECONDS:
-                return each.since + MOST_SECONDS
+            settled_at = self._until_settled(each, now)
+            if settled_at > now:
+                return settled_at
             if extents.registry.going + extents.registry.recent <= LEAST:
                 return self._let_go(each, now)
         judged_at = min(self._latest + GATHER_SECONDS, each.since + MOST_SECONDS)
@@ -194,6 +197,14 @@ class Brake:
         extent = extents.registry if scope is Scope.REGISTRY else extents.service
         self._hold(each, _told(each, scope, extent), each.cause.value)
         return self._until_released(each, now)
+
+    def _until_settled(self, each: Candidate, now: float) -> float:
+        """Return until when it is waited for what is configured to be known of every pod."""
+        if self.is_reading():
+            return now + RECHECK_SECONDS
+        if self.is_unsettled() and now + _SOON < each.since + MOST_SECONDS:
+            return each.since + MOST_SECONDS
+        return now
 
     def _let_go(self, each: Candidate, now: float) -> float:
         each.stage = Stage.FREE

@@ -76,7 +76,7 @@ class Engine:
         """
         self.catalog = catalog
         self.wanted = WantedState()
-        self.interest = Interest(catalog, clock)
+        self.interest = Interest(catalog, clock, self._all_is_read)
         self.intake = Intake(catalog, self.wanted, self.interest, self)
         """What the watches tell of all kinds but pods goes in here."""
         self._clock = clock
@@ -105,6 +105,7 @@ class Engine:
             gate_writer=gate_writer,
             is_unresolved=lambda: bool(self._unresolved),
             is_unsettled=self._is_unsettled,
+            is_reading=lambda: self.interest.is_reading,
             latency=self._latency,
             measures=measures,
             resync_seconds=resync_seconds,
@@ -362,6 +363,11 @@ class Engine:
         self._latency.wished(self.wanted.wishes.get(uid), None)
         self._leading.progress.forget(uid)
         self._leading.enqueue(self.wanted.drop(uid) | self._leading.holding(uid))
+
+    def _all_is_read(self) -> None:
+        """Look again at what waited for it to be known who is asked for."""
+        for sync in self._syncs.values():
+            self._leading.enqueue(sync.brake.waiting())
 
     def _is_unsettled(self) -> bool:
         return self._is_going_round or self._world_changed.is_set() or self.interest.is_reading

@@ -7,7 +7,7 @@ it: a selector that changes from these pods to those must not remove these befor
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,11 +45,13 @@ class Fetch(Protocol):
 class Interest:
     """Knows what is selected, and has read what was passed over."""
 
-    def __init__(self, catalog: Catalog, clock: Clock) -> None:
+    def __init__(self, catalog: Catalog, clock: Clock, on_read: Callable[[], None]) -> None:
+        """`on_read` is called when all that is selected has been read."""
         self.fetch: Fetch | None = None
         """Set by whoever watches; without it nothing is passed over."""
         self._catalog = catalog
         self._clock = clock
+        self._on_read = on_read
         self._known: frozenset[Need] = frozenset()
         self._open: set[Need] = set()
         self._begun: set[str] = set()
@@ -108,6 +110,8 @@ class Interest:
             try:
                 await self._read(self._gathered())
                 backoff.succeeded()
+                if not self._open:
+                    self._on_read()
             except Exception as error:  # noqa: BLE001 - whatever went wrong, it is read again
                 _log.warning("what is newly selected cannot be read; it is tried again: %s", error)
                 await self._clock.sleep(backoff.failed())

@@ -45,12 +45,15 @@ class Leading:
         straggler_seconds: float,
         is_unresolved: Callable[[], bool],
         is_unsettled: Callable[[], bool],
+        is_reading: Callable[[], bool],
         latency: Latency,
         measures: Measures,
         resync_seconds: float,
         gate_writer: GateWriter | None = None,
     ) -> None:
-        """`straggler_seconds`, `is_unsettled`: see `RegistrySync`. `is_unresolved`: whether references lead nowhere.
+        """`straggler_seconds`, `is_unsettled`, `is_reading`: see `RegistrySync`.
+
+        `is_unresolved`: whether references lead nowhere.
 
         `gate_writer`: opens readiness gates; without it they stay as they are.
         """
@@ -73,6 +76,7 @@ class Leading:
                 straggler_seconds=straggler_seconds,
                 cluster_name=catalog.world.cluster_name,
                 is_unsettled=is_unsettled,
+                is_reading=is_reading,
                 latency=latency,
                 measures=measures,
             )

@@ -89,6 +89,8 @@ class RegistrySync:
     cluster_name: str = ""
     is_unsettled: Callable[[], bool] = lambda: False
     """Whether what is configured has changed and has not reached every pod yet."""
+    is_reading: Callable[[], bool] = lambda: False
+    """Whether something that is newly selected has not been read yet."""
     latency: Latency = field(default_factory=lambda: Latency(lambda: 0.0, lambda *_: None))
     measures: Measures = UNMEASURED
     observed: ObservedState = field(init=False)
@@ -119,6 +121,7 @@ class RegistrySync:
             self.reporter,
             self.clock,
             self.is_unsettled,
+            self.is_reading,
         )
         self._outage = Outage(self.registry.name, self.reporter)
 
