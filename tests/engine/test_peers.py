@@ -9,6 +9,7 @@ from kube_registrar.model import attributes as keys
 from kube_registrar.model.records import KubeService, Pod, Slice
 from kube_registrar.model.refs import Uid
 from kube_registrar.sync.engine import KINDS
+from kube_registrar.testing import builders
 from kube_registrar.testing.fake import LIKE_CLOUD_MAP
 from tests.engine.conftest import played
 from tests.engine.harness import FLASK, OTHER, Ground
@@ -195,3 +196,23 @@ async def test_a_pod_on_whom_three_agree_is_left_by_the_last_of_them_only(ground
     ground.cluster.apply_object(selecting(selector={"matchLabels": {"app": "nobody"}}))
     await ground.advance(30.0)
     assert ground.names() == []
+
+
+async def test_one_unready_pod_marks_itself_alone_and_no_status_is_written_twice(ground: Ground) -> None:
+    checked = builders.service_spec("test-namespace/checked", custom_health=True)
+    ground.registry.add(checked)
+    policy = {"healthCheck": {"type": "Custom"}, "notReadyPolicy": "MarkUnhealthy"}
+    ground.cluster.apply_object(selecting("checked", **BY_LABEL, name="checked", **policy))
+    for number in range(3):
+        ground.cluster.apply(bare(number))
+    await ground.start()
+    ground.cluster.edit("flask-app-1", ready=False)
+    await ground.settle()
+    written = len(ground.registry.history)
+    assert [ground.instance(f"flask-app-{number}", checked.ref).health.value for number in range(3)] == [
+        "HEALTHY", "UNHEALTHY", "HEALTHY",
+    ]  # fmt: skip
+    await ground.advance(2_000.0)
+    await ground.restart()
+    await ground.advance(2_000.0)
+    assert len(ground.registry.history) == written
