@@ -216,3 +216,41 @@ async def test_one_unready_pod_marks_itself_alone_and_no_status_is_written_twice
     await ground.restart()
     await ground.advance(2_000.0)
     assert len(ground.registry.history) == written
+
+
+async def test_a_registry_service_that_is_being_deleted_asks_for_nothing_any_more(ground: Ground) -> None:
+    ground.cluster.apply(bare())
+    ground.cluster.apply_object(selecting(**BY_LABEL))
+    await ground.start()
+    assert ground.names() == ["flask-app-0"]
+    # It waits for its registry service to be empty: whatever keeps it there must not be itself.
+    ground.cluster.apply_object(replace(selecting(**BY_LABEL), terminating=True))
+    await ground.advance(20.0)
+    assert ground.names() == []
+
+
+async def test_a_registry_service_edited_into_nonsense_keeps_the_pods_that_it_selected(ground: Ground) -> None:
+    pods = [bare(0), bare(1, labels={"app": "behind"})]
+    for pod in pods:
+        ground.cluster.apply(pod)
+    ground.cluster.apply_slice(slice_of(pods[1]))
+    ground.cluster.apply_service(replace(SERVICE, annotations={}, selector={"app": "behind"}))
+    kinds = {"selects": BY_LABEL, "names": {"serviceRef": {"name": "web"}}}
+    for name, spec in kinds.items():
+        ground.cluster.apply_object(selecting(name, **spec))
+    await ground.start()
+    assert ground.names() == ["flask-app-0", "flask-app-1"]
+    for name, spec in kinds.items():
+        ground.cluster.apply_object(selecting(name, **spec, attributes={"AWS_INSTANCE_IPV4": "10.6.6.6"}))
+    await ground.advance(600.0)
+    assert ground.names() == ["flask-app-0", "flask-app-1"]
+    await ground.restart()
+    await ground.advance(600.0)
+    assert ground.names() == ["flask-app-0", "flask-app-1"]
+    ground.cluster.edit("flask-app-0", terminating=True)
+    await ground.settle()
+    assert ground.names() == ["flask-app-1"]
+    for name in kinds:
+        ground.cluster.apply_object(selecting(name, selector={"matchLabels": {"app": "nobody"}}))
+    await ground.advance(60.0)
+    assert ground.names() == []
