@@ -254,3 +254,23 @@ async def test_a_registry_service_edited_into_nonsense_keeps_the_pods_that_it_se
         ground.cluster.apply_object(selecting(name, selector={"matchLabels": {"app": "nobody"}}))
     await ground.advance(60.0)
     assert ground.names() == []
+
+
+async def test_attributes_of_a_registry_service_that_cannot_be_read_change_nothing_of_what_is_there(
+    ground: Ground,
+) -> None:
+    for pod in (builders.pod("flask-app-0"), builders.pod("flask-app-1", ips=("10.0.0.2",), ready=False)):
+        ground.cluster.apply(pod)
+    ground.cluster.apply_service(replace(SERVICE, annotations={**SERVICE.annotations, "publish": "ClusterIP"}))
+    ground.cluster.apply_object(selecting(attributes={"stage": "dev"}))
+    await ground.start()
+    assert [each.attributes["stage"] for each in ground.own()] == ["dev", "dev"]
+    written = len(ground.registry.history)
+    ground.cluster.apply_object(selecting(attributes={"stage": "prod", "AWS_INSTANCE_IPV4": "10.6.6.6"}))
+    await ground.advance(60.0)
+    ground.cluster.edit("flask-app-1", ready=True)
+    await ground.advance(60.0)
+    assert len(ground.registry.history) == written
+    ground.cluster.apply_object(selecting(attributes={"stage": "prod"}))
+    await ground.advance(60.0)
+    assert [each.attributes["stage"] for each in ground.own()] == ["prod"] * 3

@@ -291,6 +291,7 @@ class Catalog:
             port=each.port,
             attributes=each.attributes,
             marks_unhealthy=spec.not_ready_policy is specs.NotReadyPolicy.MARK_UNHEALTHY,
+            why_unread=each.why,
         )
 
 
