@@ -9,6 +9,7 @@ from kube_registrar.model import attributes as keys
 from kube_registrar.model.records import KubeService, Pod, Slice
 from kube_registrar.model.refs import Uid
 from kube_registrar.sync.engine import KINDS
+from kube_registrar.testing import builders
 from kube_registrar.testing.fake import LIKE_CLOUD_MAP
 from tests.engine.conftest import played
 from tests.engine.harness import FLASK, OTHER, Ground
@@ -195,3 +196,81 @@ async def test_a_pod_on_whom_three_agree_is_left_by_the_last_of_them_only(ground
     ground.cluster.apply_object(selecting(selector={"matchLabels": {"app": "nobody"}}))
     await ground.advance(30.0)
     assert ground.names() == []
+
+
+async def test_one_unready_pod_marks_itself_alone_and_no_status_is_written_twice(ground: Ground) -> None:
+    checked = builders.service_spec("test-namespace/checked", custom_health=True)
+    ground.registry.add(checked)
+    policy = {"healthCheck": {"type": "Custom"}, "notReadyPolicy": "MarkUnhealthy"}
+    ground.cluster.apply_object(selecting("checked", **BY_LABEL, name="checked", **policy))
+    for number in range(3):
+        ground.cluster.apply(bare(number))
+    await ground.start()
+    ground.cluster.edit("flask-app-1", ready=False)
+    await ground.settle()
+    written = len(ground.registry.history)
+    assert [ground.instance(f"flask-app-{number}", checked.ref).health.value for number in range(3)] == [
+        "HEALTHY", "UNHEALTHY", "HEALTHY",
+    ]  # fmt: skip
+    await ground.advance(2_000.0)
+    await ground.restart()
+    await ground.advance(2_000.0)
+    assert len(ground.registry.history) == written
+
+
+async def test_a_registry_service_that_is_being_deleted_asks_for_nothing_any_more(ground: Ground) -> None:
+    ground.cluster.apply(bare())
+    ground.cluster.apply_object(selecting(**BY_LABEL))
+    await ground.start()
+    assert ground.names() == ["flask-app-0"]
+    # It waits for its registry service to be empty: whatever keeps it there must not be itself.
+    ground.cluster.apply_object(replace(selecting(**BY_LABEL), terminating=True))
+    await ground.advance(20.0)
+    assert ground.names() == []
+
+
+async def test_a_registry_service_edited_into_nonsense_keeps_the_pods_that_it_selected(ground: Ground) -> None:
+    pods = [bare(0), bare(1, labels={"app": "behind"})]
+    for pod in pods:
+        ground.cluster.apply(pod)
+    ground.cluster.apply_slice(slice_of(pods[1]))
+    ground.cluster.apply_service(replace(SERVICE, annotations={}, selector={"app": "behind"}))
+    kinds = {"selects": BY_LABEL, "names": {"serviceRef": {"name": "web"}}}
+    for name, spec in kinds.items():
+        ground.cluster.apply_object(selecting(name, **spec))
+    await ground.start()
+    assert ground.names() == ["flask-app-0", "flask-app-1"]
+    for name, spec in kinds.items():
+        ground.cluster.apply_object(selecting(name, **spec, attributes={"AWS_INSTANCE_IPV4": "10.6.6.6"}))
+    await ground.advance(600.0)
+    assert ground.names() == ["flask-app-0", "flask-app-1"]
+    await ground.restart()
+    await ground.advance(600.0)
+    assert ground.names() == ["flask-app-0", "flask-app-1"]
+    ground.cluster.edit("flask-app-0", terminating=True)
+    await ground.settle()
+    assert ground.names() == ["flask-app-1"]
+    for name in kinds:
+        ground.cluster.apply_object(selecting(name, selector={"matchLabels": {"app": "nobody"}}))
+    await ground.advance(60.0)
+    assert ground.names() == []
+
+
+async def test_attributes_of_a_registry_service_that_cannot_be_read_change_nothing_of_what_is_there(
+    ground: Ground,
+) -> None:
+    for pod in (builders.pod("flask-app-0"), builders.pod("flask-app-1", ips=("10.0.0.2",), ready=False)):
+        ground.cluster.apply(pod)
+    ground.cluster.apply_service(replace(SERVICE, annotations={**SERVICE.annotations, "publish": "ClusterIP"}))
+    ground.cluster.apply_object(selecting(attributes={"stage": "dev"}))
+    await ground.start()
+    assert [each.attributes["stage"] for each in ground.own()] == ["dev", "dev"]
+    written = len(ground.registry.history)
+    ground.cluster.apply_object(selecting(attributes={"stage": "prod", "AWS_INSTANCE_IPV4": "10.6.6.6"}))
+    await ground.advance(60.0)
+    ground.cluster.edit("flask-app-1", ready=True)
+    await ground.advance(60.0)
+    assert len(ground.registry.history) == written
+    ground.cluster.apply_object(selecting(attributes={"stage": "prod"}))
+    await ground.advance(60.0)
+    assert [each.attributes["stage"] for each in ground.own()] == ["prod"] * 3

@@ -129,6 +129,21 @@ def test_slices_of_both_families_in_either_order_are_one_instance_with_both_addr
     assert deregistered(one_operator.data, place.registry_namespace) == []
 
 
+@pytest.mark.parametrize("policy", ["Retain", "Delete"])
+def test_a_registry_service_that_is_deleted_over_a_few_live_pods_takes_them_out(
+    one_operator: Operator, place: Place, the_registry: Registry, policy: str
+) -> None:
+    for name in ("a", "b"):
+        place.bare_pod(name)
+    _declare(place, "web", **BY_LABEL, deletionPolicy=policy)
+    the_registry.expect("web", {"a", "b"})
+    place.delete("RegistryService", "web")
+    the_registry.expect("web", set())
+    place.wait_gone("RegistryService", "web")
+    assert bool(the_registry.service_id("web")) is (policy == "Retain")
+    assert sorted(deregistered(one_operator.data, place.registry_namespace)) == ["a", "b"]
+
+
 def test_a_pod_that_is_not_ready_is_marked_where_the_registry_service_says_so(
     one_operator: Operator, place: Place, the_registry: Registry
 ) -> None:

@@ -126,6 +126,10 @@ def _fit(pod: Pod, judged: Judged) -> Iterator[Step]:
         is_address = judged.problem.reason == "MissingAddress"
         yield of_problem("address" if is_address else "attributes", judged.problem, about=about)
         return
+    if judged.why_held:
+        step = "Correct it; until then what is registered stays as it is"
+        yield Step("attributes", State.FAILS, judged.why_held, step, about)
+        return
     won: dict[str, tuple[str, str]] = {}
     lost: dict[str, list[str]] = {}
     missing = []

@@ -24,6 +24,7 @@ from kube_registrar.sources.addresses import addresses_of
 from kube_registrar.sources.asked import Asked, Gathering, Taken
 from kube_registrar.sources.attributes import attributes_of, standard_of_pod, user_attributes
 from kube_registrar.sources.offers import Layer, Layered, Offer, Unread, offers_of
+from kube_registrar.sources.resolving import Unresolved
 from kube_registrar.sources.wishes import Wish
 from kube_registrar.sources.world import World
 
@@ -67,11 +68,15 @@ def _may_register(own: Reading, defaults: Reading) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What came of one identity that is asked for: a registration, a problem, or nothing while an address misses."""
+    """What came of one identity that is asked for: a registration, a problem, or nothing while an address misses.
+
+    `why_held`: in plain words, what cannot be read of somebody else's, where that is told.
+    """
 
     asked: Asked
     registration: Registration | None = None
     problem: Problem | None = None
+    why_held: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,10 @@ class _Wishing:
                 found.unfit.add(asked.target.service.ref)
                 found.hold(f"{asked.target.text} cannot be registered", error.problem)
                 self.judged.append(Judged(asked, problem=error.problem))
+            except Unresolved as error:
+                found.unfit.add(asked.target.service.ref)
+                found.hold(error.why)
+                self.judged.append(Judged(asked, why_held=error.why))
         self.taken = found.taken
         told = dict.fromkeys((*self.own.problems, *found.problems, *self.labels))
         return Wish(
@@ -156,10 +165,15 @@ class _Wishing:
         return Item(item.reference, item.port, item.attributes, places)
 
     def _layers(self, asked: Asked) -> Iterator[Layered]:
-        """Yield all attributes of one identity, weakest first: namespace, RegistryService, Service, pod."""
+        """Yield all attributes of one identity, weakest first: namespace, RegistryService, Service, pod.
+
+        Raises Unresolved where some of them cannot be read; that is told on the object that has them.
+        """
         pod, defaults = self.pod, self.defaults.request or NOTHING
         yield (Layer.NAMESPACE, Places().of(f"Kubernetes namespace {pod.namespace}").attributes, defaults.attributes)
         for declared in self.world.in_service.get((pod.namespace, asked.target.service.ref), ()):
+            if declared.why_unread:
+                raise Unresolved(f"RegistryService {declared.object_name} cannot be read")
             place = f"spec.attributes of RegistryService {declared.object_name}"
             yield (Layer.REGISTRY_SERVICE, place, declared.attributes)
         yield from (one for one in asked.layered if one[0] is Layer.SERVICE)
@@ -167,7 +181,7 @@ class _Wishing:
         yield from (one for one in asked.layered if one[0] is Layer.POD)
 
     def _add(self, asked: Asked, found: Gathering) -> None:
-        """Register for one identity, or say why not. Raises AnnotationError before anything is noted but labels.
+        """Register for one identity, or say why not. Raises AnnotationError or Unresolved; only labels are noted then.
 
         All is worked out before readiness is looked at, so that what is wrong is told while the pod still starts.
         """

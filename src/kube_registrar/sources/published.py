@@ -161,7 +161,10 @@ class _Publishing:
     def _made(
         self, asked: ServiceAsked, presence: Presence, addresses: dict[str, str], gathering: ServiceGathering
     ) -> tuple[InstanceId, Registration | None]:
-        """Return the id of one instance, and its registration if it is to be there. Raises AnnotationError."""
+        """Return the id of one instance, and its registration if it is to be there.
+
+        Raises AnnotationError, or Unresolved where attributes of somebody else cannot be read.
+        """
         spec, service, world = asked.target.service, self.service, self.world
         layers = list(self._layers(asked))
         source = _Filled(service.namespace, service.name, service.uid, presence.node, presence.ips or (presence.host,))
@@ -195,11 +198,13 @@ class _Publishing:
         )
 
     def _layers(self, asked: ServiceAsked) -> Iterator[tuple[str, Mapping[str, Template]]]:
-        """Yield all attributes with the place where they are written, weakest first."""
+        """Yield all attributes with the place where they are written, weakest first. Raises Unresolved."""
         namespace = self.service.namespace
         defaults, own = self.defaults.request or NOTHING, self.asks.reading.request or NOTHING
         yield Places().of(f"Kubernetes namespace {namespace}").attributes, defaults.attributes
         for declared in self.world.in_service.get((namespace, asked.ref), ()):
+            if declared.why_unread:
+                raise Unresolved(f"RegistryService {declared.object_name} cannot be read")
             yield f"spec.attributes of RegistryService {declared.object_name}", declared.attributes
         yield attribute_texts.KEY, own.attributes
         yield from asked.layers

@@ -51,6 +51,8 @@ class DeclaredService:
     """Of whatever of its Kubernetes namespace is registered in its registry service."""
     marks_unhealthy: bool = False
     """Whether instances of pods that are not ready stay and are marked, instead of going."""
+    why_unread: str = ""
+    """In plain words, why its attributes are not known, so that what would have them stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +107,14 @@ class World:
     selection: Selection = field(init=False)
     """Which declared services select a pod, and which name a Service."""
     in_service: Mapping[tuple[str, ServiceRef], Sequence[DeclaredService]] = field(init=False)
-    """The declared services with attributes, by their Kubernetes namespace and what they stand for."""
+    """The declared services with attributes, known or not, by their Kubernetes namespace and what they stand for."""
 
     def __post_init__(self) -> None:
         """Work out once what is asked for each pod."""
         declared = self.declared_services
         in_service: dict[tuple[str, ServiceRef], list[DeclaredService]] = {}
         for (namespace, _), one in sorted(declared.items()):
-            if one.ref and one.attributes:
+            if one.ref and (one.attributes or one.why_unread):
                 in_service.setdefault((namespace, one.ref), []).append(one)
         expected = frozenset(one.ref for one in declared.values() if one.ref)
         marked = frozenset(one.ref for one in declared.values() if one.ref and one.marks_unhealthy)

@@ -25,7 +25,7 @@ Ref = NamespaceRef | ServiceRef
 
 @dataclass(frozen=True, slots=True)
 class _ServiceObject:
-    """A RegistryService with its spec typed, or why that cannot be."""
+    """A RegistryService with its spec typed. With `why` something of it cannot be read; None: nothing of it can."""
 
     thing: CustomObject
     spec: specs.RegistryServiceSpec | None
@@ -91,7 +91,7 @@ class Catalog:
             service = self._service_objects.get(key)
             self._service_objects[key] = _service_object(thing)
             before = service.thing if service else None
-        is_changed = before is None or (before.uid, before.spec) != (thing.uid, thing.spec)
+        is_changed = before is None or _said(before) != _said(thing)
         if is_changed:
             self._changed()
         return is_changed
@@ -278,24 +278,33 @@ class Catalog:
         ref = ServiceRef(namespace.ref, spec.name or name) if namespace else None
         missing = "" if ref in self._services else "it is not in the registry yet"
         missing = missing if ref else "its RegistryNamespace does not exist"
-        why = self._refused.get(each.thing.uid, "") or missing
+        why = each.why or self._refused.get(each.thing.uid, "") or missing
+        # One that goes may wait for its registry service to be empty: it asks for nothing any more.
+        asks = not each.thing.terminating
         return DeclaredService(
             name,
             ref,
             ready=not why,
             why=why,
-            selector=spec.selector,
-            kube_service=spec.service_ref.name if spec.service_ref else "",
+            selector=spec.selector if asks else None,
+            kube_service=spec.service_ref.name if spec.service_ref and asks else "",
             port=each.port,
             attributes=each.attributes,
             marks_unhealthy=spec.not_ready_policy is specs.NotReadyPolicy.MARK_UNHEALTHY,
+            why_unread=each.why,
         )
 
 
 def _service_object(thing: CustomObject) -> _ServiceObject:
+    spec = None
     try:
         spec = specs.registry_service(thing)
         port, attributes = specs.service_port(spec), specs.service_attributes(spec)
     except specs.InvalidSpec as error:
-        return _ServiceObject(thing, None, str(error))
+        return _ServiceObject(thing, spec, str(error))  # whom it selects is known all the same: they are held
     return _ServiceObject(thing, spec, port=port, attributes=attributes)
+
+
+def _said(thing: CustomObject) -> tuple[object, ...]:
+    """Return what wishes depend on."""
+    return (thing.uid, thing.spec, thing.terminating)
