@@ -10,11 +10,14 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import kopf
 
 from kube_registrar.cluster.credentials import Credentials
+from kube_registrar.cluster.pooled import pooled_session
 from kube_registrar.operator.context import Context
 from kube_registrar.operator.handlers import GROUP, handlers
 from kube_registrar.runtime.backoff import Backoff
@@ -24,6 +27,8 @@ STOP_SECONDS = 3.0
 
 STEADY_SECONDS = 60.0
 """A kopf that lived so long is started again at once, whatever was before."""
+_WATCHES = 3
+"""Connections that kopf's watches hold for each namespace: one for each of our kinds, and one to spare."""
 _NOISY = ("kopf.objects", "kopf._core.reactor.running")
 
 _log = logging.getLogger(__name__)
@@ -40,7 +45,7 @@ async def run(context: Context, credentials: Callable[[], Credentials], namespac
     backoff = Backoff()
     while True:
         began = context.clock.monotonic()
-        why = await _one_life(_registry(context, credentials), namespaces)
+        why = await _one_life(_registry(context, credentials, _WATCHES * max(1, len(namespaces))), namespaces)
         if context.clock.monotonic() - began > STEADY_SECONDS:
             backoff.succeeded()
         delay = backoff.failed()
@@ -111,14 +116,27 @@ def _without_noise(record: logging.LogRecord) -> bool:
     return not any(noise in str(record.msg) for noise in ("failed temporarily", "OS signals are ignored"))
 
 
-def _registry(context: Context, credentials: Callable[[], Credentials]) -> kopf.OperatorRegistry:
+def _registry(context: Context, credentials: Callable[[], Credentials], watches: int) -> kopf.OperatorRegistry:
     registry = handlers(context)
 
-    def login(**_: object) -> kopf.ConnectionInfo:
-        return _connection(credentials())
+    async def login(**_: object) -> kopf.AiohttpSession:
+        return _pooled(_connection(await asyncio.to_thread(credentials)), watches)
 
     kopf.on.login(registry=registry, id="login")(login)
     return registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pooled(kopf.AiohttpSession):
+    """A session of ours for kopf. Two are equal if their credentials are: kopf asks that of those that were refused."""
+
+    made_from: kopf.ConnectionInfo
+    aiohttp_session: Any = field(compare=False)
+
+
+def _pooled(found: kopf.ConnectionInfo, watches: int) -> kopf.AiohttpSession:
+    session = pooled_session(found.as_ssl_context(), found.as_http_headers(), found.proxy_url, watches=watches)
+    return _Pooled(server=found.server, expiration=found.expiration, made_from=found, aiohttp_session=session)
 
 
 def _connection(found: Credentials) -> kopf.ConnectionInfo:
