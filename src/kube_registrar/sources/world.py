@@ -32,9 +32,9 @@ class DeclaredNamespace:
 class DeclaredService:
     """A RegistryService: which registry service it stands for.
 
-    `ref` is None while its namespaceRef names no RegistryNamespace. `ready` says that instances may be registered in
-    it: False before it is created or adopted and after a conflict, but not while a registry does not answer, for a
-    short outage must not hold what could go on. `why`: in plain words, why it is not ready.
+    `ref` is None while its namespaceRef names no RegistryNamespace. `ready`: instances may be registered in it, as far
+    as the object goes. It is False after a conflict, but not while a registry does not answer, for a short outage must
+    not hold what could go on. Whether it is there, `World.services` says. `why`: in plain words, why it is not ready.
     """
 
     object_name: str

@@ -133,19 +133,19 @@ class Catalog:
             self._refused[uid] = why
             self._changed()
 
-    # What the registries hold.
+    # What the registries hold. The world has live views of it, so it need not be made anew.
 
     def learn(self, found: Found) -> None:
         """Take in one thing that was made or found."""
         self._note_newer(found.spec.ref)
         if self._put_found(found):
-            self._changed()
+            self.on_change()
 
     def forget(self, ref: Ref) -> None:
         """Take out one thing that is gone from its registry."""
         self._note_newer(ref)
         if self._drop_found(ref):
-            self._changed()
+            self.on_change()
 
     async def refresh(self, registry: Registry) -> frozenset[ServiceRef]:
         """Read which namespaces and services the registry has; return the services. Raises RegistryError.
@@ -173,9 +173,10 @@ class Catalog:
         listed = {ref for ref in self._namespaces if ref.registry == registry}
         is_listed = registry in self._listed_registries and listed <= self._listed
         if any(changes) or not is_listed:
-            self._listed = {ref for ref in self._listed if ref.registry != registry} | listed
+            self._listed -= {ref for ref in self._listed if ref.registry == registry}
+            self._listed |= listed
             self._listed_registries.add(registry)
-            self._changed()
+            self.on_change()
 
     def _put_found(self, found: Found) -> bool:
         """Return whether anything is different from before."""
@@ -276,8 +277,7 @@ class Catalog:
             return DeclaredService(name, None, ready=False, why=each.why)
         namespace = self.namespace_of(spec.namespace_ref.name)
         ref = ServiceRef(namespace.ref, spec.name or name) if namespace else None
-        missing = "" if ref in self._services else "it is not in the registry yet"
-        missing = missing if ref else "its RegistryNamespace does not exist"
+        missing = "" if ref else "its RegistryNamespace does not exist"
         why = each.why or self._refused.get(each.thing.uid, "") or missing
         # One that goes may wait for its registry service to be empty: it asks for nothing any more.
         asks = not each.thing.terminating

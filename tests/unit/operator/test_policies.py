@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kube_registrar.declared.references import LocalReference
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.records import CustomObject, KubeNamespace
 from kube_registrar.model.refs import DEFAULT_REGISTRY, NamespaceRef, ObjectRef, RegistryName, ServiceRef, Uid
@@ -16,6 +17,7 @@ from kube_registrar.operator.context import Context
 from kube_registrar.operator.verdicts import LATER_SECONDS, Verdict
 from kube_registrar.operator.withholding import Withholding
 from kube_registrar.registries.port import Found
+from kube_registrar.sources.resolving import Unresolved, resolve
 from kube_registrar.sources.world import World
 from kube_registrar.sync.catalog import Catalog
 from kube_registrar.sync.reporting import EventType
@@ -260,7 +262,8 @@ async def test_what_is_withheld_refuses_no_pods_once_it_is_there() -> None:
     ground.have(builders.namespace_spec())
     await handlers._ensured(ground.context, service_object(), 0)
     assert ground.notes.said[0][0] == "Withheld"
-    declared = ground.catalog.world.declared_services["default", "flask-app"]
-    assert (declared.ready, declared.why) == (False, "it is not in the registry yet")
+    world = ground.catalog.world
+    with pytest.raises(Unresolved, match="has not been read yet"):
+        resolve(LocalReference("flask-app"), "default", world)
     ground.have(builders.service_spec())
-    assert ground.catalog.world.declared_services["default", "flask-app"].ready
+    assert resolve(LocalReference("flask-app"), "default", world).service.ref == builders.service_ref()
