@@ -1,0 +1,147 @@
+"""What goes wrong: watches, the API server, the registry, the process itself; and others who write."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from kube_registrar.model import attributes as keys
+from kube_registrar.model.errors import Refused, Retryable, Unreachable
+from kube_registrar.model.instances import Instance
+from kube_registrar.model.refs import ServiceRef
+from kube_registrar.runtime.fence import WRITE_SECONDS
+from kube_registrar.testing import builders
+from kube_registrar.testing.faults import Op
+from tests.engine.harness import FLASK
+from tests.engine.model.asks import CHECKED, REFS
+from tests.engine.model.machine import LONGEST_LATE, Machine
+from tests.engine.model.truth import KINDS
+
+operations = st.sampled_from([Op.REGISTER, Op.DEREGISTER, Op.SET_HEALTH, Op.INSTANCES, Op.FIND])
+writes = st.sampled_from([Op.REGISTER, Op.DEREGISTER])
+errors = st.sampled_from([Retryable("busy", after=3.0), Refused("quota"), Unreachable("down")])
+times = st.integers(1, 3)
+troubles = st.one_of(
+    st.tuples(st.just("fail"), operations, errors, times),
+    st.tuples(st.just("lose_reply"), writes, st.none(), times),
+    st.tuples(st.just("lose_request"), writes, st.none(), times),
+    st.tuples(st.just("straggle"), writes, st.floats(0.1, LONGEST_LATE), times),
+    st.tuples(st.just("delay"), operations, st.floats(0.1, 30.0), times),
+)
+moments = st.sampled_from([0.1, 0.3, 1.0, 5.0])
+whiles = st.sampled_from([10.0, 30.0, 100.0])
+pauses = st.dictionaries(st.sampled_from(KINDS), st.sampled_from([0.1, 3.0]), max_size=3)
+
+
+class TimeRules(Machine):
+    """Time passes."""
+
+    @rule(seconds=moments)
+    def a_moment(self, seconds: float) -> None:
+        self.pass_time(seconds)
+
+    @rule(seconds=whiles)
+    def a_while(self, seconds: float) -> None:
+        self.pass_time(seconds)
+
+
+class TroubleRules(TimeRules):
+    """The registry, the watches and the API server fail, and the process is killed."""
+
+    @rule(trouble=troubles)
+    def trouble(self, trouble: tuple[str, Op, Any, int]) -> None:
+        what, op, detail, count = trouble
+        details = () if detail is None else (detail,)
+        getattr(self.registry.faults, what)(op, *details, times=count)
+        if what == "delay":
+            self.is_slow = True
+            self.registry.faults._delays.sort(key=lambda delay: delay.left is None)  # before what is slow for good
+        if what == "straggle":
+            self.lands_at = math.inf
+            self.tampered()
+
+    def tampered(self) -> None:
+        """Note that what the registry holds may not be what any replica knows."""
+        for replica in self.replicas:
+            replica.line.is_tampered = True
+
+    @rule(seconds=st.sampled_from([20.0, 200.0]))
+    def the_registry_is_down(self, seconds: float) -> None:
+        """Be out of reach for so long that its circuit opens."""
+        for op in (Op.REGISTER, Op.DEREGISTER, Op.SET_HEALTH, Op.INSTANCES, Op.FIND):
+            self.registry.faults.fail(op, Unreachable("no route to host"), times=None)
+        self.pass_time(seconds)
+        self.registry.faults.heal()
+        self.slow_down()
+
+    @rule(fails=st.booleans())
+    def the_api_server(self, fails: bool) -> None:
+        for replica in self.replicas:
+            replica.view.lookup_error = RuntimeError("503") if fails else None
+
+    @rule()
+    def cut(self) -> None:
+        for replica in self.replicas:
+            replica.view.is_cut = True
+
+    @rule(anew=st.booleans())
+    def connect_again(self, anew: bool) -> None:
+        """Watch on from where it was cut; or list anew, for that is no longer known."""
+        for replica in self.replicas:
+            if anew:
+                replica.view.hidden.clear()
+                self.run(replica.view.list_anew())
+            else:
+                self.do(replica.view.resume)
+
+    @rule(pauses=pauses, misses=st.booleans())
+    def restart(self, pauses: dict[str, float], misses: bool) -> None:
+        """Kill the process and start it anew; its first lists take their time."""
+        if not self.may_end():
+            return
+        self.run(self.leader.stop())
+        if misses:
+            self.change_unseen()
+        self.run(self.leader.begin(pauses, leads=True))
+
+    def change_unseen(self) -> None:
+        """Let something happen while nobody watches: a pod goes, and another has its address."""
+        for key, pod in list(self.truth.pods.items())[:1]:
+            del self.truth.pods[key]
+            self.truth.make_pod("job-0", 0, annotations=pod.annotations, ips=pod.ips)
+
+
+class OtherWriters(TroubleRules):
+    """Somebody else writes to the registry."""
+
+    @precondition(lambda self: self.is_wild)
+    @rule(service=st.sampled_from(REFS), number=st.integers(0, 9), deed=st.sampled_from(["drop", "spoil", "add"]))
+    def somebody_else(self, service: ServiceRef, number: int, deed: str) -> None:
+        self.needs_resync = True
+        self.tampered()
+        own = sorted(self._own(service), key=lambda each: each.id)
+        if not own:
+            return
+        found = own[number % len(own)]
+        if deed == "drop":
+            self.registry.drop(service, found.id)
+        else:
+            added = {"weight": "5"} if deed == "add" else {keys.IPV4: "10.9.9.9"}
+            self.registry.put(service, replace(found, attributes={**found.attributes, **added}))
+
+    @precondition(lambda self: self.is_wild)
+    @rule(service=st.sampled_from(REFS))
+    def delete_registry_service_of(self, service: ServiceRef) -> None:
+        """Delete a service of the registry, and make it again."""
+        self.needs_resync = True
+        self.tampered()
+        for instance_id in list(self.registry.held(service)):
+            self.registry.drop(service, instance_id)
+        self.registry._memory.remove(service)
+        self.pass_time(1.0)
+        self.registry.add(builders.service_spec(ref=service, custom_health=service == CHECKED))
+        if service == FLASK:
+            for instance_id, attributes in self.foreign.items():
+                self.registry.put(FLASK, Instance(instance_id, attributes))
