@@ -3,16 +3,23 @@
 from dataclasses import replace
 
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
+from hypothesis.stateful import precondition, rule
 
 from tests.engine.model.asks import NAMESPACE_ASKS, SELECTINGS, SERVICE_ASKS, SERVICES, Selecting, kube_namespace
-from tests.engine.model.pods import LabelRules
+from tests.engine.model.pods import LabelRules, names
 
 services = st.sampled_from(sorted(SERVICES))
+
+selecting_names = st.sampled_from(sorted({each.name for each in SELECTINGS}))
 
 
 class AskingRules(LabelRules):
     """They come, change, are mistyped and go."""
+
+    @rule(name=names, number=st.integers(0, 5), shared=st.sampled_from([None, True, False]))
+    def create_silent(self, name: str, number: int, shared: bool | None) -> None:
+        """Make a pod that asks for nothing by itself."""
+        self.create(name, annotations={}, ready=True, number=number, node="node-1", shared=shared)
 
     @rule(name=services, annotations=st.sampled_from(SERVICE_ASKS), shared=st.sampled_from([None, True, False]))
     def apply_service(self, name: str, annotations: dict[str, str], shared: bool | None) -> None:
@@ -54,7 +61,14 @@ class AskingRules(LabelRules):
         """Make a RegistryService, or change whom it selects."""
         self.do(self.truth.select, selecting, selecting.name)
 
-    @rule(name=st.sampled_from(sorted({each.name for each in SELECTINGS})))
+    @rule(name=selecting_names)
+    def selector_moves(self, name: str) -> None:
+        """Let a RegistryService select the others."""
+        known = self.truth.registry_services.get(("default", name))
+        selecting = Selecting.of(known) if known else next(each for each in SELECTINGS if each.name == name)
+        self.do(self.truth.select, replace(selecting, app="api" if selecting.app == "web" else "web"), name)
+
+    @rule(name=selecting_names)
     def delete_registry_service(self, name: str) -> None:
         """Delete a RegistryService."""
         self.do(self.truth.select, None, name)
@@ -64,6 +78,7 @@ class AskingRules(LabelRules):
         """Write defaults for all pods of the namespace."""
         self.do(self.truth.namespaces.__setitem__, ("", "default"), kube_namespace(annotations))
 
+    @precondition(lambda self: any(brake.held() for brake in self.leader.engine.holds.brakes.values()))
     @rule()
     def approve(self) -> None:
         """Approve what is held just now."""

@@ -80,9 +80,9 @@ POD_ASKS = [annotations for annotations, _ in _PODS]
 CLEAR_ASKS = [annotations for annotations, meaning in _PODS if meaning.refs and meaning.is_clear]
 SERVICE_ASKS = [annotations for annotations, _ in _SERVICES]
 NAMESPACE_ASKS = [annotations for annotations, _ in _NAMESPACES]
-_MEANINGS = {
-    frozenset(annotations.items()): meaning for annotations, meaning in (*_PODS, *_SERVICES, *_NAMESPACES)
-} | {frozenset(annotations.items()): meaning for annotations, meaning in _PODS}
+_MEANINGS = {frozenset(annotations.items()): meaning for annotations, meaning in (*_PODS, *_SERVICES, *_NAMESPACES)} | {
+    frozenset(annotations.items()): meaning for annotations, meaning in _PODS
+}
 
 
 def meaning_of(annotations: Annotations) -> Meaning:

@@ -166,7 +166,7 @@ class Line:
         if self.view.fetch_failed:
             return
         around = self.view.surroundings
-        for key in self.view.bare:
+        for key in self.view.passed_over:
             pod = self.view.told["Pod"][key]
             if any(ref == service for ref, _ in asked_by(pod, around).must):
                 yield f"{pod.name} is selected for the service now and was not read yet"

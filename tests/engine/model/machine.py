@@ -94,6 +94,14 @@ class Machine(RuleBasedStateMachine):
         first = Replica(self.truth)
         return [first, *(Replica(self.truth, first) for _ in range(self.replicas_count - 1))]
 
+    @staticmethod
+    async def _end() -> None:
+        """End what is left: nothing, unless something is wrong that was found by then."""
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.loop.run_until_complete(work)
 
@@ -245,5 +253,6 @@ class Machine(RuleBasedStateMachine):
         finally:
             for replica in self.replicas:
                 self.run(replica.stop())
+            self.run(self._end())
             self.loop.close()
             _LOG.setLevel(logging.NOTSET)

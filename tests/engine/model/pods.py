@@ -36,7 +36,7 @@ class PodRules(Machine):
         shared=st.sampled_from([None, True, False]),
     )
     def create(
-        self, name: str, annotations: dict[str, str], ready: bool, number: int, node: str, shared: bool | None
+        self, name: str, *, annotations: dict[str, str], ready: bool, number: int, node: str, shared: bool | None
     ) -> None:
         """Make a pod, or replace one under its name with a new UID; `shared`: how the slices follow, None: not yet."""
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from kube_registrar.model.policy import Policy
-from kube_registrar.model.refs import DEFAULT_REGISTRY, ServiceRef
+from kube_registrar.model.refs import DEFAULT_REGISTRY
 from kube_registrar.runtime.fence import WRITE_SECONDS, Fence
 from kube_registrar.testing import builders
 from tests.engine.harness import Ground, WatchedRegistry
@@ -25,12 +25,13 @@ class Replica(Ground):
         self.view.answers_as = self.cluster_uid
         self.cluster = self.view
         self.straggler_seconds = WRITE_SECONDS
-        shared: WatchedRegistry = like.line.shared if like else self.registries[DEFAULT_REGISTRY]
+        shared = like.shared if like else self.registries[DEFAULT_REGISTRY]
+        self.shared: WatchedRegistry = shared
         if like is None:
             shared._fence = Fence(self.clock)  # each line has one of its own
             shared.grounds.clear()  # the line looks at what is sent, and knows what its sender was told
             shared.add(builders.service_spec(ref=CHECKED, custom_health=True))
-        self.line = Line(shared, self.view, self.fence)
+        self.line: Line = Line(shared, self.view, self.fence)
         self.line.engine = lambda: self.engine
         self.registries = {DEFAULT_REGISTRY: cast("WatchedRegistry", self.line)}
 

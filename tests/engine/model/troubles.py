@@ -11,12 +11,12 @@ from kube_registrar.model import attributes as keys
 from kube_registrar.model.errors import Refused, Retryable, Unreachable
 from kube_registrar.model.instances import Instance
 from kube_registrar.model.refs import ServiceRef
-from kube_registrar.runtime.fence import WRITE_SECONDS
 from kube_registrar.testing import builders
 from kube_registrar.testing.faults import Op
 from tests.engine.harness import FLASK
 from tests.engine.model.asks import CHECKED, REFS
 from tests.engine.model.machine import LONGEST_LATE, Machine
+from tests.engine.model.pods import PodRules, clear_asks, names
 from tests.engine.model.truth import KINDS
 
 operations = st.sampled_from([Op.REGISTER, Op.DEREGISTER, Op.SET_HEALTH, Op.INSTANCES, Op.FIND])
@@ -30,6 +30,7 @@ troubles = st.one_of(
     st.tuples(st.just("straggle"), writes, st.floats(0.1, LONGEST_LATE), times),
     st.tuples(st.just("delay"), operations, st.floats(0.1, 30.0), times),
 )
+DOWN = Unreachable("no route to host")
 moments = st.sampled_from([0.1, 0.3, 1.0, 5.0])
 whiles = st.sampled_from([10.0, 30.0, 100.0])
 pauses = st.dictionaries(st.sampled_from(KINDS), st.sampled_from([0.1, 3.0]), max_size=3)
@@ -47,20 +48,34 @@ class TimeRules(Machine):
         self.pass_time(seconds)
 
 
-class TroubleRules(TimeRules):
+class TroubleRules(TimeRules, PodRules):
     """The registry, the watches and the API server fail, and the process is killed."""
 
-    @rule(trouble=troubles)
-    def trouble(self, trouble: tuple[str, Op, Any, int]) -> None:
-        what, op, detail, count = trouble
+    @rule(trouble=troubles, name=names)
+    def trouble(self, trouble: tuple[str, Op, Any, int], name: str) -> None:
+        """Let the next operations go wrong; and let one be called for."""
+        self.make_trouble(*trouble)
+        pod = self.truth.pod(name)
+        if pod is not None:
+            self.edit(name, ready=not pod.ready)
+
+    def make_trouble(self, what: str, op: Op, detail: Any, count: int) -> None:
         details = () if detail is None else (detail,)
         getattr(self.registry.faults, what)(op, *details, times=count)
-        if what == "delay":
-            self.is_slow = True
-            self.registry.faults._delays.sort(key=lambda delay: delay.left is None)  # before what is slow for good
         if what == "straggle":
             self.lands_at = math.inf
             self.tampered()
+        if what == "delay":
+            self.is_slow = True
+            self.registry.faults._delays.sort(key=lambda delay: delay.left is None)  # before what is slow for good
+
+    @rule(name=names, annotations=clear_asks, late=st.floats(5.0, LONGEST_LATE), seconds=moments)
+    def come_and_go(self, name: str, annotations: dict[str, str], late: float, seconds: float) -> None:
+        """Let a pod be made and deleted while its register, which timed out, is still to land."""
+        self.make_trouble("straggle", Op.REGISTER, late, 1)
+        self.do(self.truth.make_pod, name, 0, annotations=annotations)
+        self.pass_time(seconds)
+        self.do(self.truth.pods.pop, ("default", name))
 
     def tampered(self) -> None:
         """Note that what the registry holds may not be what any replica knows."""
@@ -71,10 +86,10 @@ class TroubleRules(TimeRules):
     def the_registry_is_down(self, seconds: float) -> None:
         """Be out of reach for so long that its circuit opens."""
         for op in (Op.REGISTER, Op.DEREGISTER, Op.SET_HEALTH, Op.INSTANCES, Op.FIND):
-            self.registry.faults.fail(op, Unreachable("no route to host"), times=None)
+            self.registry.faults.fail(op, DOWN, times=None)
         self.pass_time(seconds)
-        self.registry.faults.heal()
-        self.slow_down()
+        faults = self.registry.faults._faults
+        faults[:] = [fault for fault in faults if fault.error is not DOWN]
 
     @rule(fails=st.booleans())
     def the_api_server(self, fails: bool) -> None:

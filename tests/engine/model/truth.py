@@ -95,9 +95,7 @@ class Truth:
     def _put_slice(self, service: str, number: int, pods: list[Pod]) -> None:
         name = f"{service}-{number}"
         endpoints = tuple(self._endpoints(pods))
-        self.slices["default", name] = Slice(
-            "default", name, Uid(f"uid-{name}"), service, endpoints, (("http", 8080),)
-        )
+        self.slices["default", name] = Slice("default", name, Uid(f"uid-{name}"), service, endpoints, (("http", 8080),))
 
     @staticmethod
     def _endpoints(pods: list[Pod]) -> Iterator[Endpoint]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kube_registrar.model.records import BarePod, Pod, Slice, Unselected
+from kube_registrar.model.records import BarePod, Pod, Unselected
 from kube_registrar.sync.engine import KINDS as AWAITED
 from kube_registrar.sync.engine import Engine
 from kube_registrar.sync.interest import Need
@@ -26,7 +26,7 @@ class View(FakeCluster):
         self.pods, self.services = truth.pods, truth.services  # type: ignore[assignment]
         self.told: dict[str, dict[Key, Any]] = {kind: {} for kind in KINDS}
         """What was told, in full, although the engine may have been told of it as unselected only."""
-        self.bare: set[Key] = set()
+        self.passed_over: set[Key] = set()
         """Pods that the engine was told of as unselected."""
         self.fetch_failed = False
         """Whether what a watch passed over could not be read when that was tried last."""
@@ -42,7 +42,7 @@ class View(FakeCluster):
         """Tell an engine all there is, kind by kind, as first lists do; `pauses`: how long each takes."""
         self._reader = engine
         self.told = {kind: {} for kind in KINDS}
-        self.bare.clear()
+        self.passed_over.clear()
         self.fetch_failed = False
         self.overlooked.clear()
         self._synced.clear()
@@ -133,14 +133,14 @@ class View(FakeCluster):
     def _selected_pod(self, engine: Engine, pod: Pod) -> Pod | BarePod:
         key = (pod.namespace, pod.name)
         if pod.annotations or engine.interest.pod(pod.namespace, pod.name, pod.labels):
-            self.bare.discard(key)
+            self.passed_over.discard(key)
             return pod
-        self.bare.add(key)
+        self.passed_over.add(key)
         return BarePod(pod.namespace, pod.name, pod.uid, pod.terminating, pod.phase)
 
     def _gone(self, kind: str, thing: Any, *, seen: bool) -> None:
         engine = self._reader
-        self.bare -= {(thing.namespace, thing.name)} if kind == "Pod" else set()
+        self.passed_over -= {(thing.namespace, thing.name)} if kind == "Pod" else set()
         if engine is None:
             return
         match kind:
@@ -174,5 +174,5 @@ class View(FakeCluster):
             yield told
 
 
-def _unselected(thing: Any) -> Unselected | Slice:
+def _unselected(thing: Any) -> Unselected:
     return Unselected(thing.namespace, thing.name, thing.uid)
