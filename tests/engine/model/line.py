@@ -138,9 +138,14 @@ class Line:
         return is_known or (bool(port) and all((service, port) in each.identities for each in asked))
 
     def _is_anothers(self, address: str, pod: Pod) -> bool:
-        """Whether an address that a pod had belongs to another one by now."""
-        others = (each for each in self.view.truth.pods.values() if each.uid != pod.uid)
-        return address not in pod.ips and any(address in each.ips for each in others)
+        """Whether an address belongs to another pod: one that has it now, or, as far as was told, one that still lives.
+
+        The second is a limit of the engine: a watch that lags may tell of a dead pod with the address of a live one.
+        """
+        others = [each for each in self.view.truth.pods.values() if each.uid != pod.uid]
+        told = [each for each in self.view.told["Pod"].values() if each.uid != pod.uid]
+        is_left = address not in pod.ips and any(address in each.ips for each in others)
+        return is_left or any(address in each.ips and not each.is_terminal for each in told)
 
     def _is_braked(self, service: ServiceRef, asked: Asked, pod: Pod) -> bool:
         """Whether the pod lives and, by what is configured or for its node, is to go from the service altogether."""
