@@ -244,6 +244,19 @@ async def test_a_pod_that_is_not_ready_is_marked_where_that_is_asked_for(ground:
     assert ground.names(checked.ref) == []
 
 
+async def test_a_pod_is_marked_that_becomes_unready_while_its_attributes_are_written_anew(ground: Ground) -> None:
+    checked = builders.service_spec("test-namespace/checked", custom_health=True)
+    ground.registry.add(checked)
+    marking = {**BY_LABEL, "name": "checked", "healthCheck": {"type": "Custom"}, "notReadyPolicy": "MarkUnhealthy"}
+    ground.cluster.apply_object(selecting("checked", **marking))
+    ground.cluster.apply(bare())
+    await ground.start()
+    ground.cluster.edit("flask-app-0", ready=False, annotations={"attributes": "stage=dev"})
+    await ground.advance(5.0)
+    found = ground.instance("flask-app-0", checked.ref)
+    assert (found.attributes["stage"], found.health.value) == ("dev", "UNHEALTHY")
+
+
 def machines(*addresses: str, **changes: Any) -> Slice:
     """Return a hand-made slice of machines."""
     endpoints = tuple(Endpoint((address,)) for address in addresses)

@@ -227,7 +227,7 @@ class ObservedService:
                 self.instances[change.instance_id] = replace(known, health=change.health)
         if isinstance(change, Register | Deregister):
             before = self.instances.pop(change.instance_id, None)
-            after = {change.instance_id: change.instance} if isinstance(change, Register) else {}
+            after = {change.instance_id: _upserted(change, before)} if isinstance(change, Register) else {}
             self.instances |= after
             gone = {change.instance_id: before} if before else {}
             self.whereabouts.replace(self.service, self._origins(gone), self._origins(after))
@@ -258,6 +258,11 @@ class ObservedService:
         """Drop failures of instances that are neither wanted nor there any more."""
         for instance_id in [each for each in self.failed if each not in wanted and each not in self.instances]:
             del self.failed[instance_id]
+
+
+def _upserted(change: Register, before: Instance | None) -> Instance:
+    """Return what is there after a register: one of what was there changes its attributes, and not its health."""
+    return replace(change.instance, health=before.health) if before else change.instance
 
 
 def _waits(attempt: Attempt, wanted: Mapping[InstanceId, Registration], now: float) -> bool:

@@ -16,7 +16,7 @@ from typing import Protocol
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register, SetHealth
 from kube_registrar.model.errors import NotFound, RegistryError, Unreachable
 from kube_registrar.model.identity import is_own, origin_of
-from kube_registrar.model.instances import Registration
+from kube_registrar.model.instances import Health, Registration
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.refs import InstanceId, ServiceRef, Uid
 from kube_registrar.planning.compare import is_true_to
@@ -333,7 +333,7 @@ class RegistrySync:
         attempt = state.take(outcome, now)
         if attempt is not None:
             self.queue.add_after(service, max(attempt.not_before - now, GATHER_SECONDS))
-        if self._is_outdated(service, outcome):
+        if self._is_outdated(state, outcome):
             self.queue.add(service)
         self.hears.changed(service, outcome)
         if outcome.error is None:
@@ -343,14 +343,16 @@ class RegistrySync:
         else:
             self.reporter.outcome(service, outcome)
 
-    def _is_outdated(self, service: ServiceRef, outcome: Outcome) -> bool:
+    def _is_outdated(self, state: ObservedService, outcome: Outcome) -> bool:
         """Whether something else can be done now than before: a plan looks at the whole service, so not for nothing."""
-        change = outcome.change
+        service, change = state.service, outcome.change
         wish = self.wanted.registration(service, change.instance_id)
         match change:
             case Register():
-                is_same = wish is not None and wish.instance.health is change.instance.health
-                return wish is None or not is_same or not is_true_to(change.instance, wish.instance)
+                if wish is None or not is_true_to(change.instance, wish.instance):
+                    return True
+                there = state.instances.get(change.instance_id, change.instance)  # whose health it has kept
+                return wish.instance.health not in {Health.UNKNOWN, there.health}
             case Deregister():
                 return wish is not None or (outcome.error is None and service in self._blocked)
             case SetHealth():
