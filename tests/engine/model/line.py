@@ -126,7 +126,12 @@ class Line:
                 yield from self._too_early(service)
 
     def _is_wanted(self, service: ServiceRef, change: Deregister, pod: Pod, port: int) -> bool:
-        """Whether a pod, as it is and as it was told, wants this instance."""
+        """Whether a pod, as it is and as it was told, wants this instance.
+
+        A limit of the engine: what is selected anew and cannot be read for ten seconds is taken for unselected.
+        """
+        if self.view.fetch_failed and (pod.namespace, pod.name) in self.view.passed_over:
+            return False
         versions = list(self.view.versions(pod))
         wishes = [wish_of(each, self.engine().catalog.world) for each in versions]
         asked = [asked_by(each, self.view.surroundings) for each in versions]
