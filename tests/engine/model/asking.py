@@ -16,7 +16,7 @@ selecting_names = st.sampled_from(sorted({each.name for each in SELECTINGS}))
 class AskingRules(LabelRules):
     """They come, change, are mistyped and go."""
 
-    @rule(name=names, number=st.integers(0, 5), shared=st.sampled_from([None, True, False]))
+    @rule(name=names, number=st.sampled_from(range(6)), shared=st.sampled_from([None, True, False]))
     def create_silent(self, name: str, number: int, shared: bool | None) -> None:
         """Make a pod that asks for nothing by itself."""
         self.create(name, annotations={}, ready=True, number=number, node="node-1", shared=shared)
@@ -49,7 +49,7 @@ class AskingRules(LabelRules):
         """Let the slices of a Service be what they should be: one for all pods, or one for each."""
         self.do(self.truth.endpoints_follow, name, shared=shared)
 
-    @rule(number=st.integers(0, 9))
+    @rule(number=st.sampled_from(range(10)))
     def delete_slice(self, number: int) -> None:
         """Delete one slice, of many or of few."""
         found = sorted(self.truth.slices)
