@@ -114,7 +114,9 @@ class Line:
         there = self.shared.held(service).get(change.instance_id)
         port = int(there.attributes.get(keys.PORT, "0")) if there else 0
         address = there.attributes.get(keys.IPV4, "") if there else ""
-        if self._is_wanted(service, change, pod, port) and not self._is_anothers(address, pod):
+        if self._is_anothers(address, pod):
+            return  # that is evidence, and no reason for a brake
+        if self._is_wanted(service, change, pod, port):
             yield f"{pod.name} lives and wants it"
         asked = asked_by(pod, self.view.surroundings)
         pair = (service, change.instance_id)
