@@ -17,6 +17,7 @@ from kube_registrar.sources.endpoints import EndpointIndex, ServiceKey
 from kube_registrar.sources.pods import _Wishing
 from kube_registrar.sync.brake import Brake
 from kube_registrar.sync.engine import Engine
+from kube_registrar.sync.hearing import Hearing
 from kube_registrar.sync.interest import Interest
 from kube_registrar.sync.leading import Leading
 from kube_registrar.sync.observed import Attempt, ObservedService
@@ -28,13 +29,7 @@ Mutant = Callable[[], AbstractContextManager[None]]
 @contextmanager
 def deletes_before_sync() -> Iterator[None]:
     """It begins with the first kind that is read in full, and takes the others for empty."""
-    synced = Engine.synced
-
-    def mutant(self: Engine, kind: str) -> None:
-        self._kinds_missing.clear()
-        synced(self, kind)
-
-    with patch.object(Engine, "synced", mutant):
+    with patch.object(Hearing, "missing", property(lambda _: frozenset())):
         yield
 
 
