@@ -63,3 +63,4 @@ UNSEEN = Evidence(
     Cause.ASKS,
 )
 UNKNOWN = Evidence(Standing.UNKNOWN, "nothing is known of the pod yet")
+ASKED = Evidence(Standing.UNKNOWN, "the API server is being asked about the pod")

@@ -18,7 +18,7 @@ from kube_registrar.model.identity import is_own, origin_of
 from kube_registrar.model.instances import Health, Instance, Registration, Wanted
 from kube_registrar.model.refs import InstanceId, Uid
 from kube_registrar.planning.compare import address_of, is_true_to, with_foreign_keys
-from kube_registrar.planning.evidence import UNKNOWN, Cause, Evidence, Standing
+from kube_registrar.planning.evidence import ASKED, UNKNOWN, Cause, Evidence, Standing
 
 HELD = "what its pod asks for cannot be read just now"
 FOREIGN_ID = "an instance of that id belongs to somebody else and is left alone; it must be removed by its owner"
@@ -132,6 +132,8 @@ def _evidence(
     known = evidence.get(uid, UNKNOWN)
     if known.is_final and known.cause is not Cause.MISSING:
         return known
+    if known.cause is Cause.ASKS or known == ASKED:
+        return known  # the watch may lag, and its holder be the one that is gone: a direct read knows better
     holders = {taken[address] for address in address_of(instance.attributes) if address in taken}
     if holders - {uid}:
         return ADDRESS_TAKEN

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from kube_registrar.model.records import BarePod, KubeService, Pod, Unselected
 from kube_registrar.model.refs import Origin, ServiceRef, Uid
-from kube_registrar.planning.evidence import UNKNOWN, UNSEEN, Cause, Evidence, Standing
+from kube_registrar.planning.evidence import ASKED, UNKNOWN, UNSEEN, Cause, Evidence, Standing
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sources.wishes import Wish
 from kube_registrar.sync.wanted import WantedState
@@ -28,7 +28,6 @@ MOST_SECONDS = 600.0
 _DELETED = Evidence(Standing.GONE, "the pod was deleted", Cause.SEEN)
 _GONE = Evidence(Standing.GONE, "the pod no longer exists", Cause.MISSING)
 _REPLACED = Evidence(Standing.GONE, "another pod has its name now", Cause.REPLACED)
-_ASKED = Evidence(Standing.UNKNOWN, "the API server is being asked about the pod")
 _NAMELESS = Evidence(Standing.UNKNOWN, "the instance does not say which pod it stands for")
 _NO_LONGER = "the pod asks for it no longer"
 _SERVICE_GONE = Evidence(Standing.GONE, "the Service no longer exists", Cause.MISSING)
@@ -180,7 +179,7 @@ class EvidenceOfPods:
             return answer.evidence
         if uid not in self._asking:
             self._asking[uid] = asyncio.create_task(self._ask(origin), name=f"evidence about {origin}")
-        return _ASKED
+        return ASKED
 
     def _of_watched(self, uid: Uid, service: ServiceRef) -> Evidence:
         pod, wish = self._wanted.pods[uid], self._wanted.wishes.get(uid)

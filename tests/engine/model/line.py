@@ -128,12 +128,7 @@ class Line:
                 yield from self._too_early(service)
 
     def _is_wanted(self, service: ServiceRef, change: Deregister, pod: Pod, port: int) -> bool:
-        """Whether a pod, as it is and as it was told, wants this instance.
-
-        A limit of the engine: what is selected anew and cannot be read for ten seconds is taken for unselected.
-        """
-        if self.view.fetch_failed and (pod.namespace, pod.name) in self.view.passed_over:
-            return False
+        """Whether a pod, as it is and as it was told, wants this instance."""
         versions = list(self.view.versions(pod))
         wishes = [wish_of(each, self.engine().catalog.world) for each in versions]
         asked = [asked_by(each, self.view.surroundings) for each in versions]
@@ -147,11 +142,14 @@ class Line:
     def _is_anothers(self, address: str, pod: Pod) -> bool:
         """Whether an address belongs to another pod: one that has it now, or, as far as was told, one that still lives.
 
-        The second is a limit of the engine: a watch that lags may tell of a dead pod with the address of a live one.
+        The second counts while the API server cannot be asked: a watch that lags may tell of a dead pod with the
+        address of a live one, and a direct read would say so.
         """
         others = [each for each in self.view.truth.pods.values() if each.uid != pod.uid]
         told = [each for each in self.view.told["Pod"].values() if each.uid != pod.uid]
         is_left = address not in pod.ips and any(address in each.ips for each in others)
+        if self.view.lookup_error is None:
+            return is_left
         return is_left or any(address in each.ips and not each.is_terminal for each in told)
 
     def _is_braked(self, service: ServiceRef, asked: Asked, pod: Pod) -> bool:

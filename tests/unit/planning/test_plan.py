@@ -13,7 +13,7 @@ from kube_registrar.model.identity import is_own
 from kube_registrar.model.instances import Instance, Registration, Wanted
 from kube_registrar.model.refs import InstanceId, Uid
 from kube_registrar.planning.compare import address_of, is_true_to
-from kube_registrar.planning.evidence import Evidence, Standing
+from kube_registrar.planning.evidence import ASKED, UNSEEN, Evidence, Standing
 from kube_registrar.planning.plan import HELD, MOVING, Plan, plan
 from kube_registrar.testing import builders
 
@@ -136,6 +136,16 @@ def test_an_address_with_a_new_holder_is_evidence(evidence: Evidence | None) -> 
         "its address belongs to another live pod",
         Urgency.EVICT,
     )
+
+
+@pytest.mark.parametrize("evidence", [ASKED, UNSEEN])
+def test_a_holder_that_only_the_watch_tells_of_is_none_while_a_direct_read_is_open_or_says_otherwise(
+    evidence: Evidence,
+) -> None:
+    heir = builders.registration("heir", ip="10.0.0.1")
+    made = planned(wanted(heir), observed(A), known(a=evidence))
+    assert told(made) == [("Register", "heir")]
+    assert made.kept == {A.instance.id: evidence.why}
 
 
 @pytest.mark.parametrize("port", [9090, None])
