@@ -58,8 +58,8 @@ class Registry:
         found = self.instances(service, **query)
         return {one["Attributes"].get("KUBE_POD", one["InstanceId"]): one["Attributes"] for one in found}
 
-    def expect(self, service: str, names: set[str], **query: str) -> dict[str, Attributes]:
-        """Wait until exactly these pods are found, and return their attributes."""
+    def expect(self, service: str, names: set[str], *, within: float = SECONDS, **query: str) -> dict[str, Attributes]:
+        """Wait until exactly these pods are found, `within` seconds, and return their attributes."""
         found: dict[str, Attributes] = {}
 
         def as_expected() -> bool:
@@ -71,7 +71,7 @@ class Registry:
             missing, surplus = names - set(found), set(found) - names
             return f"{self.namespace}/{service} to hold {_few(names)}: missing {_few(missing)}, surplus {_few(surplus)}"
 
-        wait_until(as_expected, seen, seconds=SECONDS)
+        wait_until(as_expected, seen, seconds=within)
         return found
 
     def expect_attributes(self, service: str, pod: str, accept: Callable[[Attributes], bool]) -> Attributes:

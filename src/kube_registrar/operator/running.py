@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -29,7 +29,10 @@ STEADY_SECONDS = 60.0
 """A kopf that lived so long is started again at once, whatever was before."""
 _WATCHES = 3
 """Connections that kopf's watches hold for each namespace: one for each of our kinds, and one to spare."""
-_NOISY = ("kopf.objects", "kopf._core.reactor.running")
+ENDING_SECONDS = 10.0
+"""How long kopf may take to end after it has failed; it may wait for ever for a log-in that nobody makes any more."""
+_RUNNING = "kopf._core.reactor.running"
+_NOISY = ("kopf.objects", _RUNNING)
 
 _log = logging.getLogger(__name__)
 
@@ -96,13 +99,51 @@ async def _until(stop: asyncio.Event, registry: kopf.OperatorRegistry, namespace
             namespaces=namespaces,
         )
     )
-    await asyncio.wait({stopping, work}, return_when=asyncio.FIRST_COMPLETED)
-    if not work.done():
-        work.cancel()
-        await asyncio.wait({work})
-    stopping.cancel()
+    with _failures() as failure:
+        failing = asyncio.create_task(failure.wait())
+        await asyncio.wait({stopping, work, failing}, return_when=asyncio.FIRST_COMPLETED)
+        if failing.done() and not stopping.done():
+            await asyncio.wait({stopping, work}, timeout=ENDING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        is_stuck = failing.done() and not (work.done() or stopping.done())
+        if not work.done():
+            work.cancel()
+            await asyncio.wait({work})
+        stopping.cancel()
+        failing.cancel()
+    if is_stuck:
+        raise RuntimeError(f"{failure.why}; it did not come to its end by itself")
     if not work.cancelled():
         work.result()
+
+
+class _Failure(logging.Handler):
+    """Hears in kopf's log that it has failed: it does not always end after that."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.why = ""
+        self._heard = asyncio.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hear of an error."""
+        if "has failed" in record.getMessage():
+            self.why = self.why or record.getMessage()
+            self._heard.set()
+
+    async def wait(self) -> None:
+        """Return once kopf has said so."""
+        await self._heard.wait()
+
+
+@contextlib.contextmanager
+def _failures() -> Iterator[_Failure]:
+    """Listen to what kopf logs of itself; in its own thread and loop, where it logs."""
+    log, failure = logging.getLogger(_RUNNING), _Failure()
+    log.addHandler(failure)
+    try:
+        yield failure
+    finally:
+        log.removeHandler(failure)
 
 
 def _end(ended: asyncio.Future[str], why: str) -> None:
