@@ -347,3 +347,20 @@ async def test_wrong_defaults_are_told_on_the_namespace_and_change_nothing(groun
     ground.engine.intake.namespace_applied(replace(good, annotations={"attributes": "stage=prod"}))
     await ground.settle()
     assert ground.instance("flask-app-0").attributes["stage"] == "prod"
+
+
+async def test_what_was_approved_stays_if_it_is_asked_for_again_by_then(ground: Ground) -> None:
+    for number in range(20):
+        ground.cluster.apply(bare(number))
+    ground.cluster.apply_object(selecting(**BY_LABEL))
+    await ground.start()
+    ground.cluster.apply_object(selecting(selector={"matchLabels": {"app": "mistyped"}}))
+    await ground.advance(10.0)
+    [sync] = ground.engine._syncs.values()
+    held = frozenset((each.service, each.instance_id) for each in sync.brake.held())
+    assert len(held) == 20
+    ground.cluster.apply_object(selecting(**BY_LABEL))
+    ground.engine._leading.enqueue(sync.brake.approve(held))
+    await ground.advance(60.0)
+    assert len(ground.names()) == 20
+    assert ground.deregistered() == []

@@ -76,6 +76,7 @@ class Candidate:
     """Since when its node is reachable again while it is held because it was not."""
     why_held: str = ""
     released_by: str = ""
+    freed_at: float = -math.inf
 
     @property
     def is_held_for_its_node(self) -> bool:
@@ -173,6 +174,8 @@ class Brake:
     def _until(self, each: Candidate, extents: "_Extents") -> float:
         """Return until when a candidate has to stay; _GO: it may go."""
         now = self.clock.monotonic()
+        if each.cause is Cause.CONFIGURATION and (settled_at := self._until_settled(each, now)) > now:
+            return settled_at  # also what was let go: it may be asked for again by now
         if each.stage is Stage.FREE:
             return _GO
         if self.duplicate and each.cause in ABSENCE:
@@ -182,12 +185,8 @@ class Brake:
             return self._until_released(each, now)
         if each.cause is Cause.NOT_READY:
             return self._until_nodes_are_known(each, extents.unready, now)
-        if each.cause is Cause.CONFIGURATION:
-            settled_at = self._until_settled(each, now)
-            if settled_at > now:
-                return settled_at
-            if extents.registry.going + extents.registry.recent <= LEAST:
-                return self._let_go(each, now)
+        if each.cause is Cause.CONFIGURATION and extents.registry.going + extents.registry.recent <= LEAST:
+            return self._let_go(each, now)
         judged_at = min(self._latest + GATHER_SECONDS, each.since + MOST_SECONDS)
         if now + _SOON < judged_at:
             return judged_at
@@ -202,9 +201,8 @@ class Brake:
         """Return until when it is waited for what is configured to be known of every pod."""
         if self.is_reading():
             return now + RECHECK_SECONDS
-        if self.is_unsettled() and now + _SOON < each.since + MOST_SECONDS:
-            return each.since + MOST_SECONDS
-        return now
+        most = max(each.since, each.freed_at) + MOST_SECONDS
+        return most if self.is_unsettled() and now + _SOON < most else now
 
     def _let_go(self, each: Candidate, now: float) -> float:
         each.stage = Stage.FREE
@@ -251,7 +249,7 @@ class Brake:
         return self._release(each, "a second full list of pods lacks it too")
 
     def _release(self, each: Candidate, why: str) -> float:
-        each.stage, each.released_by = Stage.FREE, why
+        each.stage, each.released_by, each.freed_at = Stage.FREE, why, self.clock.monotonic()
         self.reporter.released(each.service, each.instance_id, why)
         return _GO
 
@@ -296,8 +294,8 @@ class Brake:
         return [each for each in self._all() if each.stage is Stage.HELD]
 
     def waiting(self) -> AbstractSet[ServiceRef]:
-        """Return the services in which something waits to be judged."""
-        return {each.service for each in self._all() if each.stage is Stage.WAITING}
+        """Return the services in which something waits to be judged, or to go."""
+        return {each.service for each in self._all() if each.stage is not Stage.HELD}
 
     def missing(self, kube_namespace: str) -> AbstractSet[ServiceRef]:
         """Return the services in which instances of missing pods of a Kubernetes namespace are held."""
