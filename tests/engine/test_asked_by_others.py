@@ -16,6 +16,7 @@ from kube_registrar.model.records import (
 )
 from kube_registrar.model.refs import Uid
 from kube_registrar.testing import builders
+from kube_registrar.testing.faults import Op
 from tests.engine.harness import FLASK, Ground
 
 SERVICE = KubeService(
@@ -364,3 +365,19 @@ async def test_what_was_approved_stays_if_it_is_asked_for_again_by_then(ground: 
     await ground.advance(60.0)
     assert len(ground.names()) == 20
     assert ground.deregistered() == []
+
+
+async def test_an_address_that_changes_while_a_status_is_on_its_way_is_registered(ground: Ground) -> None:
+    checked = builders.service_spec("test-namespace/checked", custom_health=True)
+    ground.registry.add(checked)
+    ground.cluster.apply_object(
+        selecting("checked", **BY_LABEL, name="checked", healthCheck={"type": "Custom"}, notReadyPolicy="MarkUnhealthy")
+    )
+    ground.cluster.apply(bare(0))
+    await ground.start()
+    ground.registry.faults.delay(Op.SET_HEALTH, 5.0)
+    ground.cluster.edit("flask-app-0", ready=False)
+    await ground.advance(1.0)
+    ground.cluster.edit("flask-app-0", ips=("10.0.0.99",))
+    await ground.advance(30.0)
+    assert ground.instance("flask-app-0", checked.ref).attributes[keys.IPV4] == "10.0.0.99"

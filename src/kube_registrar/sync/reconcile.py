@@ -356,4 +356,6 @@ class RegistrySync:
             case Deregister():
                 return wish is not None or (outcome.error is None and service in self._blocked)
             case SetHealth():
-                return wish is None or wish.instance.health is not change.health
+                if wish is None or wish.instance.health is not change.health:
+                    return True
+                return not is_met(wish, state.instances.get(change.instance_id))  # its attributes waited for this
