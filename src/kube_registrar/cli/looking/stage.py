@@ -93,7 +93,8 @@ class Stage:
             if missing and self.clock.monotonic() >= deadline:
                 raise Unsettled(f"not all is known within the time: {'; '.join(missing)}. Give it more with --timeout")
             progress(missing[0] if missing else "the engine is at rest")
-            await self.clock.sleep(_POLL_SECONDS)
+            left = max(0.0, deadline - self.clock.monotonic())
+            await self.clock.sleep(min(_POLL_SECONDS, left) if missing else _POLL_SECONDS)
 
 
 @asynccontextmanager
