@@ -192,7 +192,7 @@ async def test_every_swarm_of_lost_pods_costs_one_read_each_and_few_plans(ground
     names: Sequence[str] = [f"lost-{number}" for number in range(200)]
     await missed(ground, *names)
     planned = 0
-    original = ground.engine._progress.planned
+    original = ground.engine._leading.progress.planned
 
     def count(*args: object) -> None:
         nonlocal planned

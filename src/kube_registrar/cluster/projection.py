@@ -14,7 +14,11 @@ import msgspec
 from kube_registrar.cluster.codec import Codec
 from kube_registrar.model.records import (
     ANNOTATION_PREFIX,
+    EXCLUDE_LABEL,
     GATE,
+    REGION_LABEL,
+    SERVICE_LABEL,
+    ZONE_LABEL,
     BarePod,
     ContainerPort,
     CustomObject,
@@ -32,14 +36,7 @@ from kube_registrar.model.refs import Uid
 Selects = Callable[[str, str, Mapping[str, str]], bool]
 """Whether some source asks for an object, by its Kubernetes namespace, name and labels."""
 
-SERVICE_LABEL = "kubernetes.io/service-name"
-NODE_LABELS = frozenset(
-    {
-        "topology.kubernetes.io/zone",
-        "topology.kubernetes.io/region",
-        "node.kubernetes.io/exclude-from-external-load-balancers",
-    }
-)
+NODE_LABELS = frozenset({ZONE_LABEL, REGION_LABEL, EXCLUDE_LABEL})
 _HASH_LABEL = "pod-template-hash"
 
 

@@ -21,8 +21,6 @@ from kube_registrar.model.records import ANNOTATION_PREFIX
 
 REGISTER: Final = "register"
 PUBLISH: Final = "publish"
-APPROVE: Final = "approve"
-"""Written on our own kinds by `kube-registrar approve`; on other objects it says nothing."""
 
 _ASKING = (references.KEY, service_registries.KEY)
 KNOWN: Final = (*_ASKING, ports.KEY, attributes.KEY, REGISTER)

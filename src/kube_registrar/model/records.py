@@ -9,6 +9,12 @@ from dataclasses import dataclass, field
 from kube_registrar.model.refs import ObjectRef, Origin, Uid
 
 ANNOTATION_PREFIX = "kube-registrar.dev/"
+SERVICE_LABEL = "kubernetes.io/service-name"
+"""On an EndpointSlice: the Service that it belongs to."""
+ZONE_LABEL = "topology.kubernetes.io/zone"
+REGION_LABEL = "topology.kubernetes.io/region"
+EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
+"""On a node: load balancers are not to send to it."""
 GATE = "kube-registrar.dev/registered"
 """The condition type that a pod lists among its readiness gates to wait for its registrations."""
 

@@ -9,11 +9,8 @@ from kube_registrar.declared.templates import PodField, Readable, Template, fill
 from kube_registrar.model import attributes as keys
 from kube_registrar.model.limits import Limits
 from kube_registrar.model.reasons import INVALID_ATTRIBUTE, TOO_MANY_ATTRIBUTES, UNKNOWN_LABEL, Problem
-from kube_registrar.model.records import KubeService, Pod
+from kube_registrar.model.records import REGION_LABEL, ZONE_LABEL, KubeService, Pod
 from kube_registrar.sources.world import World
-
-ZONE_LABEL = "topology.kubernetes.io/zone"
-REGION_LABEL = "topology.kubernetes.io/region"
 
 _TOLD = 8  # keys in a message
 

@@ -13,13 +13,11 @@ from kube_registrar.declared.annotations import PUBLISH, Publish
 from kube_registrar.declared.ports import KEY as PORT
 from kube_registrar.declared.problems import AnnotationError, shown, wrong
 from kube_registrar.model.reasons import ADDRESS_NOT_ALLOWED, INVALID_PORT, INVALID_PUBLISH, Problem
-from kube_registrar.model.records import Endpoint, KubeService, Node, ServicePort, Slice
+from kube_registrar.model.records import EXCLUDE_LABEL, Endpoint, KubeService, Node, ServicePort, Slice
 from kube_registrar.sources.guarding import NotAllowed, check_host, check_ip
 from kube_registrar.sources.world import World
 
-EXCLUDE_LABEL: Final = "node.kubernetes.io/exclude-from-external-load-balancers"
 FQDN: Final = "FQDN"
-
 _OTHER_ADDRESS = "Correct it, or take it out"
 
 

@@ -8,7 +8,7 @@ from kube_registrar.declared.annotations import EMPTY, NOTHING, Publish, Reading
 from kube_registrar.declared.items import Item, Places
 from kube_registrar.declared.ports import KEY as PORT
 from kube_registrar.declared.ports import PortRequest
-from kube_registrar.declared.problems import AnnotationError, shown, told_at, wrong
+from kube_registrar.declared.problems import shown, told_at, wrong
 from kube_registrar.declared.references import LocalReference, Reference
 from kube_registrar.model.reasons import INVALID_PORT, Problem
 from kube_registrar.model.records import KubeService, ServicePort
@@ -90,15 +90,6 @@ def service_port(service: KubeService, asked: ServiceItem) -> ServicePort | None
         rule = f"Service {service.name} has no such port"
         step = f"Write one of {_choices(service)}" if service.ports else "Remove it"
         raise wrong(PORT, shown(request.text), rule, step, reason=INVALID_PORT)
-
-
-def has_service_port(service: KubeService, asked: ServiceItem) -> bool:
-    """Whether the port that is asked for is one of the Service's."""
-    try:
-        service_port(service, asked)
-    except AnnotationError:
-        return False
-    return True
 
 
 def _choices(service: KubeService) -> str:

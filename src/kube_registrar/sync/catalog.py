@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kube_registrar.declared import specs
 from kube_registrar.declared.annotations import Reading, read_annotations
@@ -236,13 +236,8 @@ class Catalog:
         for _thing, declared in self._namespace_objects.values():
             if declared:
                 namespaces.setdefault(declared.ref, []).append(declared)
-        identity = self._identity
-        return World(
-            cluster_uid=identity.cluster_uid,
-            cluster_name=identity.cluster_name,
-            default_registry=identity.default_registry,
-            allow_undeclared=identity.allow_undeclared,
-            registries=identity.registries,
+        return replace(
+            self._identity,
             declared_namespaces=namespaces,
             declared_services={key: self._declared_service(each) for key, each in self._service_objects.items()},
             kube_namespaces={name: namespace.labels for name, namespace in self._kube_namespaces.items()},

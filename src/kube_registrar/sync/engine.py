@@ -34,7 +34,7 @@ from kube_registrar.sync.interest import Interest
 from kube_registrar.sync.latency import Latency
 from kube_registrar.sync.leading import Leading
 from kube_registrar.sync.measuring import UNMEASURED, Measures, Stopwatch
-from kube_registrar.sync.progress import Counts, Progress
+from kube_registrar.sync.progress import Counts
 from kube_registrar.sync.reconcile import RegistrySync
 from kube_registrar.sync.reporting import Reporter
 from kube_registrar.sync.second_list import SecondLists
@@ -388,7 +388,3 @@ class Engine:
     @property
     def _syncs(self) -> Mapping[RegistryName, RegistrySync]:
         return self._leading.syncs
-
-    @property
-    def _progress(self) -> Progress:
-        return self._leading.progress

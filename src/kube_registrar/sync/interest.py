@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kube_registrar.declared.specs import LabelSelector, Operator
+from kube_registrar.model.records import SERVICE_LABEL
 from kube_registrar.runtime.backoff import Backoff
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sync.catalog import Catalog
@@ -20,7 +21,6 @@ GATHER_SECONDS = 0.05
 """What is applied together is read together."""
 MOST_LISTS = 10
 """More selectors than that in one Kubernetes namespace, and it is read whole."""
-SERVICE_LABEL = "kubernetes.io/service-name"
 
 _log = logging.getLogger(__name__)
 
