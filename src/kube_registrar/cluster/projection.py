@@ -1,16 +1,14 @@
 """From the API server's JSON to slim records.
 
-The structs name the few fields that are read; msgspec skips all others without making Python objects of them, and what
+`shapes` names the few fields that are read; msgspec skips all others without making Python objects of them, and what
 it makes are copies, so that no record keeps a page of 4 MB alive. Strings that many objects share are interned.
 """
 
 from collections.abc import Callable, Mapping
 from functools import partial
 from sys import intern
-from typing import Any
 
-import msgspec
-
+from kube_registrar.cluster import shapes
 from kube_registrar.cluster.codec import Codec
 from kube_registrar.model.records import (
     ANNOTATION_PREFIX,
@@ -40,179 +38,12 @@ NODE_LABELS = frozenset({ZONE_LABEL, REGION_LABEL, EXCLUDE_LABEL})
 _HASH_LABEL = "pod-template-hash"
 
 
-class _Owner(msgspec.Struct, gc=False):
-    kind: str
-    name: str
-    controller: bool | None = None
-
-
-class _Meta(msgspec.Struct, rename="camel", gc=False):
-    name: str
-    uid: str
-    namespace: str = ""
-    resource_version: str = ""
-    generation: int = 0
-    deletion_timestamp: str | None = None
-    labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
-    owner_references: list[_Owner] | None = None
-
-
-class _Port(msgspec.Struct, rename="camel", gc=False):
-    container_port: int
-    name: str = ""
-    protocol: str = "TCP"
-
-
-class _Container(msgspec.Struct, rename="camel", gc=False):
-    name: str
-    ports: list[_Port] | None = None
-    restart_policy: str | None = None
-
-
-class _Gate(msgspec.Struct, rename="camel", gc=False):
-    condition_type: str
-
-
-class _PodSpec(msgspec.Struct, rename="camel", gc=False):
-    containers: list[_Container] | None = None
-    init_containers: list[_Container] | None = None
-    node_name: str = ""
-    readiness_gates: list[_Gate] | None = None
-
-
-class _Condition(msgspec.Struct, gc=False):
-    type: str
-    status: str
-
-
-class _Ip(msgspec.Struct, gc=False):
-    ip: str = ""
-
-
-class _PodStatus(msgspec.Struct, rename={"pod_ip": "podIP", "pod_ips": "podIPs"}, gc=False):
-    phase: str = "Pending"
-    pod_ip: str = ""
-    pod_ips: list[_Ip] | None = None
-    conditions: list[_Condition] | None = None
-
-
-class _Pod(msgspec.Struct, gc=False):
-    metadata: _Meta
-    spec: _PodSpec = msgspec.field(default_factory=_PodSpec)
-    status: _PodStatus = msgspec.field(default_factory=_PodStatus)
-
-
-class _Namespace(msgspec.Struct, gc=False):
-    metadata: _Meta
-
-
-class _NodeAddress(msgspec.Struct, gc=False):
-    type: str
-    address: str
-
-
-class _NodeStatus(msgspec.Struct, gc=False):
-    addresses: list[_NodeAddress] | None = None
-    conditions: list[_Condition] | None = None
-
-
-class _Node(msgspec.Struct, gc=False):
-    metadata: _Meta
-    status: _NodeStatus = msgspec.field(default_factory=_NodeStatus)
-
-
-class _ServicePort(msgspec.Struct, rename="camel", gc=False):
-    port: int
-    name: str = ""
-    protocol: str = "TCP"
-    node_port: int = 0
-
-
-_SERVICE_FIELDS = {
-    "cluster_ip": "clusterIP",
-    "cluster_ips": "clusterIPs",
-    "external_name": "externalName",
-    "external_policy": "externalTrafficPolicy",
-    "not_ready": "publishNotReadyAddresses",
-}
-
-
-class _ServiceSpec(msgspec.Struct, rename=_SERVICE_FIELDS, gc=False):
-    type: str = "ClusterIP"
-    selector: dict[str, str] | None = None
-    ports: list[_ServicePort] | None = None
-    cluster_ip: str = ""
-    cluster_ips: list[str] | None = None
-    external_name: str = ""
-    not_ready: bool = False
-    external_policy: str = ""
-
-
-class _Ingress(msgspec.Struct, gc=False):
-    ip: str = ""
-    hostname: str = ""
-
-
-class _LoadBalancer(msgspec.Struct, gc=False):
-    ingress: list[_Ingress] | None = None
-
-
-class _ServiceStatus(msgspec.Struct, rename="camel", gc=False):
-    load_balancer: _LoadBalancer = msgspec.field(default_factory=_LoadBalancer)
-
-
-class _Service(msgspec.Struct, gc=False):
-    metadata: _Meta
-    spec: _ServiceSpec = msgspec.field(default_factory=_ServiceSpec)
-    status: _ServiceStatus = msgspec.field(default_factory=_ServiceStatus)
-
-
-class _Target(msgspec.Struct, gc=False):
-    kind: str = ""
-    namespace: str = ""
-    name: str = ""
-    uid: str = ""
-
-
-class _EndpointConditions(msgspec.Struct, gc=False):
-    ready: bool | None = None
-    serving: bool | None = None
-    terminating: bool | None = None
-
-
-class _Endpoint(msgspec.Struct, rename="camel", gc=False):
-    addresses: list[str] | None = None
-    conditions: _EndpointConditions = msgspec.field(default_factory=_EndpointConditions)
-    target_ref: _Target | None = None
-    node_name: str | None = None
-    zone: str | None = None
-
-
-class _SlicePort(msgspec.Struct, gc=False):
-    name: str | None = None
-    port: int | None = None
-
-
-class _Slice(msgspec.Struct, rename="camel", gc=False):
-    metadata: _Meta
-    address_type: str = "IPv4"
-    endpoints: list[_Endpoint] | None = None
-    ports: list[_SlicePort] | None = None
-
-
-class _Custom(msgspec.Struct):
-    metadata: _Meta
-    spec: dict[str, Any] | None = None
-    status: dict[str, Any] | None = None
-
-
 def nothing(_namespace: str, _name: str, _labels: Mapping[str, str]) -> bool:
     """Select nothing but what selects itself."""
     return False
 
 
-def pod(found: _Pod, selects: Selects = nothing) -> Pod | BarePod:
+def pod(found: shapes.Pod, selects: Selects = nothing) -> Pod | BarePod:
     """Make the record of a pod: a BarePod where it has neither annotation nor gate of ours and nothing selects it."""
     meta, spec = found.metadata, found.spec
     ours = _ours(meta)
@@ -240,7 +71,7 @@ def pod(found: _Pod, selects: Selects = nothing) -> Pod | BarePod:
     )
 
 
-def _ours(meta: _Meta) -> dict[str, str]:
+def _ours(meta: shapes.Meta) -> dict[str, str]:
     """Return the annotations of ours, keys without the prefix."""
     return {
         key.removeprefix(ANNOTATION_PREFIX): value
@@ -249,12 +80,12 @@ def _ours(meta: _Meta) -> dict[str, str]:
     }
 
 
-def _ips(status: _PodStatus) -> tuple[str, ...]:
+def _ips(status: shapes.PodStatus) -> tuple[str, ...]:
     several = tuple(one.ip for one in status.pod_ips or () if one.ip)
     return several or ((status.pod_ip,) if status.pod_ip else ())
 
 
-def _ports(spec: _PodSpec) -> tuple[ContainerPort, ...]:
+def _ports(spec: shapes.PodSpec) -> tuple[ContainerPort, ...]:
     # An init container that restarts always is a sidecar: it serves while the pod lives.
     sidecars = [one for one in spec.init_containers or () if one.restart_policy == "Always"]
     return tuple(
@@ -264,7 +95,7 @@ def _ports(spec: _PodSpec) -> tuple[ContainerPort, ...]:
     )
 
 
-def _workload(owners: list[_Owner] | tuple[()], labels: dict[str, str]) -> str:
+def _workload(owners: list[shapes.Owner] | tuple[()], labels: dict[str, str]) -> str:
     owner = next((one for one in owners if one.controller), owners[0] if owners else None)
     if owner is None:
         return ""
@@ -275,7 +106,7 @@ def _workload(owners: list[_Owner] | tuple[()], labels: dict[str, str]) -> str:
     return intern(f"{owner.kind}/{owner.name}")
 
 
-def kube_namespace(found: _Namespace) -> KubeNamespace:
+def kube_namespace(found: shapes.Namespace) -> KubeNamespace:
     """Make the record of a Kubernetes namespace."""
     meta = found.metadata
     return KubeNamespace(meta.name, Uid(meta.uid), _interned(meta.labels), _interned(_ours(meta)))
@@ -284,7 +115,7 @@ def kube_namespace(found: _Namespace) -> KubeNamespace:
 def custom(kind: str) -> Codec[CustomObject]:
     """Return the codec of one of our kinds: items of a list need not name theirs."""
 
-    def project(found: _Custom) -> CustomObject:
+    def project(found: shapes.Custom) -> CustomObject:
         meta = found.metadata
         return CustomObject(
             kind=kind,
@@ -298,10 +129,10 @@ def custom(kind: str) -> Codec[CustomObject]:
             annotations=_ours(meta),
         )
 
-    return Codec(_Custom, project)
+    return Codec(shapes.Custom, project)
 
 
-def node(found: _Node) -> Node:
+def node(found: shapes.Node) -> Node:
     """Make the record of a node."""
     meta, status = found.metadata, found.status
     ready = next((one.status for one in status.conditions or () if one.type == "Ready"), "True")
@@ -315,7 +146,7 @@ def node(found: _Node) -> Node:
     )
 
 
-def service(found: _Service, selects: Selects = nothing) -> KubeService | Unselected:
+def service(found: shapes.Service, selects: Selects = nothing) -> KubeService | Unselected:
     """Make the record of a Service: Unselected where it has no annotation of ours and nothing asks for it."""
     meta, spec = found.metadata, found.spec
     ours = _ours(meta)
@@ -342,7 +173,7 @@ def service(found: _Service, selects: Selects = nothing) -> KubeService | Unsele
     )
 
 
-def endpoint_slice(found: _Slice, selects: Selects = nothing) -> Slice | Unselected:
+def endpoint_slice(found: shapes.Slice, selects: Selects = nothing) -> Slice | Unselected:
     """Make the record of an EndpointSlice: Unselected where nothing asks for its Service."""
     meta = found.metadata
     labels = meta.labels or {}
@@ -361,7 +192,7 @@ def endpoint_slice(found: _Slice, selects: Selects = nothing) -> Slice | Unselec
     )
 
 
-def _endpoint(found: _Endpoint, namespace: str) -> Endpoint:
+def _endpoint(found: shapes.Endpoint, namespace: str) -> Endpoint:
     said, target = found.conditions, found.target_ref
     ready = said.ready is not False
     is_pod = target is not None and target.kind == "Pod"
@@ -385,18 +216,18 @@ def _interned(strings: dict[str, str] | None) -> dict[str, str]:
 
 def pods(selects: Selects = nothing) -> Codec[Pod | BarePod]:
     """Return the codec of pods."""
-    return Codec(_Pod, partial(pod, selects=selects))
+    return Codec(shapes.Pod, partial(pod, selects=selects))
 
 
 def services(selects: Selects = nothing) -> Codec[KubeService | Unselected]:
     """Return the codec of Services."""
-    return Codec(_Service, partial(service, selects=selects))
+    return Codec(shapes.Service, partial(service, selects=selects))
 
 
 def endpoint_slices(selects: Selects = nothing) -> Codec[Slice | Unselected]:
     """Return the codec of EndpointSlices; `selects` is asked with the name of the Service."""
-    return Codec(_Slice, partial(endpoint_slice, selects=selects))
+    return Codec(shapes.Slice, partial(endpoint_slice, selects=selects))
 
 
-NAMESPACES: Codec[KubeNamespace] = Codec(_Namespace, kube_namespace)
-NODES: Codec[Node] = Codec(_Node, node)
+NAMESPACES: Codec[KubeNamespace] = Codec(shapes.Namespace, kube_namespace)
+NODES: Codec[Node] = Codec(shapes.Node, node)
