@@ -1,6 +1,6 @@
 """Conditions keep their time, and status is patched as a subresource."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +57,8 @@ def test_a_message_is_cut_to_what_a_condition_allows() -> None:
 
 
 @pytest.fixture
-def shop(control_plane: ControlPlane, kube_namespace: str) -> str:
-    """Return the name of a RegistryNamespace on the real API server."""
+def shop(control_plane: ControlPlane, kube_namespace: str) -> Iterator[str]:
+    """Return the name of a RegistryNamespace on the real API server, which no later test's operator may find."""
     control_plane.kubectl("apply", "--filename", str(CRDS))
     for name in ("registrynamespaces", "registryservices"):
         control_plane.kubectl("wait", "--for=condition=Established", f"crd/{name}.kube-registrar.dev", "--timeout=30s")
@@ -70,7 +70,8 @@ def shop(control_plane: ControlPlane, kube_namespace: str) -> str:
             "spec": {"type": "HTTP", "allowedNamespaces": {"from": "All"}},
         }
     )
-    return kube_namespace
+    yield kube_namespace
+    control_plane.api.delete(f"/apis/kube-registrar.dev/v1alpha1/registrynamespaces/{kube_namespace}")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from kube_registrar.model.records import BarePod
+from kube_registrar.model.records import BarePod, Node
 from kube_registrar.model.refs import Uid
 from kube_registrar.sync.engine import KINDS
 from kube_registrar.testing import builders
@@ -104,6 +104,20 @@ async def test_what_a_direct_read_shows_is_evidence(ground: Ground, shown: objec
     ground.cluster.pods["default", "flask-app-0"] = shown  # type: ignore[assignment]
     await ground.advance(1.0)
     assert ground.names() == []
+
+
+async def test_an_answer_that_waited_is_asked_for_anew_before_an_instance_goes(ground: Ground) -> None:
+    """The brake waits a second where a node is unreachable; in that second the node and its pod are back."""
+    await missed(ground, "flask-app-0")
+    ground.cluster.apply_node(Node("node-1", Uid("uid-node-1"), reachable=False))
+    ground.cluster.relist()
+    ground.cluster.pods["default", "flask-app-0"] = builders.pod(ready=False, node="node-1")
+    await ground.settle()
+    assert ground.cluster.lookups == [("default", "flask-app-0")]
+    ground.cluster.pods["default", "flask-app-0"] = builders.pod(node="node-1")
+    await ground.advance(60.0)
+    assert ground.names() == ["flask-app-0"]
+    assert ground.deregistered() == []
 
 
 async def test_a_pod_that_a_later_list_holds_again_is_kept(ground: Ground) -> None:

@@ -95,9 +95,9 @@ class Brake:
     reporter: Reporter
     clock: Clock
     is_unsettled: Callable[[], bool]
+    """Whether what is configured has changed and has not reached every pod yet."""
     is_reading: Callable[[], bool]
     """Whether something that is newly selected has not been read yet: until then nobody can say what is asked for."""
-    """Whether what is configured has changed and has not reached every pod yet."""
     duplicate: str = ""
     """Set once another writer has our identity: which instance shows it."""
     strangers: set[tuple[ServiceRef, InstanceId]] = field(default_factory=set)

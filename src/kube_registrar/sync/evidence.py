@@ -22,6 +22,8 @@ REMEMBERED = 20_000
 GETS_AT_ONCE = 20
 ASK_AGAIN_SECONDS = 30.0
 """An answer that is no proof of a pod's end is asked for again after this long."""
+FRESH_SECONDS = 0.9
+"""For so long an answer about a pod that lives is enough to remove its instance: less than what the brake waits for."""
 MOST_SECONDS = 600.0
 """A pod that lives and that no watch tells of (its namespace is not watched) is asked about ever less, up to this."""
 
@@ -60,11 +62,16 @@ class PodLookup(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What was answered, and how long it counts: `seconds`, so until then (monotonic)."""
+    """What was answered, and how long it counts: `seconds` from then on (monotonic)."""
 
     evidence: Evidence
     seconds: float
-    until: float
+    since: float
+
+    @property
+    def until(self) -> float:
+        """When it is asked for again."""
+        return self.since + self.seconds
 
 
 class EvidenceOfPods:
@@ -126,7 +133,7 @@ class EvidenceOfPods:
         else:
             is_same = before is not None and evidence.cause is not None and before.evidence == evidence
             seconds = min(MOST_SECONDS, 2 * before.seconds) if before and is_same else ASK_AGAIN_SECONDS
-            self._answers[uid] = _Answer(evidence, seconds, self._clock.monotonic() + seconds)
+            self._answers[uid] = _Answer(evidence, seconds, self._clock.monotonic())
         for memory in (self._ends, self._answers):
             if len(memory) > REMEMBERED:
                 memory.popitem(last=False)
@@ -150,6 +157,20 @@ class EvidenceOfPods:
         """Return the monotonic time at which the first of these should be asked about again; infinity: none."""
         uids = (origin.uid for origin in origins if origin.uid not in self._asking)
         return min((self._answers[uid].until for uid in uids if uid in self._answers), default=float("inf"))
+
+    def refresh(self, origin: Origin) -> bool:
+        """Return whether what is known of a pod was answered too long ago to remove its instance; ask anew if so.
+
+        What a watch tells of a pod is never too old, and the end of one is for good.
+        """
+        uid = origin.uid
+        if uid in self._wanted.pods or uid in self._wanted.services_asking or uid in self._ends:
+            return False
+        answer = self._answers.get(uid)
+        if answer is None or answer.since + FRESH_SECONDS > self._clock.monotonic():
+            return False
+        self._begin_asking(origin)
+        return True
 
     @property
     def is_asking(self) -> bool:
@@ -177,9 +198,12 @@ class EvidenceOfPods:
         answer = self._answers.get(uid)
         if answer is not None and answer.until > self._clock.monotonic():
             return answer.evidence
-        if uid not in self._asking:
-            self._asking[uid] = asyncio.create_task(self._ask(origin), name=f"evidence about {origin}")
+        self._begin_asking(origin)
         return ASKED
+
+    def _begin_asking(self, origin: Origin) -> None:
+        if origin.uid not in self._asking:
+            self._asking[origin.uid] = asyncio.create_task(self._ask(origin), name=f"evidence about {origin}")
 
     def _of_watched(self, uid: Uid, service: ServiceRef) -> Evidence:
         pod, wish = self._wanted.pods[uid], self._wanted.wishes.get(uid)

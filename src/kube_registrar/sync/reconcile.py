@@ -9,7 +9,7 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,7 +19,9 @@ from kube_registrar.model.identity import is_own, origin_of
 from kube_registrar.model.instances import Health, Registration
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.refs import InstanceId, ServiceRef, Uid
+from kube_registrar.planning.brake import held_back
 from kube_registrar.planning.compare import is_true_to
+from kube_registrar.planning.evidence import ASKED, Cause
 from kube_registrar.planning.plan import Plan, is_met, plan, unaccounted
 from kube_registrar.planning.policy import restrained
 from kube_registrar.runtime.backoff import Backoff
@@ -284,6 +286,7 @@ class RegistrySync:
         )
         made = restrained(made, state.instances, self.policy)
         made, braked_until = self.brake.restrain(made, state)
+        made = held_back(made, dict.fromkeys(self._resting_on_old_answers(made), ASKED.why))
         state.forget_attempts(wanted.registrations)
         self._blocked.discard(service)
         if made.waiting:
@@ -303,6 +306,14 @@ class RegistrySync:
         self.hears.planned(service, made)
         self.reporter.planned(service, made, state.estranged if made.conflicts else frozenset())
         self.reporter.withheld(service, made, self.policy)
+
+    def _resting_on_old_answers(self, made: Plan) -> Iterator[InstanceId]:
+        """Yield what would go for what was answered of its pod some time ago; it is asked anew, and planned then."""
+        for change in made.changes:
+            if not isinstance(change, Deregister) or made.causes[change.instance_id] is Cause.ADDRESS:
+                continue
+            if self.evidence.refresh(change.origin):
+                yield change.instance_id
 
     def _is_there(self, state: ObservedService, instance_id: InstanceId) -> bool:
         found = state.instances.get(instance_id)
