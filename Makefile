@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.synced
+# Most scenarios wait for processes, so one more than there are cores; each has a control plane of its own.
+WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1)))
 AWS_VENV := .venv-aws
 AWS_STAMP := $(AWS_VENV)/.synced
 export UV_LINK_MODE ?= copy
@@ -35,8 +37,8 @@ binaries: $(STAMP) ## build the control plane of the test ground (first time: ab
 demo: $(STAMP) binaries ## see it work on a control plane of this machine
 	$(BIN)/kube-registrar demo $(ARGS)
 
-test: $(STAMP) $(AWS_STAMP) binaries ## run all tests
-	$(BIN)/pytest $(ARGS)
+test: $(STAMP) $(AWS_STAMP) binaries ## run all tests (ARGS=... as pytest takes them; WORKERS=0: in one process)
+	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 bench: $(STAMP) binaries ## the short half of what docs/benchmarks.md promises, ten minutes; exit 1 if a bar is missed
 	$(BIN)/python -m bench.all short

@@ -1,3 +1,10 @@
-"""Fixtures for all tests."""
+"""Fixtures for all tests, and their order."""
+
+import pytest
 
 pytest_plugins = ["kube_registrar.testing.pytest_plugin"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the scenarios: they wait more than they work, and none should be what the other workers wait for."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/scenarios/"))

@@ -36,8 +36,8 @@ def test_what_is_declared_is_made_and_its_status_says_where(
     for one in (namespace, service):
         assert one["status"]["observedGeneration"] == one["metadata"]["generation"]
         assert [condition["observedGeneration"] for condition in one["status"]["conditions"]] == [1, 1]
-    assert "Created" in {event.reason for event in place.events("web", "RegistryService")}
-    assert "Created" in {event.reason for event in place.events(place.registry_namespace, "RegistryNamespace")}
+    place.wait_event("web", "Created", kind="RegistryService")
+    place.wait_event(place.registry_namespace, "Created", kind="RegistryNamespace")
 
 
 def test_a_dns_namespace_and_its_services_get_the_settings_that_were_declared(

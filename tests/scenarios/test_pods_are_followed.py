@@ -44,7 +44,7 @@ def test_an_instance_says_where_it_is_what_the_user_wrote_and_whose_it_is(
         "note": "one, two",
         **_zone(pod["metadata"]["labels"], zone),
     }
-    assert "Registered" in {event.reason for event in place.events(name)}
+    place.wait_event(name, "Registered")
 
 
 def _zone(of_pod: dict[str, str], of_node: dict[str, str]) -> dict[str, str]:

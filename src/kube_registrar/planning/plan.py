@@ -86,7 +86,7 @@ def plan(
     leaving: set[tuple[str, str]] = set()
     for instance in suspects:
         known = _evidence(instance, evidence, taken, there)
-        if known.is_final and removes:
+        if (known.is_final or known == ASKED) and removes:  # who is asked about may be gone: a moment, and it is known
             leaving |= address_of(instance.attributes)
         if instance.id in busy:
             pending.add(instance.id)

@@ -138,14 +138,19 @@ def test_an_address_with_a_new_holder_is_evidence(evidence: Evidence | None) -> 
     )
 
 
-@pytest.mark.parametrize("evidence", [ASKED, UNSEEN])
-def test_a_holder_that_only_the_watch_tells_of_is_none_while_a_direct_read_is_open_or_says_otherwise(
-    evidence: Evidence,
-) -> None:
+def test_a_holder_that_only_the_watch_tells_of_is_none_where_a_direct_read_says_otherwise() -> None:
     heir = builders.registration("heir", ip="10.0.0.1")
-    made = planned(wanted(heir), observed(A), known(a=evidence))
+    made = planned(wanted(heir), observed(A), known(a=UNSEEN))
     assert told(made) == [("Register", "heir")]
-    assert made.kept == {A.instance.id: evidence.why}
+    assert made.kept == {A.instance.id: UNSEEN.why}
+
+
+def test_while_a_direct_read_is_open_neither_old_nor_new_moves() -> None:
+    """Whom the address belongs to is known in a moment; then the old one goes before the new one comes."""
+    heir = builders.registration("heir", ip="10.0.0.1")
+    made = planned(wanted(heir), observed(A), known(a=ASKED))
+    assert (made.changes, made.waiting) == ([], [heir])
+    assert made.kept == {A.instance.id: ASKED.why}
 
 
 @pytest.mark.parametrize("port", [9090, None])
