@@ -1,7 +1,7 @@
 """Doing several things at once, with nothing left running afterwards."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 from kube_registrar.runtime.clock import Clock
@@ -26,6 +26,69 @@ async def as_they_finish(coroutines: Iterable[Coroutine[Any, Any, T]]) -> AsyncG
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Window:
+    """So many that have begun and are not yet under way; who waits comes in the order of coming.
+
+    Ten thousand tasks that wait for their turn cost more memory than all that they are about.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._places = asyncio.Semaphore(places)
+
+    async def enter(self) -> "Place":
+        """Wait for a place."""
+        await self._places.acquire()
+        return Place(self._places)
+
+
+class Place:
+    """A place in a `Window`."""
+
+    __slots__ = ("_places",)
+
+    def __init__(self, places: asyncio.Semaphore) -> None:
+        self._places: asyncio.Semaphore | None = places
+
+    def leave(self) -> None:
+        """Let the next one begin. Once is enough, and more does no harm."""
+        places, self._places = self._places, None
+        if places is not None:
+            places.release()
+
+    def left_by(self, _: object) -> None:
+        """Leave it, whoever calls that a task is done."""
+        self.leave()
+
+
+Beginning = tuple[Window, Callable[[Place], Coroutine[Any, Any, T]]]
+"""What is to begin in a window: it is given its place, and leaves it once it is under way, at the latest at its end."""
+
+
+async def in_turn(work: Sequence[Beginning[T]]) -> AsyncGenerator[T]:
+    """Begin each as its window lets it, and yield results as `as_they_finish` does. No window waits for another."""
+    finished: asyncio.Queue[asyncio.Task[T]] = asyncio.Queue()
+    tasks = set[asyncio.Task[T]]()
+
+    async def begin_all(window: Window) -> None:
+        for begin in [begin for where, begin in work if where is window]:
+            place = await window.enter()
+            task = asyncio.ensure_future(begin(place))
+            tasks.add(task)
+            task.add_done_callback(place.left_by)
+            task.add_done_callback(finished.put_nowait)
+
+    beginning = [asyncio.ensure_future(begin_all(window)) for window in {id(each): each for each, _ in work}.values()]
+    try:
+        for _ in work:
+            task = await finished.get()
+            tasks.discard(task)
+            yield task.result()
+    finally:
+        for each in (*beginning, *tasks):
+            each.cancel()
+        await asyncio.gather(*beginning, *tasks, return_exceptions=True)
 
 
 async def within(clock: Clock, seconds: float, work: Coroutine[Any, Any, T]) -> T:

@@ -1,12 +1,13 @@
 """Several things at once: results as they come, and nothing left running."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
+from functools import partial
 from typing import Any
 
 import pytest
 
-from kube_registrar.runtime.concurrency import as_they_finish
+from kube_registrar.runtime.concurrency import Place, Window, as_they_finish, in_turn
 
 
 async def after(turn: asyncio.Event, result: str) -> str:
@@ -51,4 +52,93 @@ async def test_an_error_is_raised_and_ends_what_is_left() -> None:
 
     with pytest.raises(ValueError, match="broken"):
         _ = [result async for result in as_they_finish([after(asyncio.Event(), "never"), failing()])]
+    assert len(asyncio.all_tasks()) == 1
+
+
+class Begun:
+    """What a window lets begin: each leaves its place, or ends, when it is told to."""
+
+    def __init__(self, count: int) -> None:
+        self.begun: list[int] = []
+        self.under_way = [asyncio.Event() for _ in range(count)]
+        self.done = [asyncio.Event() for _ in range(count)]
+        self._count = count
+
+    def within(self, window: Window) -> AsyncGenerator[int]:
+        return in_turn([(window, partial(self.work, number)) for number in range(self._count)])
+
+    async def work(self, number: int, place: Place) -> int:
+        self.begun.append(number)
+        await self.under_way[number].wait()
+        place.leave()
+        place.leave()
+        await self.done[number].wait()
+        return number
+
+
+async def settle() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_a_window_lets_the_next_one_begin_once_one_is_under_way() -> None:
+    work, window = Begun(4), Window(2)
+    results = work.within(window)
+    first = asyncio.ensure_future(anext(results))
+    await settle()
+    assert work.begun == [0, 1]
+    work.under_way[1].set()
+    await settle()
+    assert work.begun == [0, 1, 2]
+    for event in (*work.under_way, *work.done):
+        event.set()
+    assert sorted([await first, *[result async for result in results]]) == [0, 1, 2, 3]
+
+
+async def test_a_place_is_free_again_when_its_holder_ends_or_is_cancelled() -> None:
+    window = Window(1)
+
+    async def failing(_: Place) -> int:
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        _ = [result async for result in in_turn([(window, failing)])]
+    work = Begun(2)
+    results = work.within(window)
+    first = asyncio.ensure_future(anext(results))
+    await settle()
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    await results.aclose()
+    again = Begun(1)
+    again.under_way[0].set()
+    again.done[0].set()
+    assert [result async for result in again.within(window)] == [0]
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_two_share_a_window_in_the_order_of_coming() -> None:
+    window, one, other = Window(1), Begun(1), Begun(1)
+    tasks = [asyncio.ensure_future(anext(each.within(window))) for each in (one, other)]
+    await settle()
+    assert (one.begun, other.begun) == ([0], [])
+    one.under_way[0].set()
+    await settle()
+    assert other.begun == [0]
+    for each in (one, other):
+        each.under_way[0].set()
+        each.done[0].set()
+    assert await asyncio.gather(*tasks) == [0, 0]
+
+
+async def test_a_window_that_is_full_keeps_nobody_from_another() -> None:
+    full, free = Window(1), Window(1)
+    waits, goes = Begun(2), Begun(1)
+    goes.under_way[0].set()
+    goes.done[0].set()
+    work = [(full, partial(waits.work, number)) for number in range(2)]
+    results = in_turn([*work, (free, partial(goes.work, 0))])
+    assert await anext(results) == 0
+    assert (waits.begun, goes.begun) == ([0], [0])
+    await results.aclose()
     assert len(asyncio.all_tasks()) == 1
