@@ -158,7 +158,8 @@ async def test_all_troubles_at_once_lose_nothing(stack: AsyncExitStack, tmp_path
 
 
 async def test_what_somebody_else_is_writing_is_waited_for(stack: AsyncExitStack, tmp_path: Path) -> None:
-    place = await open_place(stack, tmp_path, "operation-delay=50ms", FAST)
+    place = await open_place(stack, tmp_path, "operation-delay=1500ms", FAST)  # theirs is under way when ours is sent
+    await listed(place.registry, SERVICE)
     [service] = await place.truth.find(SERVICE.namespace)
     request = {"ServiceId": service.id, "InstanceId": "a", "Attributes": {"v": "theirs"}}
     await place.truth.execute("RegisterInstance", request)
