@@ -60,9 +60,9 @@ class Script:
     def asked(self, operation: str) -> list[Json]:
         return [request for name, request in self.requests if name == operation]
 
-    async def has_come(self, operation: str) -> None:
-        """Wait until this operation has been asked for."""
-        while not self.asked(operation):
+    async def has_come(self, operation: str, times: int = 1) -> None:
+        """Wait until this operation has been asked for, so many times."""
+        while len(self.asked(operation)) < times:
             self._came.clear()
             await self._came.wait()
 

@@ -302,3 +302,24 @@ async def test_no_secret_is_in_a_message_or_a_log(
         script.on("RegisterInstance", reply)
         assert "a-secret-that-nobody-prints" not in str(await failure(registry, register("a")))
     assert "a-secret-that-nobody-prints" not in caplog.text
+
+
+async def test_a_thousand_changes_wait_in_line_and_not_each_in_a_task_of_its_own(
+    registry: Registry, script: Script
+) -> None:
+    """And what was accepted makes room, however long its operation takes."""
+    script.on("RegisterInstance", Hang)
+    outcomes = registry.apply(SERVICE, [register(f"i-{number}") for number in range(1_000)])
+    first = asyncio.ensure_future(anext(outcomes))
+    await script.has_come("RegisterInstance")
+    assert 100 < len(asyncio.all_tasks()) < 300
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    script.requests.clear()
+    script.on("RegisterInstance", {"OperationId": "op-register"})
+    script.on("GetOperation", operation("PENDING"))
+    stuck = registry.apply(SERVICE, [register(f"i-{number}") for number in range(200)])
+    waiting = asyncio.ensure_future(anext(stuck))
+    await script.has_come("RegisterInstance", 200)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)

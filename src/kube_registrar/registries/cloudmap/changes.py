@@ -1,12 +1,13 @@
 """One change of one instance: sent, accepted, confirmed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from kube_registrar.model.changes import Change, Deregister, Register, SetHealth
 from kube_registrar.model.errors import NotFound, Refused, RegistryError, Retryable, Unreachable
-from kube_registrar.model.instances import Health
+from kube_registrar.model.instances import Health, Instance
 from kube_registrar.model.refs import ServiceRef
 from kube_registrar.registries.cloudmap.client import Client
 from kube_registrar.registries.cloudmap.doubts import Doubts, Pair
@@ -22,6 +23,22 @@ _EXPECTED: Final = {
     "UpdateInstanceCustomHealthStatus": ("ServiceNotFound",),
 }
 """The error codes that are dealt with here."""
+_NOTHING: Final[Mapping[str, object]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One change of one instance, and whom to tell when its call was answered: what is left then is to wait."""
+
+    service: ServiceRef
+    change: Change
+    about: str
+    answered: Callable[[], None]
+
+    @property
+    def pair(self) -> Pair:
+        """What one operation at a time is about."""
+        return self.service, self.change.instance_id
 
 
 class Changes:
@@ -33,53 +50,55 @@ class Changes:
         self._operations = operations
         self._doubts = doubts
 
-    async def make(self, service: ServiceRef, change: Change) -> None:
-        """Return once Cloud Map confirmed the change; else raise a RegistryError."""
+    async def make(self, service: ServiceRef, change: Change, answered: Callable[[], None] = lambda: None) -> None:
+        """Return once Cloud Map confirmed the change; else raise a RegistryError.
+
+        `answered` is called as soon as it has been sent and answered: what is left is to wait.
+        """
         match change:
             case Register():
-                await self._register(service, change)
+                about = f"registering {change.instance_id} in {service}"
+                await self._register(_Work(service, change, about, answered), change.instance)
             case Deregister():
-                await self._deregister(service, change)
+                about = f"deregistering {change.instance_id} from {service}"
+                await self._deregister(_Work(service, change, about, answered))
             case SetHealth():
-                await self._set_health(service, change)
+                about = f"setting the status of {change.instance_id} in {service}"
+                await self._set_health(_Work(service, change, about, answered), change.health)
 
-    async def _register(self, service: ServiceRef, change: Register) -> None:
-        check_instance(change.instance)
-        about, pair = f"registering {change.instance_id} in {service}", (service, change.instance_id)
-        request = {"InstanceId": change.instance_id, "Attributes": dict(change.instance.attributes)}
-        before = self._doubts.of(pair)
+    async def _register(self, work: _Work, instance: Instance) -> None:
+        check_instance(instance)
+        before = self._doubts.of(work.pair)
         try:
-            operation_id = await self._submit("RegisterInstance", service, change, request, about)
-            self._doubts.accepted(pair, operation_id)
-            await self._confirm(operation_id, service, change, about)
+            operation_id = await self._submit("RegisterInstance", work, {"Attributes": dict(instance.attributes)})
+            self._doubts.accepted(work.pair, operation_id)
+            await self._confirm(operation_id, work)
         except Unreachable as error:
             if not error.doubtful:
-                self._doubts.refused(pair, before)
+                self._doubts.refused(work.pair, before)
             raise
         except RegistryError:
-            self._doubts.refused(pair, before)
+            self._doubts.refused(work.pair, before)
             raise
         # On cancellation the note stays: what was sent may land.
-        self._doubts.resolved(pair)
+        self._doubts.resolved(work.pair)
 
-    async def _deregister(self, service: ServiceRef, change: Deregister) -> None:
-        about, pair = f"deregistering {change.instance_id} from {service}", (service, change.instance_id)
-        request = {"InstanceId": change.instance_id}
+    async def _deregister(self, work: _Work) -> None:
         for _ in range(_MOST_TRIES):
             try:
-                operation_id = await self._submit("DeregisterInstance", service, change, request, about)
+                operation_id = await self._submit("DeregisterInstance", work)
             except NotFound:  # the service is gone, and with it all that was in it
-                self._doubts.resolved(pair)
+                self._doubts.resolved(work.pair)
                 return
             except Answered:  # InstanceNotFound: done, unless a register of ours may still land
-                if await self._nothing_may_land(pair, about):
+                if await self._nothing_may_land(work.pair, work.about):
                     return
             else:
-                await self._confirm(operation_id, service, change, about)
+                await self._confirm(operation_id, work)
                 # It was accepted, so no operation of an earlier register was under way any more.
-                self._doubts.resolved(pair)
+                self._doubts.resolved(work.pair)
                 return
-        raise Retryable(f"{about}: it comes and goes. Look who else writes it", after=1.0)
+        raise Retryable(f"{work.about}: it comes and goes. Look who else writes it", after=1.0)
 
     async def _nothing_may_land(self, pair: Pair, about: str) -> bool:
         """Whether an absent instance stays absent: True for good, False if it is worth asking again at once."""
@@ -96,48 +115,46 @@ class Changes:
                 return False
         raise Unreachable(f"{about}: it is not there, but a register sent before may still land", doubtful=True)
 
-    async def _set_health(self, service: ServiceRef, change: SetHealth) -> None:
+    async def _set_health(self, work: _Work, health: Health) -> None:
         """Set the status. Cloud Map applies it about 30 s later; asking again would not hasten it."""
-        about = f"setting the status of {change.instance_id} in {service}"
-        if change.health is Health.UNKNOWN:
+        if health is Health.UNKNOWN:
             rule = "HEALTHY or UNHEALTHY"
-            raise Refused(f"{about}: it is UNKNOWN; allowed: {rule}", field="health", rule=rule)
-        request = {"InstanceId": change.instance_id, "Status": change.health.value}
-        await self._call("UpdateInstanceCustomHealthStatus", service, change, request, about)
+            raise Refused(f"{work.about}: it is UNKNOWN; allowed: {rule}", field="health", rule=rule)
+        await self._call("UpdateInstanceCustomHealthStatus", work, {"Status": health.value})
 
-    async def _submit(
-        self, operation: str, service: ServiceRef, change: Change, request: Mapping[str, object], about: str
-    ) -> str:
+    async def _submit(self, operation: str, work: _Work, request: Mapping[str, object] = _NOTHING) -> str:
         """Return the id of the operation that was accepted. Answered if InstanceNotFound; RegistryError."""
-        send = partial(self._call, operation, service, change, request, about)
-        return await self._operations.submit(send, operation, about, change.urgency)
+        send = partial(self._call, operation, work, request)
+        return await self._operations.submit(send, operation, work.about, work.change.urgency)
 
-    async def _call(
-        self, operation: str, service: ServiceRef, change: Change, request: Mapping[str, object], about: str
-    ) -> Mapping[str, Any]:
+    async def _call(self, operation: str, work: _Work, request: Mapping[str, object]) -> Mapping[str, Any]:
         """Make the call for a service by name; an id that is no longer good is looked up once more."""
-        pair = (service, change.instance_id)
-        for _ in range(2):
-            known = await self._names.service(service)
-            try:
-                return await self._client.call(
-                    operation,
-                    {"ServiceId": known.id, **request},
-                    about,
-                    expected=_EXPECTED[operation],
-                    urgency=change.urgency,
-                    sending=(lambda: self._doubts.sent(pair)) if isinstance(change, Register) else None,
-                )
-            except Answered as refusal:
-                if refusal.code != "ServiceNotFound":
-                    raise
-                self._names.forget(service)
-        raise NotFound(f"{about}: registry service {service} is listed, but gone. It is looked up again")
-
-    async def _confirm(self, operation_id: str, service: ServiceRef, change: Change, about: str) -> None:
+        is_register = isinstance(work.change, Register)
         try:
-            await self._operations.confirm(operation_id, about, change.urgency)
+            for _ in range(2):
+                known = await self._names.service(work.service)
+                try:
+                    return await self._client.call(
+                        operation,
+                        {"ServiceId": known.id, "InstanceId": work.change.instance_id, **request},
+                        work.about,
+                        expected=_EXPECTED[operation],
+                        urgency=work.change.urgency,
+                        sending=(lambda: self._doubts.sent(work.pair)) if is_register else None,
+                    )
+                except Answered as refusal:
+                    if refusal.code != "ServiceNotFound":
+                        raise
+                    self._names.forget(work.service)
+        finally:
+            work.answered()
+        text = f"{work.about}: registry service {work.service} is listed, but gone. It is looked up again"
+        raise NotFound(text)
+
+    async def _confirm(self, operation_id: str, work: _Work) -> None:
+        try:
+            await self._operations.confirm(operation_id, work.about, work.change.urgency)
         except RegistryError:
             # A register into a service that is gone is accepted, and fails like this.
-            self._names.forget(service)
+            self._names.forget(work.service)
             raise

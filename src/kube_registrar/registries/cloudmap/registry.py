@@ -3,8 +3,9 @@
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
-from kube_registrar.model.changes import Change, Outcome
+from kube_registrar.model.changes import Change, Outcome, Urgency
 from kube_registrar.model.errors import NotFound, RegistryError, Unreachable
 from kube_registrar.model.instances import Health, Instance, Query
 from kube_registrar.model.refs import InstanceId, NamespaceRef, RegistryName, ServiceRef
@@ -20,9 +21,11 @@ from kube_registrar.registries.cloudmap.rules import CAPABILITIES
 from kube_registrar.registries.limits import Limiter
 from kube_registrar.registries.port import Capabilities, Found
 from kube_registrar.runtime.clock import Clock
-from kube_registrar.runtime.concurrency import as_they_finish
+from kube_registrar.runtime.concurrency import Place, Window, in_turn
 from kube_registrar.runtime.fence import Fence
 
+_BEGUN_AT_ONCE = 128
+"""So many changes of an urgency wait for a token or a thread: more than a burst has, and all that a second takes."""
 _MOST_DISCOVERED = 1_000  # DiscoverInstances has no pages, and answers 100 unless asked for more
 
 _log = logging.getLogger(__name__)
@@ -47,6 +50,7 @@ class CloudMapRegistry:
         operations = Operations(client, clock, poll_seconds)
         self._resources = Resources(client, self._names, operations, name)
         self._changes = Changes(client, self._names, operations, Doubts(clock.monotonic))
+        self._windows = {urgency: Window(_BEGUN_AT_ONCE) for urgency in Urgency}
 
     @property
     def name(self) -> RegistryName:
@@ -113,11 +117,11 @@ class CloudMapRegistry:
 
     def apply(self, service: ServiceRef, changes: Sequence[Change]) -> AsyncIterator[Outcome]:
         """Send all changes, as fast as the rates allow, and yield their outcomes as they are confirmed."""
-        return as_they_finish(self._apply(service, change) for change in changes)
+        return in_turn([(self._windows[change.urgency], partial(self._apply, service, change)) for change in changes])
 
-    async def _apply(self, service: ServiceRef, change: Change) -> Outcome:
+    async def _apply(self, service: ServiceRef, change: Change, place: Place) -> Outcome:
         try:
-            await self._changes.make(service, change)
+            await self._changes.make(service, change, place.leave)
         except RegistryError as error:
             return Outcome(change, error)
         except Exception as error:  # noqa: BLE001 - a surprise in one change must not lose the others' outcomes
