@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +20,7 @@ from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import SystemClock
 from kube_registrar.server.cloudmap.application import app
 from kube_registrar.server.cloudmap.serving import serve
+from tests.warm import processes as warm
 
 NAMESPACE = NamespaceRef(RegistryName("default"), "test-namespace")
 FLASK, CHECKED = ServiceRef(NAMESPACE, "flask-app"), ServiceRef(NAMESPACE, "checked")
@@ -131,10 +130,5 @@ def environment() -> dict[str, str]:
 
 async def run(*args: str) -> tuple[int, str, str]:
     """Run the command in a process of its own, without a terminal; return code, output and error."""
-    command = [sys.executable, "-m", "kube_registrar", *args]
-    process = await asyncio.create_subprocess_exec(
-        *command, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
+    done = await asyncio.to_thread(warm.run, args, environment())
+    return done.returncode, done.stdout, done.stderr

@@ -1,8 +1,6 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from kube_registrar.registries.embedded import open_registry
 from kube_registrar.runtime.clock import SystemClock
 from kube_registrar.server.cloudmap.application import app
 from kube_registrar.server.cloudmap.serving import serve
+from tests.warm import processes as warm
 
 NAMESPACE = NamespaceRef(RegistryName("default"), "test-namespace")
 SERVICE = ServiceRef(NAMESPACE, "flask-app")
@@ -56,13 +55,8 @@ async def discover(*args: str) -> tuple[int, str, str]:
     """Run the command in a process of its own, without any AWS settings; return code, output and error."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("KUBE", "AWS_"))}
     environ = {**kept, "AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nonexistent"}
-    command = [sys.executable, "-m", "kube_registrar", "discover", *args]
-    process = await asyncio.create_subprocess_exec(
-        *command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
+    done = await asyncio.to_thread(warm.run, ["discover", *args], environ)
+    return done.returncode, done.stdout, done.stderr
 
 
 async def test_a_table_shows_what_clients_see(endpoint: str) -> None:

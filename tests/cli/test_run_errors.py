@@ -1,14 +1,14 @@
 """What `kube-registrar run` says where it cannot begin: one sentence, and no secret."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
+
+from tests.warm import processes as warm
 
 TOKEN = "a-token-that-nobody-may-see"
 
@@ -51,24 +51,8 @@ def kubeconfig(folder: Path, server: str) -> str:
 def run(folder: Path, *args: str) -> str:
     """Return the one sentence that `run` ends with."""
     environ = {key: value for key, value in os.environ.items() if not key.startswith(("KUBE", "AWS_"))}
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "kube_registrar",
-            "run",
-            "--registry",
-            "embedded",
-            "--data",
-            str(folder / "data"),
-            *args,
-        ],
-        env={**environ, "HOME": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    flags = ["--registry", "embedded", "--data", str(folder / "data"), *args]
+    done = warm.run(["run", *flags], {**environ, "HOME": str(folder)})
     assert (done.returncode, done.stdout) == (1, "")
     assert TOKEN not in done.stderr
     sentence = done.stderr.removeprefix("kube-registrar: ")

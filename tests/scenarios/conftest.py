@@ -41,7 +41,7 @@ def _operators(plane: ControlPlane, tmp_path: Path) -> Iterator[NewOperator]:
         ) -> Operator:
             folder = tmp_path / name
             folder.mkdir(exist_ok=True)
-            operator = Operator(folder, kubeconfig or plane.kubeconfig, *flags, endpoint=endpoint)
+            operator = Operator(folder, kubeconfig or plane.kubeconfig, *flags, endpoint=endpoint, is_warm=True)
             stack.callback(operator.kill)
             made.append(operator)
             return operator

@@ -15,6 +15,7 @@ from typing import Any
 
 from kube_registrar.testing.processes import Child, free_port
 from kube_registrar.testing.waiting import wait_until
+from tests.warm import processes as warm
 
 READY_SECONDS = 40.0
 STOP_SECONDS = 15.0
@@ -40,9 +41,12 @@ def environment() -> dict[str, str]:
 class Operator:
     """`kube-registrar run`, to be started, killed and started again on the same folder and the same API port."""
 
-    def __init__(self, folder: Path, kubeconfig: Path, *flags: str, endpoint: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, kubeconfig: Path, *flags: str, endpoint: str | None = None, is_warm: bool = False
+    ) -> None:
         """Without `endpoint` it runs the embedded registry; with it, Cloud Map at that address.
 
+        `is_warm`: it is forked from a process that has imported all of it, which spares seconds of CPU a start.
         It has a Lease of its own, so that it need not wait for the operator of another test to be out of office.
         """
         self.data = folder / "registry"
@@ -52,7 +56,8 @@ class Operator:
         self._api_port = free_port()
         self._endpoint = endpoint
         self._runs = 0
-        self._child: Child | None = None
+        self._is_warm = is_warm
+        self._child: Child | warm.Process | None = None
 
     @property
     def endpoint(self) -> str:
@@ -74,7 +79,7 @@ class Operator:
         return self._folder / f"operator-{self._runs}.log"
 
     @property
-    def child(self) -> Child:
+    def child(self) -> Child | warm.Process:
         """The process."""
         assert self._child is not None, "start the operator first"
         return self._child
@@ -83,8 +88,11 @@ class Operator:
         """Start it and, unless told otherwise, wait until it is ready."""
         assert self._child is None, "the operator runs already"
         self._runs += 1
-        command = [sys.executable, "-m", "kube_registrar", *self.arguments]
-        self._child = Child("the operator", command, self.log, env=environment())
+        if self._is_warm:
+            self._child = warm.Process(self.arguments, self.log, environment())
+        else:
+            command = [sys.executable, "-m", "kube_registrar", *self.arguments]
+            self._child = Child("the operator", command, self.log, env=environment())
         if wait:
             self.wait_until_ready()
         return self

@@ -3,8 +3,6 @@
 import json
 import re
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from kube_registrar.testing.processes import free_port
 from tests.scenarios.harness import Operator, environment
 from tests.scenarios.place import Place
 from tests.scenarios.registry import Registry, changes
+from tests.warm import processes as warm
 
 SECONDS = 60.0
 
@@ -30,8 +29,7 @@ class Ended:
 
 def run(*flags: str) -> Ended:
     """Run `kube-registrar run` with these flags until it ends by itself; it must say just one thing."""
-    command = [sys.executable, "-m", "kube_registrar", "run", *flags]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=SECONDS, check=False)
+    done = warm.run(["run", *flags], environment(), seconds=SECONDS)
     assert "Traceback" not in done.stderr + done.stdout
     assert "this is a bug" not in done.stderr
     lines = [line for line in done.stderr.splitlines() if not re.match(r"\d{4}-\d\d-\d\dT", line)]

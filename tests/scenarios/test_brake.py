@@ -1,7 +1,5 @@
 """Many pods cease to ask at once: they stay, everybody is told why, and an approval lets them go."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 from kube_registrar.testing.builders import deployment_manifest
@@ -10,21 +8,14 @@ from tests.scenarios.conftest import NewOperator
 from tests.scenarios.harness import environment
 from tests.scenarios.place import Place, install_kinds
 from tests.scenarios.registry import Registry, deregistered
+from tests.warm import processes as warm
 
 BLOCKED = 'kube_registrar_deletions_blocked_total{guard="configuration",registry="default"}'
 PODS = [f"web-{number:02}" for number in range(12)]
 
 
-def approve(kubeconfig: Path, *args: str, answer: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "kube_registrar", "approve", *args, "--kubeconfig", str(kubeconfig)],
-        env=environment(),
-        input=answer,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def approve(kubeconfig: Path, *args: str, answer: str = "") -> warm.Ended:
+    return warm.run(["approve", *args, "--kubeconfig", str(kubeconfig)], environment(), answer=answer)
 
 
 def test_annotations_taken_off_many_pods_are_held_until_somebody_approves(

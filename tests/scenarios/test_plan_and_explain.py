@@ -1,8 +1,6 @@
 """`plan` and `explain` beside an operator that runs: the same words, and not one write."""
 
 import json
-import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
@@ -20,6 +18,7 @@ from tests.scenarios.conftest import NewOperator
 from tests.scenarios.harness import Operator, environment
 from tests.scenarios.place import Place
 from tests.scenarios.registry import Registry
+from tests.warm import processes as warm
 
 READS = {
     "DiscoverInstances", "GetNamespace", "GetService", "GetOperation", "ListInstances", "ListNamespaces",
@@ -75,18 +74,11 @@ class Looking:
         self.wire = Wire(operator.endpoint)
         self.kubeconfig = proxy.write_kubeconfig(folder / "looking")
 
-    def run(self, *args: str, registry: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    def run(self, *args: str, registry: Sequence[str] = ()) -> warm.Ended:
         """Run a command on the operator's registry, and see that nothing was written."""
         before, asked = len(history(self.operator.data)), len(self.proxy.calls)
         given = registry or ("--registry", "cloudmap", "--endpoint-url", self.wire.url)
-        done = subprocess.run(
-            [sys.executable, "-m", "kube_registrar", *args, *given, "--kubeconfig", str(self.kubeconfig)],
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-        )
+        done = warm.run([*args, *given, "--kubeconfig", str(self.kubeconfig)], environment())
         calls = self.proxy.calls[asked:]
         written = [f"{c.verb} {c.path}" for c in calls if c.verb != "GET" and "selfsubjectaccessreviews" not in c.path]
         assert calls
@@ -211,7 +203,7 @@ def test_too_little_time_is_an_exit_code_of_its_own_and_names_what_is_missing(lo
     assert "Give it more with --timeout" in done.stderr
 
 
-def looking_failed(looking: Looking, *registry: str) -> subprocess.CompletedProcess[str]:
+def looking_failed(looking: Looking, *registry: str) -> warm.Ended:
     done = looking.run("plan", registry=registry)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
     return done

@@ -1,27 +1,17 @@
 """What dead and rebuilt clusters left in a registry is evicted, or taken over and then removed on evidence."""
 
-import subprocess
-import sys
-
 from tests.scenarios.harness import Operator, environment
 from tests.scenarios.place import Place
 from tests.scenarios.registry import Registry, deregistered
+from tests.warm import processes as warm
 
 DEAD = "dddddddd-0000-4000-8000-000000000000"
 
 
-def command(operator: Operator, *args: str) -> subprocess.CompletedProcess[str]:
+def command(operator: Operator, *args: str) -> warm.Ended:
     """Run a command against the registry of a running operator and its cluster."""
     at = ("--registry", "cloudmap", "--endpoint-url", operator.endpoint, "--region", "us-east-1")
-    return subprocess.run(
-        [sys.executable, "-m", "kube_registrar", *args, *at, "--kubeconfig", str(operator.kubeconfig)],
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return warm.run([*args, *at, "--kubeconfig", str(operator.kubeconfig)], environment())
 
 
 def leave(registry: Registry, service: str, place: Place, *pods: str, cluster: str = "prod", uid: str = DEAD) -> None:
