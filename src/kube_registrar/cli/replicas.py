@@ -12,6 +12,7 @@ from kube_registrar.cluster.status import Statuses
 from kube_registrar.declared.settings import Configuration
 from kube_registrar.operator import running
 from kube_registrar.operator.context import Context
+from kube_registrar.operator.keeping import Keeper
 from kube_registrar.operator.notices import Notices
 from kube_registrar.operator.reachability import Reachability
 from kube_registrar.operator.standing import StatusWriter
@@ -76,6 +77,7 @@ def leading(engine: Engine, context: Context, session: Session, namespaces: Sequ
             keep_running(group, "registries", engine.lead())
             keep_running(group, "kopf", running.run(context, session.login, namespaces))
             keep_running(group, "statuses", _statuses(engine, context, session).run())
+            keep_running(group, "keeper", Keeper(context, Statuses(session)).run())
 
     return lead
 

@@ -32,6 +32,9 @@ from kube_registrar.model.specs import (
     ServiceSpec,
 )
 
+DELETION_TIMEOUT_SECONDS = 600
+"""A thing that cannot be removed for so long is retained, unless its object says otherwise: every deletion ends."""
+
 
 class InvalidSpec(KubeRegistrarError):
     """A spec that cannot be used; `problem` says which field, what was found and what is allowed."""
@@ -106,6 +109,7 @@ class RegistryNamespaceSpec(_Fields, frozen=True):
     allow_endpoints_without_pods: bool = False
     creation_policy: CreationPolicy = CreationPolicy.CREATE_OR_ADOPT
     deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
+    deletion_timeout_seconds: int = DELETION_TIMEOUT_SECONDS
 
 
 class NamespaceReference(_Fields, frozen=True):
@@ -162,6 +166,7 @@ class RegistryServiceSpec(_Fields, frozen=True):
     namespace_ref: NamespaceReference
     name: str = ""
     description: str = ""
+    tags: Mapping[str, str] = {}
     dns: DnsSpec | None = None
     health_check: HealthCheckSpec | None = None
     selector: LabelSelector | None = None
@@ -172,6 +177,7 @@ class RegistryServiceSpec(_Fields, frozen=True):
     not_ready_policy: NotReadyPolicy = NotReadyPolicy.DEREGISTER
     creation_policy: CreationPolicy = CreationPolicy.CREATE_OR_ADOPT
     deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
+    deletion_timeout_seconds: int = DELETION_TIMEOUT_SECONDS
 
 
 _Spec = TypeVar("_Spec", RegistryNamespaceSpec, RegistryServiceSpec)
@@ -250,6 +256,7 @@ def service_settings(namespace: NamespaceRef, spec: RegistryServiceSpec, object_
         dns=_dns(spec.dns),
         health_check=check.type if check else HealthCheckType.NONE,
         route53=_route53(check.route53 if check else None),
+        tags=spec.tags,
     )
 
 

@@ -147,9 +147,21 @@ CONFLICTING = Reason("Conflicting", "{what} exists in registry {registry!r} with
 NOT_READY = Reason("NotReady", "{what} is not ready: {error}")
 REMOVED = Reason("Removed", "Removed {what} from registry {registry!r}")
 RETAINED = Reason("Retained", "{what} stays in registry {registry!r}: {why}")
-NOT_EMPTY = Reason("NotEmpty", "{what} cannot be removed yet: {error}")
+NOT_EMPTY = Reason("NotEmpty", "{what} cannot be removed yet: {error}. After {timeout} s it is left in the registry")
 REFUSED_SETTINGS = Reason("RefusedSettings", "Registry {registry!r} refuses {what}: {error}")
 SETTINGS_DIFFER = Reason(
     "SettingsDiffer", "{what} is used as it is, and its settings are not those of this object: {error}"
 )
+CANNOT_BE_CHANGED = Reason(
+    "CannotBeChanged",
+    "{what} has other settings, which registry {registry!r} cannot change: {error}. Write here what is there, or make "
+    "another object under another name and move to it",
+)
 IN_SYNC = Reason("InSync", "{what} is as this object says")
+OWNER = Reason("Owner", "The settings of {what} are this object's")
+OWNED_BY_ANOTHER = Reason(
+    "OwnedByAnother",
+    "The settings of {what} are those of {owner}, so it is used as it is. Have them changed there; to hand them over, "
+    "give it in the registry the tags {tags}",
+)
+REPAIRED = Reason("Repaired", "{what} was not as this object says ({error}), and is again")

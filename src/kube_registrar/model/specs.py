@@ -1,7 +1,7 @@
 """Settings of registry namespaces and registry services, in terms every registry can be asked in."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from kube_registrar.model.refs import NamespaceRef, ServiceRef
@@ -77,6 +77,13 @@ class Route53Check:
     type: str
     resource_path: str = ""
     failure_threshold: int = 1
+
+    def as_made(self) -> "Route53Check":
+        """Return it with the path that is asked for where none is given.
+
+        Source: HealthCheckConfig, AWS Cloud Map API reference: "the default value is /"; TCP has none.
+        """
+        return self if self.type == "TCP" or self.resource_path else replace(self, resource_path="/")
 
 
 @dataclass(frozen=True, slots=True)

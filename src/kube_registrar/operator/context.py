@@ -6,6 +6,7 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from kube_registrar.model.ownership import owner_tags
 from kube_registrar.model.refs import RegistryName, Uid
 from kube_registrar.operator.withholding import Withholding
 from kube_registrar.registries.port import Registry
@@ -44,3 +45,7 @@ class Context:
         """
         identity = f"{self.cluster_uid}\0{kind}\0{namespace}\0{name}"
         return "kube-registrar-" + hashlib.sha256(identity.encode()).hexdigest()[:40]
+
+    def owner_tags(self, kind: str, namespace: str, name: str) -> Mapping[str, str]:
+        """Return the tags by which the settings of what this object declares are known as its own."""
+        return owner_tags(self.cluster_uid, self.catalog.world.cluster_name, kind, namespace, name)

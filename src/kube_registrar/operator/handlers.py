@@ -15,15 +15,11 @@ import kopf
 from kube_registrar.model.errors import Conflict, RegistryError
 from kube_registrar.model.reasons import NOT_EMPTY, REMOVED, RETAINED, Problem
 from kube_registrar.model.records import CustomObject
-from kube_registrar.model.refs import ObjectRef, Uid, registry_of
-from kube_registrar.operator import lifecycle
+from kube_registrar.model.refs import Uid, registry_of
+from kube_registrar.operator import lifecycle, removing
 from kube_registrar.operator.context import Context
-from kube_registrar.operator.verdicts import LATER_SECONDS, SOON_SECONDS, Verdict, lasting_refusal, status_of
-from kube_registrar.sync.reporting import EventType
-
-GROUP, VERSION = "kube-registrar.dev", "v1alpha1"
-DELETION_TIMEOUT_SECONDS = 600.0
-"""A thing that cannot be removed for so long is retained, so that deleting an object always ends."""
+from kube_registrar.operator.telling import GROUP, VERSION, ensured, record, tell
+from kube_registrar.operator.verdicts import LATER_SECONDS, SOON_SECONDS, Verdict, status_of
 
 
 def handlers(context: Context) -> kopf.OperatorRegistry:
@@ -38,12 +34,12 @@ def _handle(registry: kopf.OperatorRegistry, context: Context, plural: str, kind
     async def ensure(body: kopf.Body, patch: kopf.Patch, retry: int, **_: Any) -> None:
         _write(await context.on_main(_ensured(context, _thing(kind, body), retry)), patch)
 
-    async def remove(body: kopf.Body, patch: kopf.Patch, **_: Any) -> None:
+    async def remove(body: kopf.Body, patch: kopf.Patch, retry: int, **_: Any) -> None:
         since = str(body.metadata["deletionTimestamp"])
-        _write(await context.on_main(_removed(context, _thing(kind, body), since)), patch)
+        _write(await context.on_main(_removed(context, _thing(kind, body), since, retry)), patch)
 
     def removes(body: kopf.Body, **_: Any) -> bool:
-        return lifecycle.removes(_thing(kind, body))
+        return removing.removes(_thing(kind, body))
 
     where: dict[str, Any] = {"group": GROUP, "version": VERSION, "plural": plural, "registry": registry}
     kopf.on.resume(**where, id="ensure")(ensure)
@@ -84,13 +80,7 @@ def _thing(kind: str, body: kopf.Body) -> CustomObject:
 async def _ensured(context: Context, thing: CustomObject, attempt: int) -> _Result:
     if thing.terminating:
         return _Result()
-    look_after = lifecycle.ensure_namespace if thing.kind == "RegistryNamespace" else lifecycle.ensure_service
-    began = context.clock.monotonic()
-    verdict = await look_after(context, thing, attempt)
-    context.measures.reconciled(thing.kind, "ok" if verdict.ready else "error", context.clock.monotonic() - began)
-    if thing.kind == "RegistryService":
-        context.catalog.refuse(thing.uid, lasting_refusal(verdict))
-    _tell(context, thing, verdict)
+    verdict = await ensured(context, thing, attempt)
     return _result(context, thing, f"{thing.kind} {thing.name}", verdict)
 
 
@@ -99,43 +89,32 @@ def _result(context: Context, thing: CustomObject, what: str, verdict: Verdict) 
     return _Result(status, verdict.retry_after, verdict.problem.message)
 
 
-def _tell(context: Context, thing: CustomObject, verdict: Verdict) -> None:
-    if _is_news(verdict, thing.status):
-        _record(context, thing, "Normal" if verdict.ready else "Warning", verdict.problem)
-
-
-def _is_news(verdict: Verdict, status: Mapping[str, Any]) -> bool:
-    conditions = status.get("conditions") or []
-    ready: Mapping[str, Any] = next((c for c in conditions if c.get("type") == "Ready"), {})
-    return (ready.get("reason"), ready.get("message")) != (verdict.problem.reason, verdict.problem.message)
-
-
-async def _removed(context: Context, thing: CustomObject, since: str) -> _Result:
-    ref = lifecycle.target(context, thing)
+async def _removed(context: Context, thing: CustomObject, since: str, attempt: int = 0) -> _Result:
+    ref = removing.target(context, thing)
     if ref is None:
         return _Result()
     what, registry = lifecycle.described(ref), registry_of(ref)
-    withheld = lifecycle.withheld_removal(context, thing, ref)
+    withheld = removing.withheld_removal(context, thing, ref)
     if withheld:
-        _record(context, thing, "Warning", Problem.of(RETAINED, what=what, registry=registry, why=withheld))
+        record(context, thing, "Warning", Problem.of(RETAINED, what=what, registry=registry, why=withheld))
         return _Result()
     try:
-        await lifecycle.remove(context, ref)
+        await removing.remove(context, thing, ref)
+    except removing.AnotherThing as error:
+        record(context, thing, "Warning", Problem.of(RETAINED, what=what, registry=registry, why=error))
+        return _Result()
     except RegistryError as error:
-        waited = context.clock.time() - datetime.fromisoformat(since).timestamp()
-        if waited >= DELETION_TIMEOUT_SECONDS:
-            why = f"it could not be removed within {DELETION_TIMEOUT_SECONDS:.0f} s ({error})"
-            _record(context, thing, "Warning", Problem.of(RETAINED, what=what, registry=registry, why=why))
+        timeout = removing.timeout_seconds(thing)
+        left = timeout - (context.clock.time() - datetime.fromisoformat(since).timestamp())
+        if left <= 0:
+            why = f"it could not be removed within {timeout:.0f} s ({error})"
+            record(context, thing, "Warning", Problem.of(RETAINED, what=what, registry=registry, why=why))
             return _Result()
-        problem = Problem.of(NOT_EMPTY, what=what, error=error)
-        delay = SOON_SECONDS if isinstance(error, Conflict) else LATER_SECONDS
+        problem = Problem.of(NOT_EMPTY, what=what, error=error, timeout=f"{timeout:.0f}")
+        soon = SOON_SECONDS * 1.5 ** min(attempt, 6)  # each look is a list: many that wait must not use them up
+        delay = min(left, soon if isinstance(error, Conflict) else LATER_SECONDS)
         verdict = Verdict(ready=False, problem=problem, retry_after=delay)
-        _tell(context, thing, verdict)
+        tell(context, thing, verdict)
         return _result(context, thing, what, verdict)
-    _record(context, thing, "Normal", Problem.of(REMOVED, what=what, registry=registry))
+    record(context, thing, "Normal", Problem.of(REMOVED, what=what, registry=registry))
     return _Result()
-
-
-def _record(context: Context, thing: CustomObject, type_: EventType, problem: Problem) -> None:
-    ref = ObjectRef(f"{GROUP}/{VERSION}", thing.kind, thing.namespace, thing.name, thing.uid)
-    context.recorder.record(ref, type_, problem.reason, problem.message)

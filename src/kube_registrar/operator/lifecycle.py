@@ -1,6 +1,7 @@
-"""Looks after one object of our kinds: makes or adopts what it declares, and removes what it made."""
+"""Looks after one object of our kinds: makes or adopts what it declares, and keeps it as declared."""
 
 import logging
+from dataclasses import replace
 
 from kube_registrar.declared import specs
 from kube_registrar.declared.tenancy import allows
@@ -8,7 +9,7 @@ from kube_registrar.model.errors import RegistryError
 from kube_registrar.model.reasons import NAMESPACE_NOT_ALLOWED, NOT_READY, UNKNOWN_REGISTRY, Problem
 from kube_registrar.model.records import CustomObject
 from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef, registry_of
-from kube_registrar.model.specs import CreationPolicy, DeletionPolicy, NamespaceSpec, ServiceSpec
+from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, ServiceSpec
 from kube_registrar.operator.context import Context
 from kube_registrar.operator.finding import look_for
 from kube_registrar.operator.verdicts import LATER_SECONDS, Verdict, failed, settled
@@ -78,7 +79,8 @@ async def _ensure(
         known = ", ".join(sorted(context.registries))
         problem = Problem.of(UNKNOWN_REGISTRY, field="spec.registry", found=repr(name), registry=name, known=known)
         return Verdict(ready=False, problem=problem)
-    creator = context.creator(thing.kind, thing.namespace, thing.name)
+    key = (thing.kind, thing.namespace, thing.name)
+    creator, spec = context.creator(*key), replace(spec, tags={**spec.tags, **context.owner_tags(*key)})
     what = described(spec.ref)
     allowed = context.withholding.policy(name)
     try:
@@ -91,7 +93,7 @@ async def _ensure(
     except RegistryError as error:
         return failed(what, name, error, attempt)
     context.catalog.learn(found)
-    verdict = settled(what, name, found, creator, spec)
+    verdict = settled(what, name, found, creator, spec, is_final=allowed.updates)
     if verdict.created and verdict.synced and not allowed.updates:
         context.withholding.withhold(thing, name, "update", what)
     return verdict
@@ -107,41 +109,6 @@ def _is_known(context: Context, spec: NamespaceSpec | ServiceSpec) -> bool:
     """Whether the catalog, which follows the registry, has it: what is missing for long is not listed every time."""
     world = context.catalog.world
     return spec.ref in (world.namespaces if isinstance(spec, NamespaceSpec) else world.services)
-
-
-def removes(thing: CustomObject) -> bool:
-    """Whether what this object declares is removed with it: the policy says so, and the object made it."""
-    return thing.spec.get("deletionPolicy") == DeletionPolicy.DELETE and thing.status.get("created") is True
-
-
-def target(context: Context, thing: CustomObject) -> NamespaceRef | ServiceRef | None:
-    """Return what an object declares, if that can be told."""
-    if thing.kind == "RegistryService":
-        return context.catalog.service_of(thing.namespace, thing.name)
-    declared = context.catalog.namespace_of(thing.name)
-    return declared.ref if declared else None
-
-
-def withheld_removal(context: Context, thing: CustomObject, ref: NamespaceRef | ServiceRef) -> str:
-    """Say why what an object made stays though the object goes; empty if it may be removed."""
-    registry = registry_of(ref)
-    policy = context.withholding.policy(registry)
-    if policy.removes:
-        return ""
-    context.withholding.withhold(thing, registry, "remove", described(ref))
-    context.withholding.forget(thing.uid)
-    return f"the policy of that registry is {policy}"
-
-
-async def remove(context: Context, ref: NamespaceRef | ServiceRef) -> None:
-    """Remove what an object made. Raises RegistryError; Conflict while it is not empty.
-
-    Whether the policy of the registry lets it, `withheld_removal` says before.
-    """
-    registry = context.registries.get(registry_of(ref))
-    if registry is not None:
-        await registry.remove(ref)
-        context.catalog.forget(ref)
 
 
 def described(ref: NamespaceRef | ServiceRef) -> str:

@@ -19,7 +19,8 @@ import kopf
 from kube_registrar.cluster.credentials import Credentials
 from kube_registrar.cluster.pooled import pooled_session
 from kube_registrar.operator.context import Context
-from kube_registrar.operator.handlers import GROUP, handlers
+from kube_registrar.operator.handlers import handlers
+from kube_registrar.operator.telling import GROUP
 from kube_registrar.runtime.backoff import Backoff
 
 STOP_SECONDS = 3.0

@@ -6,12 +6,16 @@ from typing import Any
 
 from kube_registrar.cluster.status import Condition, with_condition
 from kube_registrar.model.errors import Conflict, Refused, RegistryError, Unreachable
+from kube_registrar.model.ownership import PREFIX, owner_named, owns
 from kube_registrar.model.reasons import (
     ADOPTED,
+    CANNOT_BE_CHANGED,
     CONFLICTING,
     CREATED,
     IN_SYNC,
     NOT_READY,
+    OWNED_BY_ANOTHER,
+    OWNER,
     REFUSED_SETTINGS,
     REGISTRY_UNAVAILABLE,
     SETTINGS_DIFFER,
@@ -36,21 +40,39 @@ class Verdict:
     created: bool = False
     synced: Problem | None = None
     """Set where what is in the registry is used, though it differs from the spec."""
+    owned_elsewhere: Problem | None = None
+    """Set where what is in the registry is used, though its settings are somebody else's."""
     retry_after: float | None = None
 
 
 def settled(
-    what: str, registry: RegistryName, found: Found, creator: str, spec: NamespaceSpec | ServiceSpec
+    what: str,
+    registry: RegistryName,
+    found: Found,
+    creator: str,
+    spec: NamespaceSpec | ServiceSpec,
+    *,
+    is_final: bool = True,
 ) -> Verdict:
-    """Return the verdict on a thing that is there."""
+    """Return the verdict on a thing that is there; `is_final`: what could be changed of it was changed."""
     created = found.created_by == creator
     differs = difference(spec, found.spec)
+    is_owner = owns(found.spec.tags, spec.tags, made=created)
+    reason = CANNOT_BE_CHANGED if is_owner and is_final else SETTINGS_DIFFER
     return Verdict(
         ready=True,
         problem=Problem.of(CREATED if created else ADOPTED, what=what, registry=registry),
         found=found,
         created=created,
-        synced=Problem.of(SETTINGS_DIFFER, what=what, error=differs) if differs else None,
+        synced=Problem.of(reason, what=what, registry=registry, error=differs) if differs else None,
+        owned_elsewhere=None if is_owner else _owned_elsewhere(what, found, spec),
+    )
+
+
+def _owned_elsewhere(what: str, found: Found, spec: NamespaceSpec | ServiceSpec) -> Problem:
+    ours = ", ".join(f"{key}={value}" for key, value in sorted(spec.tags.items()) if key.startswith(PREFIX))
+    return Problem.of(
+        OWNED_BY_ANOTHER, what=what, owner=owner_named(found.spec.tags, found.created_by), tags=ours or "of an owner"
     )
 
 
@@ -94,7 +116,11 @@ def status_of(verdict: Verdict, what: str, before: Mapping[str, Any], generation
     if verdict.ready:
         synced, is_synced = verdict.synced or Problem.of(IN_SYNC, what=what), verdict.synced is None
     conditions: Sequence[Condition] = before.get("conditions") or []
-    for type_, state, problem in (("Ready", verdict.ready, verdict.problem), ("Synced", is_synced, synced)):
+    stands = [("Ready", verdict.ready, verdict.problem), ("Synced", is_synced, synced)]
+    if verdict.ready:
+        owned = verdict.owned_elsewhere or Problem.of(OWNER, what=what)
+        stands.append(("SettingsOwned", verdict.owned_elsewhere is None, owned))
+    for type_, state, problem in stands:
         conditions = with_condition(
             conditions,
             type_,

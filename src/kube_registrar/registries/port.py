@@ -2,7 +2,7 @@
 
 The port is experimental until 1.0; `PORT_VERSION` rises when it changes. A backend is an entry point of the group
 `kube_registrar.registries`: an async context manager `open(config, name, clock, fence)`, so there is no half-open
-registry. Version 2 brought the fence.
+registry. Version 2 brought the fence, version 3 tags and the owner that they record.
 Rules, held by the contract suite in `kube_registrar.testing.contract`:
 
 - Reads never write, and an answer is whole (every page) or an error.
@@ -12,6 +12,8 @@ Rules, held by the contract suite in `kube_registrar.testing.contract`:
 - Deregistering what is gone succeeds, unless a register of that pair may still land: then its outcome is
   `Unreachable(doubtful=True)`.
 - Registering is an upsert. What `apply` is given replaces all attributes of the instance.
+- Tags that begin with `kube-registrar/` record whose the settings are (`model.ownership`), where a registry has tags:
+  `ensure` updates for that owner alone, and for the creator where none is recorded. Tags that nobody asks for stay.
 - Errors are those of `kube_registrar.model.errors` and no others.
 - Several replicas may share a registry, and one of them leads. Each write (`apply`, `ensure`, `remove`) asks the fence
   just before it is sent, in the thread that sends it, and has a time-out below `fence.WRITE_SECONDS`. What the fence
@@ -30,7 +32,7 @@ from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, NamespaceT
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.runtime.fence import Fence
 
-PORT_VERSION = 2
+PORT_VERSION = 3
 ENTRY_POINT_GROUP = "kube_registrar.registries"
 
 
@@ -50,6 +52,8 @@ class Capabilities:
     """Keys and values of all attributes of one instance together, `AWS_*` included."""
     max_attribute_value: int | None = None
     """Characters in one attribute value."""
+    tags: bool = False
+    """Whether registry namespaces and services have tags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class Found:
     """A registry namespace or service that exists.
 
     `created_by` is the token that its creator gave to `ensure`, where the registry keeps one: it makes adoption
-    free of races.
+    free of races. Lists need not tell tags or creators; what `ensure` returns does.
     """
 
     spec: NamespaceSpec | ServiceSpec
@@ -83,9 +87,9 @@ class Registry(Protocol):
     async def ensure(
         self, spec: NamespaceSpec | ServiceSpec, creator: str, policy: CreationPolicy = CreationPolicy.CREATE_OR_ADOPT
     ) -> Found:
-        """Make it, or use what is there, or update what this `creator` made; return once the registry confirmed it.
+        """Make it, or use what is there, or update what is its owner's; return once the registry confirmed it.
 
-        Idempotent: the same creator asking again gets the same thing. What somebody else made is returned as it
+        Idempotent: the same creator asking again gets the same thing. What is somebody else's is returned as it
         is and never changed. Raises Conflict where `policy` is Create and somebody else made it, or where what
         is there has another type or other records; NotFound where `policy` is Adopt and nothing is there.
         """

@@ -220,6 +220,17 @@ class Catalog:
         """Return what the RegistryNamespace of this name declares; None if there is none or its spec is invalid."""
         return self._namespace_objects.get(object_name, (None, None))[1]
 
+    def found(self, ref: Ref) -> Found | None:
+        """Return what a registry was last seen to have under a name."""
+        return self._found.get(ref)
+
+    def is_listed(self, ref: Ref) -> bool:
+        """Whether the lists that would hold it were read, so that it is missing if it is not found."""
+        if isinstance(ref, NamespaceRef):
+            return ref.registry in self._listed_registries
+        is_without_namespace = self.is_listed(ref.namespace) and ref.namespace not in self._namespaces
+        return ref.namespace in self._listed or is_without_namespace
+
     def service_of(self, kube_namespace: str, object_name: str) -> ServiceRef | None:
         """Return the registry service that a RegistryService stands for."""
         declared = self.world.declared_services.get((kube_namespace, object_name))

@@ -42,6 +42,7 @@ LIKE_CLOUD_MAP = Capabilities(
     max_attributes=30,
     max_attribute_characters=5_000,
     max_attribute_value=1_024,
+    tags=True,
 )
 """What the fake can do unless told otherwise."""
 

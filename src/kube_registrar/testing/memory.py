@@ -9,6 +9,7 @@ from kube_registrar.model import attributes as keys
 from kube_registrar.model.changes import Change, Deregister, Register
 from kube_registrar.model.errors import Conflict, NotFound, Refused
 from kube_registrar.model.instances import Health, Instance
+from kube_registrar.model.ownership import owns
 from kube_registrar.model.refs import InstanceId, NamespaceRef, ServiceRef
 from kube_registrar.model.specs import CreationPolicy, HealthCheckType, NamespaceSpec, ServiceSpec
 from kube_registrar.registries.port import Capabilities, Found
@@ -77,8 +78,9 @@ class Memory:
             raise Conflict(
                 f"{spec.ref} exists with {difference}. Choose another name, or ask for the same", found=found
             )
-        if found.created_by == creator:
-            self._found[spec.ref] = dataclasses.replace(found, spec=spec)
+        if owns(found.spec.tags, spec.tags, made=found.created_by == creator):
+            tags = {**found.spec.tags, **spec.tags}
+            self._found[spec.ref] = dataclasses.replace(found, spec=dataclasses.replace(spec, tags=tags))
         elif policy is CreationPolicy.CREATE:
             raise Conflict(f"{spec.ref} exists and was made by {found.created_by or 'somebody else'}", found=found)
         return self._found[spec.ref]

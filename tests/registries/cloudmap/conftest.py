@@ -38,6 +38,8 @@ async def script() -> AsyncIterator[Script]:
         script.on("GetService", {"Service": SERVICE})
         script.on("RegisterInstance", {"OperationId": "op-register"})
         script.on("DeregisterInstance", {"OperationId": "op-deregister"})
+        script.on("ListTagsForResource", {"Tags": []})
+        script.on("TagResource", {})
         script.on("GetOperation", {"Operation": {"Status": "SUCCESS"}})
         yield script
 

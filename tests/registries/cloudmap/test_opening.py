@@ -17,7 +17,7 @@ from tests.registries.cloudmap.scripted import Script
 
 KEYS = "aws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = a-secret-that-nobody-prints\n"
 RATE = "a rate is written as calls a second, a slash and a burst, such as 48/90"
-ALLOWED = "endpointUrl, pollSeconds, profile, rates, region"
+ALLOWED = "endpointUrl, externalId, pollSeconds, profile, rates, region, roleArn"
 
 
 async def opening(**config: object) -> str:

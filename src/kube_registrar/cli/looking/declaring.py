@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kube_registrar.cli.looking.stage import Stage
-from kube_registrar.model.reasons import SETTINGS_DIFFER
+from kube_registrar.model.reasons import CANNOT_BE_CHANGED, SETTINGS_DIFFER
 from kube_registrar.model.records import CustomObject
 from kube_registrar.model.refs import registry_of
-from kube_registrar.operator import lifecycle
+from kube_registrar.operator import lifecycle, removing
 from kube_registrar.operator.verdicts import Verdict, lasting_refusal
 
 
@@ -50,13 +50,14 @@ async def _declared(stage: Stage, thing: CustomObject) -> Declared:
     verdict = await verdict_on(stage, thing)
     if thing.kind == "RegistryService":
         stage.catalog.refuse(thing.uid, lasting_refusal(verdict))
-    ref = verdict.found.spec.ref if verdict.found else lifecycle.target(stage.context, thing)
+    ref = verdict.found.spec.ref if verdict.found else removing.target(stage.context, thing)
     what = lifecycle.described(ref) if ref else ""
     if verdict.found and verdict.found.spec.ref in made(stage) - before:
         return Declared(thing, "Create", what, "it is declared, and the registry does not have it")
     if verdict.problem.reason == "Withheld":
         return Declared(thing, "Create", what, verdict.problem.message, withheld=True)
-    if verdict.ready and verdict.created and verdict.synced and verdict.synced.reason == SETTINGS_DIFFER.name:
+    differs = {SETTINGS_DIFFER.name, CANNOT_BE_CHANGED.name}
+    if verdict.ready and verdict.created and verdict.synced and verdict.synced.reason in differs:
         is_allowed = stage.context.withholding.policy(registry_of(verdict.found.spec.ref)).updates  # type: ignore[union-attr]
         return Declared(thing, "Update", what, verdict.synced.message, withheld=not is_allowed)
     return Declared(thing, reason="" if verdict.ready else verdict.problem.message)
@@ -68,9 +69,9 @@ def made(stage: Stage) -> set[object]:
 
 
 def _going(stage: Stage, thing: CustomObject) -> Declared:
-    ref = lifecycle.target(stage.context, thing)
-    if ref is None or not lifecycle.removes(thing):
+    ref = removing.target(stage.context, thing)
+    if ref is None or not removing.removes(thing):
         return Declared(thing)
-    withheld = lifecycle.withheld_removal(stage.context, thing, ref)
+    withheld = removing.withheld_removal(stage.context, thing, ref)
     reason = withheld or "its object is being deleted, and its deletion policy is Delete"
     return Declared(thing, "Remove", lifecycle.described(ref), reason, withheld=bool(withheld))

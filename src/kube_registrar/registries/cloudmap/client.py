@@ -25,6 +25,7 @@ from kube_registrar.model.errors import NotLeading, UserError
 from kube_registrar.model.refs import RegistryName
 from kube_registrar.registries.cloudmap import faults
 from kube_registrar.registries.cloudmap.options import Options
+from kube_registrar.registries.cloudmap.roles import assuming
 from kube_registrar.registries.limits import Limiter, Rate
 from kube_registrar.runtime.backoff import Backoff
 from kube_registrar.runtime.clock import Clock
@@ -148,7 +149,7 @@ def _is_write(operation: str) -> bool:
 def _make(options: Options, name: RegistryName) -> Any:
     """Return the SDK's client. Clients may be shared by threads, sessions may not: one thread makes it all."""
     try:
-        session = boto3.session.Session(profile_name=options.profile, region_name=options.region)
+        session = assuming(options, boto3.session.Session(profile_name=options.profile, region_name=options.region))
         client = _client(session, options)
         if not _is_aws(client.meta.endpoint_url):
             # Against an endpoint of one's own the SDK would call `data-HOST`, which hardly ever resolves.

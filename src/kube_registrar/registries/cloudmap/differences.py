@@ -1,6 +1,6 @@
 """What differs between what is there and what is asked for, and what can be done about it."""
 
-from kube_registrar.model.specs import HealthCheckType, NamespaceSpec, ServiceSpec, obstacle
+from kube_registrar.model.specs import HealthCheckType, NamespaceSpec, Route53Check, ServiceSpec, obstacle
 
 
 def conflict(there: NamespaceSpec | ServiceSpec, asked: NamespaceSpec | ServiceSpec, *, own: bool) -> str:
@@ -26,9 +26,13 @@ def needs_update(there: NamespaceSpec | ServiceSpec, asked: NamespaceSpec | Serv
     if isinstance(there, NamespaceSpec) and isinstance(asked, NamespaceSpec):
         return asked.soa_ttl_seconds not in {None, there.soa_ttl_seconds}
     if isinstance(there, ServiceSpec) and isinstance(asked, ServiceSpec):
-        return _times_to_live(there) != _times_to_live(asked) or there.route53 != asked.route53
+        return _times_to_live(there) != _times_to_live(asked) or _check(there) != _check(asked)
     return False
 
 
 def _times_to_live(spec: ServiceSpec) -> dict[str, int]:
     return {record.type: record.ttl_seconds for record in spec.dns.records} if spec.dns else {}
+
+
+def _check(spec: ServiceSpec) -> Route53Check | None:
+    return spec.route53.as_made() if spec.route53 else None

@@ -1,5 +1,6 @@
 """The options of a `cloudmap` registry."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -33,6 +34,8 @@ DEFAULT_RATES: Final[Mapping[str, Rate]] = MappingProxyType(
         "ListNamespaces": Rate(0.5, 5),
         "ListInstances": Rate(48, 48),
         "GetInstancesHealthStatus": Rate(48, 48),
+        "ListTagsForResource": Rate(4.8, 45),
+        "TagResource": Rate(4.8, 45),
         "DiscoverInstances": Rate(950, 1_900),
     }
 )
@@ -51,16 +54,19 @@ class Options:
     region: str | None = None
     endpoint_url: str | None = None
     profile: str | None = None
+    role_arn: str | None = None
+    external_id: str | None = None
     rates: Mapping[str, Rate] = field(default_factory=lambda: DEFAULT_RATES)
     poll_seconds: float = FIRST_POLL_SECONDS
     """The first pause before an operation is looked at; it grows to `operations.LONGEST_POLL_SECONDS`."""
 
 
-_NAMES: Final = ("endpointUrl", "pollSeconds", "profile", "rates", "region")
+_NAMES: Final = ("endpointUrl", "externalId", "pollSeconds", "profile", "rates", "region", "roleArn")
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}")
 
 
 def read_options(config: Mapping[str, object], name: RegistryName) -> Options:
-    """Read `{region, endpointUrl, profile, rates: {OPERATION: "48/90"}, pollSeconds}`, each optional.
+    """Read `{region, endpointUrl, profile, roleArn, externalId, rates: {OPERATION: "48/90"}, pollSeconds}`, all optional.
 
     Raises UserError naming the option, what was found and what is allowed.
     """
@@ -73,6 +79,8 @@ def read_options(config: Mapping[str, object], name: RegistryName) -> Options:
         region=_text(config, "region", name),
         endpoint_url=_url(config, name),
         profile=_text(config, "profile", name),
+        role_arn=_role(config, name),
+        external_id=_text(config, "externalId", name),
         rates={**DEFAULT_RATES, **_rates(config.get("rates"), name)},
         poll_seconds=_seconds(config, name),
     )
@@ -96,6 +104,15 @@ def _url(config: Mapping[str, object], name: RegistryName) -> str | None:
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise _wrong(name, "endpointUrl", url, "a URL such as http://127.0.0.1:8081")
     return url
+
+
+def _role(config: Mapping[str, object], name: RegistryName) -> str | None:
+    role = _text(config, "roleArn", name)
+    if role is not None and not _ROLE.fullmatch(role):
+        raise _wrong(name, "roleArn", role, "the ARN of a role, such as arn:aws:iam::123456789012:role/registrar")
+    if role is None and config.get("externalId") is not None:
+        raise UserError(f"registry {name!r}: option externalId goes with roleArn only. Add that, or remove it")
+    return role
 
 
 def _rates(rates: object, name: RegistryName) -> Mapping[str, Rate]:

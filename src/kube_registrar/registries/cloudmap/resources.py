@@ -1,10 +1,12 @@
 """Registry namespaces and registry services: made, adopted, updated and removed."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 from kube_registrar.model.errors import Conflict, NotFound, Refused, Retryable
+from kube_registrar.model.ownership import owns
 from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef
 from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, NamespaceType, ServiceSpec
 from kube_registrar.registries.cloudmap import shapes
@@ -14,6 +16,7 @@ from kube_registrar.registries.cloudmap.faults import Answered
 from kube_registrar.registries.cloudmap.names import KnownNamespace, Names
 from kube_registrar.registries.cloudmap.operations import Operations
 from kube_registrar.registries.cloudmap.rules import check_description, check_service
+from kube_registrar.registries.cloudmap.tags import Tags
 from kube_registrar.registries.port import Found
 
 _TRIES: Final = 2
@@ -28,6 +31,7 @@ class Resources:
         self._names = names
         self._operations = operations
         self._registry = registry
+        self._tags = Tags(client)
 
     # Registry namespaces.
 
@@ -72,15 +76,17 @@ class Resources:
     ) -> Found:
         found = shapes.namespace_found(self._registry, json, _creator(json, creator))
         self._names.learn_namespace(KnownNamespace(found, shapes.http_name(json)))
-        if not _may_update(spec, found, creator, policy):
-            return found
-        about = f"updating registry namespace {spec.ref}"
-        operation, request = shapes.update_namespace(spec, found.id)
-        await self._operate(operation, request, about)
-        json = await self._get_namespace(found.id, about)
-        found = shapes.namespace_found(self._registry, json, creator)
-        self._names.learn_namespace(KnownNamespace(found, shapes.http_name(json)))
-        return found
+        tags = await self._tags.of(found)
+        if not _is_own(spec, found, tags, creator, policy):
+            return _tagged(found, tags)
+        if needs_update(found.spec, spec):
+            about = f"updating registry namespace {spec.ref}"
+            operation, request = shapes.update_namespace(spec, found.id)
+            await self._operate(operation, request, about)
+            json = await self._get_namespace(found.id, about)
+            found = shapes.namespace_found(self._registry, json, found.created_by)
+            self._names.learn_namespace(KnownNamespace(found, shapes.http_name(json)))
+        return _tagged(found, await self._tags.put(found, tags, spec.tags))
 
     async def _get_namespace(self, namespace_id: str, about: str) -> Mapping[str, Any]:
         json: Mapping[str, Any] = (await self._client.call("GetNamespace", {"Id": namespace_id}, about))["Namespace"]
@@ -109,50 +115,53 @@ class Resources:
             try:
                 known = await self._names.service(spec.ref, fresh=True)
                 json = await self._get_service(known.id, about)
-                return await self._settle_service(spec, namespace, json, creator, policy)
+                return await self._settle_service(spec, json, creator, policy)
             except NotFound:
                 if policy is CreationPolicy.ADOPT:
                     raise
             try:
-                json = await self._create_service(spec, namespace, creator, about)
-                return await self._settle_service(spec, namespace, json, creator, policy)
+                json, tags = await self._create_service(spec, namespace, creator, about)
+                return await self._settle_service(spec, json, creator, policy, tags)
             except NotFound:
                 self._names.forget(spec.ref.namespace)
         raise NotFound(f"{about}: registry namespace {spec.ref.namespace} is listed, but gone. Create it first")
 
     async def _create_service(
         self, spec: ServiceSpec, namespace: KnownNamespace, creator: str, about: str
-    ) -> Mapping[str, Any]:
+    ) -> tuple[Mapping[str, Any], Mapping[str, str] | None]:
+        """Return it, and its tags; None where somebody else was faster, so that they have to be read."""
         request = shapes.create_service(spec, namespace.found.id, creator)
-        json: Mapping[str, Any]
         try:
             answer = await self._client.call("CreateService", request, about, expected=("ServiceAlreadyExists",))
-            json = answer["Service"]
-        except Answered as refusal:  # somebody was faster
+        except Answered as refusal:
             if "ServiceId" not in refusal.fields:
                 raise refusal.as_error("CreateService", about) from None
-            json = await self._get_service(refusal.fields["ServiceId"], about)
-        return json
+            return await self._get_service(refusal.fields["ServiceId"], about), None
+        return answer["Service"], dict(spec.tags)
 
     async def _settle_service(
         self,
         spec: ServiceSpec,
-        namespace: KnownNamespace,
         json: Mapping[str, Any],
         creator: str,
         policy: CreationPolicy,
+        tags: Mapping[str, str] | None = None,
     ) -> Found:
         found = shapes.service_found(spec.ref.namespace, json, _creator(json, creator))
         self._names.learn_service(found, spec.ref)
-        wants_update = _may_update(spec, found, creator, policy)
-        is_http = isinstance(namespace.found.spec, NamespaceSpec) and namespace.found.spec.type is NamespaceType.HTTP
-        if not wants_update or is_http:  # UpdateService is refused in HTTP namespaces: what is there stays
-            return found
-        about = f"updating registry service {spec.ref}"
-        await self._operate("UpdateService", shapes.update_service(spec, found.id), about)
-        found = shapes.service_found(spec.ref.namespace, await self._get_service(found.id, about), creator)
-        self._names.learn_service(found, spec.ref)
-        return found
+        if tags is None:
+            tags = await self._tags.of(found)
+        if not _is_own(spec, found, tags, creator, policy):
+            return _tagged(found, tags)
+        known = await self._names.namespace(spec.ref.namespace)
+        is_http = isinstance(known.found.spec, NamespaceSpec) and known.found.spec.type is NamespaceType.HTTP
+        if needs_update(found.spec, spec) and not is_http:  # there UpdateService is refused: what is there stays
+            about = f"updating registry service {spec.ref}"
+            await self._operate("UpdateService", shapes.update_service(spec, found.id), about)
+            json = await self._get_service(found.id, about)
+            found = shapes.service_found(spec.ref.namespace, json, found.created_by)
+            self._names.learn_service(found, spec.ref)
+        return _tagged(found, await self._tags.put(found, tags, spec.tags))
 
     async def _get_service(self, service_id: str, about: str) -> Mapping[str, Any]:
         json: Mapping[str, Any] = (await self._client.call("GetService", {"Id": service_id}, about))["Service"]
@@ -182,12 +191,18 @@ def _creator(json: Mapping[str, Any], creator: str) -> str | None:
     return creator if there == shapes.token(creator) else there
 
 
-def _may_update(spec: NamespaceSpec | ServiceSpec, found: Found, creator: str, policy: CreationPolicy) -> bool:
-    """Whether `creator` has something to update. Raises Conflict if what is there cannot be used."""
-    own = found.created_by == creator
+def _is_own(
+    spec: NamespaceSpec | ServiceSpec, found: Found, tags: Mapping[str, str], creator: str, policy: CreationPolicy
+) -> bool:
+    """Whether its settings are the creator's to change. Raises Conflict if what is there cannot be used."""
+    own = owns(tags, spec.tags, made=found.created_by == creator)
     if difference := conflict(found.spec, spec, own=own):
         raise Conflict(f"{spec.ref} exists and {difference}. Ask for the same, or choose another name", found=found)
     if not own and policy is CreationPolicy.CREATE:
         text = f"{spec.ref} exists and was made by {found.created_by or 'somebody else'}. Allow adoption, or rename it"
         raise Conflict(text, found=found)
-    return own and needs_update(found.spec, spec)
+    return own
+
+
+def _tagged(found: Found, tags: Mapping[str, str]) -> Found:
+    return replace(found, spec=replace(found.spec, tags=dict(tags)))

@@ -31,6 +31,7 @@ CAPABILITIES: Final = Capabilities(
     max_attributes=MOST_ATTRIBUTES,
     max_attribute_characters=MOST_CHARACTERS,
     max_attribute_value=LONGEST_VALUE,
+    tags=True,
 )
 
 _ID = re.compile(rf"[0-9a-zA-Z_/:.@-]{{1,{LONGEST_ID}}}")

@@ -1,6 +1,6 @@
 """Making, adopting, updating and removing namespaces and services for the port, each until it is confirmed.
 
-What somebody else made is returned as it is. What this creator made is brought to what it asks for now, as far as
+What is somebody else's is returned as it is. What is this creator's is brought to what it asks for now, as far as
 Cloud Map lets it: record types, routing and the health check of a service are fixed, and a service of an HTTP
 namespace cannot be updated at all. Tags that are not asked for stay.
 """
@@ -13,6 +13,7 @@ from typing import Any
 from kube_registrar.model.cloudmap import validation
 from kube_registrar.model.cloudmap.errors import CloudMapError
 from kube_registrar.model.errors import Conflict, NotFound
+from kube_registrar.model.ownership import owns
 from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef
 from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, ServiceSpec
 from kube_registrar.registries.embedded import namespaces, services, tags, translation
@@ -43,7 +44,7 @@ async def namespace(
         elif existing:
             found = translation.found_namespace(core, existing, registry)
             _check_namespace(found, existing, spec)
-            if _may_change(found, creator, policy):
+            if _may_change(found, spec, creator, policy):
                 await _update_namespace(core, existing, spec)
             return translation.found_namespace(core, existing, registry)
         else:
@@ -65,7 +66,7 @@ async def service(core: Core, parent: Namespace, spec: ServiceSpec, creator: str
         elif existing:
             found = translation.found_service(core, existing, spec.ref.namespace)
             _check_records(found, spec)
-            if _may_change(found, creator, policy):
+            if _may_change(found, spec, creator, policy):
                 _check_fixed(found, spec)
                 await _update_service(core, existing, spec)
             return translation.found_service(core, existing, spec.ref.namespace)
@@ -131,9 +132,9 @@ def _check_may_make(policy: CreationPolicy, what: str) -> None:
         raise NotFound(f"There is no {what}, and the creation policy Adopt makes none")
 
 
-def _may_change(found: Found, creator: str, policy: CreationPolicy) -> bool:
-    """Whether this creator made it. Raises Conflict where it had to."""
-    is_own = found.created_by == creator
+def _may_change(found: Found, spec: NamespaceSpec | ServiceSpec, creator: str, policy: CreationPolicy) -> bool:
+    """Whether its settings are this creator's. Raises Conflict where it had to make it."""
+    is_own = owns(found.spec.tags, spec.tags, made=found.created_by == creator)
     if not is_own and policy is CreationPolicy.CREATE:
         made_by = f"by {found.created_by!r}" if found.created_by else "by somebody who left no token"
         raise Conflict(f"{found.spec.ref} exists, made {made_by}, and the creation policy is Create", found=found)

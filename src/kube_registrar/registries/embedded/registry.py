@@ -42,6 +42,7 @@ CAPABILITIES = Capabilities(
     max_attributes=rules.CUSTOM_ATTRIBUTES,
     max_attribute_characters=rules.ATTRIBUTE_CHARACTERS,
     max_attribute_value=_VALUE_CHARACTERS,
+    tags=True,
 )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kube_registrar.model.errors import Conflict, NotFound
+from kube_registrar.model.ownership import CLUSTER_UID, OWNER
 from kube_registrar.model.refs import NamespaceRef, ServiceRef
 from kube_registrar.model.specs import (
     CreationPolicy,
@@ -185,6 +186,48 @@ class ResourcesContract(Base):
             assert (ensured.id, ensured.spec) == (made.id, wish)
             assert (await _find(registry, spec)).spec == wish
 
+    async def test_its_creator_may_change_when_resolvers_ask_again(self, registry: Registry) -> None:
+        """The SOA's time to live, which is the namespace's only setting beside its description."""
+        types = registry.capabilities.namespace_types - {NamespaceType.HTTP}
+        if not types:
+            pytest.skip("this registry has no DNS")
+        for kind in sorted(types):
+            spec = self.namespace_spec(registry, kind, soa_ttl_seconds=60, description="first")
+            made = await registry.ensure(spec, CREATOR)
+            for wish in (replace(spec, soa_ttl_seconds=17), replace(spec, soa_ttl_seconds=17, description="second")):
+                ensured = await registry.ensure(wish, CREATOR)
+                assert (ensured.id, _settings(ensured)) == (made.id, (wish.description, 17))
+                assert _settings(await _find(registry, spec)) == (wish.description, 17)
+
+    async def test_tags_are_given_changed_and_never_taken(self, registry: Registry, namespace: NamespaceRef) -> None:
+        """By whose they are. Tags that are not asked for may be anybody's."""
+        if not registry.capabilities.tags:
+            pytest.skip("this registry has no tags")
+        outer = self.namespace_spec(registry, await _type_of(registry, namespace))
+        for spec in (outer, service_spec(namespace)):
+            first = await registry.ensure(replace(spec, tags={"team": "web", "stage": "dev"}), CREATOR)
+            assert first.spec.tags == {"team": "web", "stage": "dev"}
+            for _ in range(2):
+                second = await registry.ensure(replace(spec, tags={"stage": "prod", "more": ""}), CREATOR)
+                assert second.spec.tags == {"team": "web", "stage": "prod", "more": ""}
+            theirs = await registry.ensure(replace(spec, tags={"team": "other"}), OTHER)
+            assert (theirs.id, theirs.spec.tags) == (first.id, second.spec.tags)
+
+    async def test_the_owner_is_whom_the_tags_name(self, registry: Registry) -> None:
+        """Settings are handed over by tags, whoever made the thing; the creator then is as any other."""
+        if not registry.capabilities.tags:
+            pytest.skip("this registry has no tags")
+        namespace = await self.dns_namespace(registry)
+        ours, theirs = _owned_by("ours"), _owned_by("theirs")
+        spec = service_spec(namespace, records="A", description="first", tags=theirs)
+        made = await registry.ensure(spec, CREATOR)
+        for creator in (CREATOR, OTHER):
+            found = await registry.ensure(replace(spec, description="not ours", tags=ours), creator)
+            assert (found.id, found.spec.description, found.spec.tags) == (made.id, "first", theirs)
+        owned = await registry.ensure(replace(spec, description="second"), OTHER)
+        assert (owned.id, owned.spec.description, owned.spec.tags) == (made.id, "second", theirs)
+        assert owned.created_by != OTHER
+
     async def test_creators_that_differ_late_are_told_apart(self, registry: Registry, namespace: NamespaceRef) -> None:
         """A token may be longer than the registry keeps."""
         spec, stem = service_spec(namespace), "kube-registrar/" + "x" * 100
@@ -283,3 +326,12 @@ def _with_ttl(spec: ServiceSpec, ttl_seconds: int) -> DnsSettings:
 
 async def _empty(registry: Registry, service: ServiceRef) -> None:
     await must(registry, service, *(deregister(name) for name in await listed(registry, service)))
+
+
+def _settings(found: Found) -> tuple[str, int | None]:
+    assert isinstance(found.spec, NamespaceSpec)
+    return found.spec.description, found.spec.soa_ttl_seconds
+
+
+def _owned_by(who: str) -> dict[str, str]:
+    return {OWNER: f"RegistryService/default/{who}", CLUSTER_UID: "00000000-0000-0000-0000-000000000000"}
