@@ -21,10 +21,22 @@ _READS = ("Get", "List", "Discover")
 
 
 @dataclass
+class Stop:
+    """The first request for an operation that never gets its answer; `after`: it is carried out all the same."""
+
+    operation: str
+    after: bool
+    reached: threading.Event = field(default_factory=threading.Event)
+    over: threading.Event = field(default_factory=threading.Event)
+    """Set it once nobody waits for the answer any more."""
+
+
+@dataclass
 class Door:
     """One address of the registry, and what was asked there: when (monotonic seconds), and which operation."""
 
     url: str = ""
+    stop: Stop | None = None
     requests: list[tuple[float, str]] = field(default_factory=list)
 
     def writes(self, since: float = 0.0) -> list[str]:
@@ -94,6 +106,13 @@ def _noting(door: Door) -> Middleware:
     async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
         operation = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
         door.requests.append((time.monotonic(), operation))
-        return await handler(request)
+        stop = door.stop
+        if stop is None or stop.operation != operation or stop.reached.is_set():
+            return await handler(request)
+        if stop.after:
+            await handler(request)
+        stop.reached.set()
+        await asyncio.to_thread(stop.over.wait)
+        raise web.HTTPServiceUnavailable
 
     return note
