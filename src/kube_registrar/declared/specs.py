@@ -102,6 +102,7 @@ class RegistryNamespaceSpec(_Fields, frozen=True):
     allowed_namespaces: AllowedNamespaces
     registry: str = ""
     name: str = ""
+    arn: str = ""
     vpc_id: str = msgspec.field(name="vpcID", default="")
     soa_ttl_seconds: int | None = msgspec.field(name="soaTTLSeconds", default=None)
     description: str = ""
@@ -244,6 +245,7 @@ def namespace_settings(ref: NamespaceRef, spec: RegistryNamespaceSpec) -> Namesp
         vpc_id=spec.vpc_id,
         soa_ttl_seconds=spec.soa_ttl_seconds,
         tags=spec.tags,
+        arn=spec.arn,
     )
 
 

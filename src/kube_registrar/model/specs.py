@@ -88,7 +88,10 @@ class Route53Check:
 
 @dataclass(frozen=True, slots=True)
 class NamespaceSpec:
-    """A registry namespace. `vpc_id` belongs to DNSPrivate, `soa_ttl_seconds` to both DNS types."""
+    """A registry namespace. `vpc_id` belongs to DNSPrivate, `soa_ttl_seconds` to both DNS types.
+
+    `arn`: it exists, perhaps in another account that shares it, and is meant by this rather than by its name alone.
+    """
 
     ref: NamespaceRef
     type: NamespaceType = NamespaceType.HTTP
@@ -96,6 +99,7 @@ class NamespaceSpec:
     vpc_id: str = ""
     soa_ttl_seconds: int | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    arn: str = ""
 
 
 @dataclass(frozen=True, slots=True)

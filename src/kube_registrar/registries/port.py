@@ -91,7 +91,8 @@ class Registry(Protocol):
 
         Idempotent: the same creator asking again gets the same thing. What is somebody else's is returned as it
         is and never changed. Raises Conflict where `policy` is Create and somebody else made it, or where what
-        is there has another type or other records; NotFound where `policy` is Adopt and nothing is there.
+        is there has another type or other records; NotFound where `policy` is Adopt, or the spec has an ARN, and
+        nothing is there.
         """
 
     async def remove(self, ref: NamespaceRef | ServiceRef) -> None:

@@ -68,7 +68,8 @@ class Memory:
     def ensure(self, spec: Spec, creator: str, policy: CreationPolicy) -> Found:
         """Make, use or update it, as the port says; NotFound, Conflict, Refused."""
         found = self._found.get(spec.ref)
-        if found is None and policy is CreationPolicy.ADOPT:
+        is_named = isinstance(spec, NamespaceSpec) and spec.arn
+        if found is None and (policy is CreationPolicy.ADOPT or is_named):
             raise NotFound(
                 f"{spec.ref} is not there, and its creation policy is Adopt. Create it, or change the policy"
             )

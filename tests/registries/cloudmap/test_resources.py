@@ -11,10 +11,14 @@ from kube_registrar.model.instances import Health, Query
 from kube_registrar.model.refs import DEFAULT_REGISTRY, NamespaceRef
 from kube_registrar.model.specs import (
     CreationPolicy,
+    DnsRecord,
+    DnsSettings,
     HealthCheckType,
     NamespaceSpec,
     NamespaceType,
+    RecordType,
     Route53Check,
+    RoutingPolicy,
     ServiceSpec,
 )
 from kube_registrar.registries.cloudmap.shapes import token
@@ -210,6 +214,52 @@ async def test_an_update_sends_all_settings_for_what_it_omits_is_deleted(registr
         }
     ]
     assert in_dns.asked("GetOperation") == [{"OperationId": "op-update"}]
+
+
+async def test_a_health_check_that_is_as_asked_is_no_difference(registry: Registry, in_dns: Script) -> None:
+    """Cloud Map asks for / where no path is given, and says so; what nobody changed is not written again."""
+    check = {"Type": "HTTP", "ResourcePath": "/", "FailureThreshold": 1}
+    in_dns.on("ListServices", {"Services": [service_json(HealthCheckConfig=check, DnsConfig=records(60))]})
+    in_dns.on("GetService", {"Service": service_json(HealthCheckConfig=check, DnsConfig=records(60))})
+    spec = service_spec(records="A", health_check=HealthCheckType.ROUTE53, route53=Route53Check("HTTP"))
+    await registry.ensure(spec, CREATOR)
+    assert in_dns.asked("UpdateService") == []
+
+
+async def test_a_health_check_is_changed_and_records_stay(registry: Registry, in_dns: Script) -> None:
+    check = {"Type": "TCP", "FailureThreshold": 1}
+    both = {"RoutingPolicy": "WEIGHTED", "DnsRecords": [{"Type": "A", "TTL": 9}, {"Type": "AAAA", "TTL": 8}]}
+    in_dns.on("ListServices", {"Services": [service_json(HealthCheckConfig=check, DnsConfig=both, Description="x")]})
+    in_dns.on("GetService", {"Service": service_json(HealthCheckConfig=check, DnsConfig=both, Description="x")})
+    in_dns.on("UpdateService", {"OperationId": "op-update"})
+    spec = service_spec(
+        description="x",
+        dns=DnsSettings((DnsRecord(RecordType.A, 9), DnsRecord(RecordType.AAAA, 8)), RoutingPolicy.WEIGHTED),
+        health_check=HealthCheckType.ROUTE53,
+        route53=Route53Check("HTTPS", "/up", 3),
+    )
+    await registry.ensure(spec, CREATOR)
+    [request] = in_dns.asked("UpdateService")
+    assert request["Service"] == {
+        "Description": "x",
+        "DnsConfig": {"DnsRecords": both["DnsRecords"]},
+        "HealthCheckConfig": {"Type": "HTTPS", "ResourcePath": "/up", "FailureThreshold": 3},
+    }
+
+
+@pytest.mark.parametrize(
+    ("records_", "routing"),
+    [("A", "MULTIVALUE"), ("AAAA", "WEIGHTED"), ("A,AAAA", "MULTIVALUE"), ("SRV", "MULTIVALUE"), ("CNAME", "WEIGHTED")],
+)
+async def test_every_set_of_records_is_made(registry: Registry, in_dns: Script, records_: str, routing: str) -> None:
+    types = records_.split(",")
+    dns = {"RoutingPolicy": routing, "DnsRecords": [{"Type": type_, "TTL": 7} for type_ in types]}
+    in_dns.on("CreateService", {"Service": service_json(DnsConfig=dns)})
+    settings = DnsSettings(tuple(DnsRecord(RecordType(type_), 7) for type_ in types), RoutingPolicy(routing.title()))
+    found = await registry.ensure(service_spec(dns=settings), CREATOR)
+    assert in_dns.asked("CreateService")[0]["DnsConfig"] == dns
+    assert isinstance(found.spec, ServiceSpec)
+    assert found.spec.dns == settings
 
 
 async def test_in_an_http_namespace_settings_stay_as_they_are(registry: Registry, script: Script) -> None:

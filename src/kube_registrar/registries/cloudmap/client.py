@@ -8,6 +8,7 @@ caller's to judge.
 
 import asyncio
 import os
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -39,6 +40,7 @@ READ_TIMEOUT_SECONDS: Final = 2.5
 _THROTTLED_FOR_SECONDS: Final = 60.0
 _READ_TRIES: Final = 6
 _OTHERWISE: Final = Rate(4, 8)
+_MOST_REMEMBERED: Final = 10_000
 _READS: Final = ("Get", "List", "Discover")
 
 
@@ -50,6 +52,8 @@ class Client:
         self._pool = pool
         self.limiter = limiter
         self._clock = clock
+        self._accounts: OrderedDict[str, str] = OrderedDict()
+        """The accounts of operations on what is another's, by operation: looking at them needs it."""
 
     async def call(
         self,
@@ -107,9 +111,20 @@ class Client:
             next_token = {"NextToken": page["NextToken"]}
 
     async def _send(self, operation: str, request: Mapping[str, object]) -> dict[str, Any]:
-        method = partial(getattr(self._boto, xform_name(operation)), **request)
+        account = self._accounts.get(str(request.get("OperationId", "")))
+        owner = {"OwnerAccount": account} if account and operation == "GetOperation" else {}
+        method = partial(getattr(self._boto, xform_name(operation)), **request, **owner)
         answer: dict[str, Any] = await asyncio.get_running_loop().run_in_executor(self._pool, method)
+        self._note_account(request, answer)
         return answer
+
+    def _note_account(self, request: Mapping[str, object], answer: Mapping[str, Any]) -> None:
+        named = str(request.get("ServiceId") or request.get("Id") or "")
+        operation_id = answer.get("OperationId")
+        if operation_id and named.startswith("arn:"):
+            self._accounts[operation_id] = named.split(":")[4]
+            if len(self._accounts) > _MOST_REMEMBERED:
+                self._accounts.popitem(last=False)
 
 
 @asynccontextmanager

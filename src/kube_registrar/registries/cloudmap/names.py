@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kube_registrar.model.errors import Conflict, NotFound
@@ -47,6 +47,8 @@ class Names:
         self._client = client
         self._registry = registry
         self._namespaces: dict[str, list[KnownNamespace]] = {}
+        self._pinned: dict[str, KnownNamespace] = {}
+        """Those that are meant by their ARN, by name: whatever else has that name."""
         self._services: dict[ServiceRef, Found] = {}
         self._all_namespaces = _Listing(self._list_namespaces)
         self._listings: dict[NamespaceRef, _Listing] = {}
@@ -92,6 +94,27 @@ class Names:
         known = self._namespaces.get(ref.name, [])
         return known[0].http_name if len(known) == 1 else ref.name
 
+    def pin(self, found: Found, http_name: str) -> Found:
+        """Mean this one, by its ARN, whenever its name is given; return it with its ARN for its id."""
+        pinned = _by_arn(found)
+        ref = pinned.spec.ref
+        before = self._pinned.get(ref.name)
+        if before is None or before.found.id != pinned.id:
+            self.forget(NamespaceRef(self._registry, ref.name))
+        self._pinned[ref.name] = KnownNamespace(pinned, http_name)
+        self.learn_namespace(self._pinned[ref.name])
+        return pinned
+
+    def owner_account(self, ref: NamespaceRef) -> str | None:
+        """Return the account of a namespace that is meant by its ARN."""
+        pinned = self._pinned.get(ref.name)
+        return account_of(pinned.found.id) if pinned else None
+
+    def service_found(self, parent: NamespaceRef, json: Mapping[str, Any], created_by: str | None = None) -> Found:
+        """Return what a Service says; with its ARN for its id where its namespace is meant by its ARN."""
+        found = shapes.service_found(parent, json, created_by)
+        return _by_arn(found) if parent.name in self._pinned else found
+
     def learn_namespace(self, known: KnownNamespace) -> None:
         """Remember a registry namespace in place of what was known under its name."""
         self._namespaces[known.found.spec.ref.name] = [known]
@@ -117,6 +140,10 @@ class Names:
         for json in await self._client.pages("ListNamespaces", {}, "Namespaces", about):
             known = KnownNamespace(shapes.namespace_found(self._registry, json), shapes.http_name(json))
             namespaces.setdefault(json["Name"], []).append(known)
+            pinned = self._pinned.get(json["Name"])
+            if pinned is not None and pinned.found.id == known.found.arn:
+                self._pinned[json["Name"]] = KnownNamespace(_by_arn(known.found), known.http_name)
+        namespaces |= {name: [known] for name, known in self._pinned.items()}
         for name, before in self._namespaces.items():
             after = {known.found.id for known in namespaces.get(name, [])}
             if after != {known.found.id for known in before}:
@@ -132,7 +159,7 @@ class Names:
             self.forget(parent)
             listed = await self._services_of(await self.namespace(parent))
         others = {ref: found for ref, found in self._services.items() if ref.namespace != parent}
-        there = {ServiceRef(parent, json["Name"]): shapes.service_found(parent, json) for json in listed}
+        there = {ServiceRef(parent, json["Name"]): self.service_found(parent, json) for json in listed}
         self._services = {**others, **there}
 
     async def _services_of(self, namespace: KnownNamespace) -> Sequence[Mapping[str, Any]]:
@@ -147,3 +174,13 @@ class Names:
         except NotFound:
             return True
         return False
+
+
+def account_of(arn: str) -> str | None:
+    """Return the account that an ARN names; None for what is no ARN."""
+    parts = arn.split(":")
+    return parts[4] if arn.startswith("arn:") and len(parts) > 5 else None  # noqa: PLR2004 - arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE
+
+
+def _by_arn(found: Found) -> Found:
+    return replace(found, id=found.arn) if found.arn else found

@@ -150,6 +150,7 @@ class CloudMapRegistry:
             "QueryParameters": dict(query.parameters),
             "OptionalParameters": dict(query.optional_parameters),
             "HealthStatus": query.health.value,
+            "OwnerAccount": self._names.owner_account(query.service.namespace),
         }
         given = {key: value for key, value in request.items() if value}
         answer = await self._client.call("DiscoverInstances", given, f"discovering {query.service}")

@@ -41,6 +41,8 @@ class Resources:
         It is looked for first: Cloud Map would make a second one of the same name, of another type or VPC.
         """
         check_description(spec)
+        if spec.arn:
+            return await self._use_namespace(spec, creator, policy)
         about = f"making registry namespace {spec.ref}"
         try:
             known = await self._names.namespace(spec.ref, fresh=True)
@@ -55,6 +57,18 @@ class Resources:
             self._names.forget(spec.ref)
             raise Retryable(f"{about}: it was removed at the same time ({error})", after=1.0) from None
         return await self._settle_namespace(spec, json, creator, policy)
+
+    async def _use_namespace(self, spec: NamespaceSpec, creator: str, policy: CreationPolicy) -> Found:
+        """Use what an ARN names. Raises NotFound; Refused where it has another name."""
+        about = f"looking for registry namespace {spec.ref}, {spec.arn}"
+        json = await self._get_namespace(spec.arn, about)
+        if json["Name"] != spec.ref.name:
+            rule = f"{json['Name']!r}, which is its name there"
+            text = f"{about}: it is not called {spec.ref.name!r}; allowed: {rule}. Correct spec.name or spec.arn"
+            raise Refused(text, field="name", rule=rule)
+        found = shapes.namespace_found(self._registry, {**json, "Arn": spec.arn}, _creator(json, creator))
+        self._names.pin(found, shapes.http_name(json))
+        return await self._settle_namespace(spec, {**json, "Arn": spec.arn, "Id": spec.arn}, creator, policy)
 
     async def _create_namespace(self, spec: NamespaceSpec, creator: str, about: str) -> str:
         if spec.type is NamespaceType.DNS_PRIVATE and not spec.vpc_id:
@@ -83,7 +97,7 @@ class Resources:
             about = f"updating registry namespace {spec.ref}"
             operation, request = shapes.update_namespace(spec, found.id)
             await self._operate(operation, request, about)
-            json = await self._get_namespace(found.id, about)
+            json = {**await self._get_namespace(found.id, about), "Id": found.id}  # the ARN, where it is meant by that
             found = shapes.namespace_found(self._registry, json, found.created_by)
             self._names.learn_namespace(KnownNamespace(found, shapes.http_name(json)))
         return _tagged(found, await self._tags.put(found, tags, spec.tags))
@@ -147,7 +161,7 @@ class Resources:
         policy: CreationPolicy,
         tags: Mapping[str, str] | None = None,
     ) -> Found:
-        found = shapes.service_found(spec.ref.namespace, json, _creator(json, creator))
+        found = self._names.service_found(spec.ref.namespace, json, _creator(json, creator))
         self._names.learn_service(found, spec.ref)
         if tags is None:
             tags = await self._tags.of(found)
@@ -159,7 +173,7 @@ class Resources:
             about = f"updating registry service {spec.ref}"
             await self._operate("UpdateService", shapes.update_service(spec, found.id), about)
             json = await self._get_service(found.id, about)
-            found = shapes.service_found(spec.ref.namespace, json, found.created_by)
+            found = self._names.service_found(spec.ref.namespace, json, found.created_by)
             self._names.learn_service(found, spec.ref)
         return _tagged(found, await self._tags.put(found, tags, spec.tags))
 

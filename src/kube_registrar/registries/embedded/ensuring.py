@@ -43,12 +43,14 @@ async def namespace(
             await asyncio.wait([under_way.finished])
         elif existing:
             found = translation.found_namespace(core, existing, registry)
+            if spec.arn and spec.arn != found.arn:
+                raise NotFound(f"There is no namespace {spec.ref} of the ARN {spec.arn}, but {found.arn}. Correct it")
             _check_namespace(found, existing, spec)
             if _may_change(found, spec, creator, policy):
                 await _update_namespace(core, existing, spec)
             return translation.found_namespace(core, existing, registry)
         else:
-            _check_may_make(policy, f"namespace {spec.ref}")
+            _check_may_make(CreationPolicy.ADOPT if spec.arn else policy, f"namespace {spec.ref}")
             with contextlib.suppress(Duplicate):  # Another one came first; the next round looks at it.
                 begun = await core.exclusive(_soon(lambda: namespaces.begin_creation(core, type_, request)))
                 if isinstance(begun, Submission):

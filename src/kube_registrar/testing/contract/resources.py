@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kube_registrar.model.errors import Conflict, NotFound
+from kube_registrar.model.instances import Query
 from kube_registrar.model.ownership import CLUSTER_UID, OWNER
 from kube_registrar.model.refs import NamespaceRef, ServiceRef
 from kube_registrar.model.specs import (
@@ -227,6 +228,26 @@ class ResourcesContract(Base):
         owned = await registry.ensure(replace(spec, description="second"), OTHER)
         assert (owned.id, owned.spec.description, owned.spec.tags) == (made.id, "second", theirs)
         assert owned.created_by != OTHER
+
+    async def test_a_namespace_may_be_named_by_its_arn(self, registry: Registry, namespace: NamespaceRef) -> None:
+        """It is used under its name as any other, and none is made."""
+        made = await _find_namespace(registry, namespace)
+        if not made.arn:
+            pytest.skip("this registry has no ARNs")
+        assert isinstance(made.spec, NamespaceSpec)
+        wish = replace(made.spec, arn=made.arn, vpc_id=self._vpc(made))
+        used = await registry.ensure(wish, OTHER)
+        assert (used.spec.ref, used.arn) == (namespace, made.arn)
+        service = await self.make_service(registry, namespace)
+        await must(registry, service, register("a"))
+        assert set(await listed(registry, service)) == {"a"}
+        assert [each.id for each in await registry.discover(Query(service))] == ["a"]
+        assert [each.spec.ref for each in await registry.find(namespace)] == [service]
+        assert len([each for each in await registry.find(None) if each.spec.ref == namespace]) == 1
+        await must(registry, service, deregister("a"))
+        await registry.remove(service)
+        with pytest.raises(NotFound):
+            await registry.ensure(replace(wish, arn=f"{made.arn}x"), OTHER)
 
     async def test_creators_that_differ_late_are_told_apart(self, registry: Registry, namespace: NamespaceRef) -> None:
         """A token may be longer than the registry keeps."""
