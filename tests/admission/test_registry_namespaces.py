@@ -19,6 +19,10 @@ def _selector(**fields: object) -> dict[str, object]:
     return _allowed(**{"from": "Selector", "selector": fields})
 
 
+DEFAULTS = {"creationPolicy": "CreateOrAdopt", "deletionPolicy": "Retain", "deletionTimeoutSeconds": 600}
+
+ARN = "arn:aws:servicediscovery:eu-west-1:123456789012:namespace/ns-0123456789abcdef"
+
 GOOD = {
     "the least": HTTP,
     "private": {**PRIVATE, "name": "test-namespace", "soaTTLSeconds": 15},
@@ -32,6 +36,8 @@ GOOD = {
         "creationPolicy": "Adopt",
         "deletionPolicy": "Delete",
     },
+    "an ARN": {**HTTP, "arn": ARN, "creationPolicy": "Adopt", "deletionTimeoutSeconds": 0},
+    "an ARN of a private one, whose VPC nobody here knows": {"type": "DNSPrivate", **ALL, "arn": ARN},
     "machines and external names": {**HTTP, "allowEndpointsWithoutPods": True},
     "no machines": {**HTTP, "allowEndpointsWithoutPods": False},
     "nobody": _allowed(**{"from": "None"}),
@@ -101,6 +107,16 @@ BAD = {
         _selector(matchExpressions=[{"key": "a", "operator": "Exists", "values": ["b"]}]),
         "values is required with the operators In and NotIn and not allowed with Exists and DoesNotExist",
     ),
+    "no ARN": ({**HTTP, "arn": "ns-1"}, "arn must be the ARN of a namespace, such as arn:aws:servicediscovery:"),
+    "the ARN of a service": (
+        {**HTTP, "arn": ARN.replace("namespace", "service")},
+        "arn must be the ARN of a namespace",
+    ),
+    "an ARN that has to be made": (
+        {**HTTP, "arn": ARN, "creationPolicy": "Create"},
+        "what arn names exists, so creationPolicy Create is not allowed with it",
+    ),
+    "a deletion that waits for ever": ({**HTTP, "deletionTimeoutSeconds": 100_000}, "less than or equal to 86400"),
     "a reserved tag": (
         {**HTTP, "tags": {"aws:x": "y"}},
         "the key of a tag must not begin with aws: or kube-registrar, which are reserved",
@@ -119,6 +135,8 @@ IMMUTABLE = {
         "vpcID is immutable; for another VPC, create another RegistryNamespace",
     ),
     "name": ({**HTTP, "name": "a"}, {"name": "b"}, "name is immutable; for another name"),
+    "ARN": ({**HTTP, "arn": ARN}, {"arn": f"{ARN}0"}, "arn is immutable; for another one"),
+    "no ARN": (HTTP, {"arn": ARN}, "arn is immutable; for another one, create another RegistryNamespace"),
     "no name": (HTTP, {"name": "b"}, "name is immutable; for another name, create another RegistryNamespace"),
     "registry": (HTTP, {"registry": "b"}, "registry is immutable; to move, create another RegistryNamespace"),
 }
@@ -127,7 +145,7 @@ IMMUTABLE = {
 @pytest.mark.parametrize("spec", GOOD.values(), ids=GOOD.keys())
 def test_what_is_right_is_admitted(namespaces: Any, spec: Mapping[str, Any]) -> None:
     stored = namespaces.admitted(spec)["spec"]
-    assert stored == {"creationPolicy": "CreateOrAdopt", "deletionPolicy": "Retain", **spec}
+    assert stored == {**DEFAULTS, **spec}
 
 
 @pytest.mark.parametrize(("spec", "words"), BAD.values(), ids=BAD.keys())
@@ -155,8 +173,9 @@ def test_what_can_change_may_change(namespaces: Any) -> None:
         "tags": {"a": "b"},
         "allowedNamespaces": {"from": "None"},
         "deletionPolicy": "Delete",
+        "deletionTimeoutSeconds": 60,
     }
-    assert namespaces.changed(PRIVATE, patch)["spec"] == {**PRIVATE, **patch, "creationPolicy": "CreateOrAdopt"}
+    assert namespaces.changed(PRIVATE, patch)["spec"] == {**DEFAULTS, **PRIVATE, **patch}
 
 
 def test_fields_that_nobody_knows_are_pruned(namespaces: Any) -> None:

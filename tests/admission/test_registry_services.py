@@ -6,7 +6,12 @@ from typing import Any
 import pytest
 
 REF: Mapping[str, Any] = {"namespaceRef": {"name": "test-namespace"}}
-POLICIES = {"creationPolicy": "CreateOrAdopt", "deletionPolicy": "Retain", "notReadyPolicy": "Deregister"}
+POLICIES = {
+    "creationPolicy": "CreateOrAdopt",
+    "deletionPolicy": "Retain",
+    "deletionTimeoutSeconds": 600,
+    "notReadyPolicy": "Deregister",
+}
 SETS = "records may be A, AAAA, A with AAAA, SRV alone, or CNAME alone"
 
 
@@ -33,7 +38,8 @@ WEB: Mapping[str, Any] = _selector(matchLabels={"app": "web"})
 GOOD = {
     "the least": REF,
     "a name with dots and an underscore": {**REF, "name": "_http._tcp.Flask-App", "description": "for tests"},
-    "policies": {**REF, "creationPolicy": "Create", "deletionPolicy": "Delete"},
+    "policies": {**REF, "creationPolicy": "Create", "deletionPolicy": "Delete", "deletionTimeoutSeconds": 60},
+    "tags": {**REF, "tags": {"team": "web", "kubernetes.io/x": ""}},
     "A": _dns("A"),
     "AAAA": _dns("AAAA", routingPolicy="Weighted"),
     "A and AAAA": _dns("A", "AAAA"),
@@ -70,6 +76,7 @@ EVERY_POD = "an empty selector would match every pod of the Kubernetes namespace
 VALUES = "values are required with In and NotIn, and not allowed with Exists and DoesNotExist"
 
 BAD = {
+    "a tag of ours": ({**REF, "tags": {"kube-registrar/owner": "me"}}, "must not begin with aws: or kube-registrar"),
     "no namespaceRef": ({"name": "a"}, "spec.namespaceRef: Required value"),
     "an empty namespaceRef": ({"namespaceRef": {"name": ""}}, "spec.namespaceRef.name"),
     "a slash in the name": ({**REF, "name": "a/b"}, NAME),

@@ -146,6 +146,24 @@ class Careless(FakeRegistry):
             return await super().ensure(spec, creator)
 
 
+class TakingTags(FakeRegistry):
+    async def ensure(
+        self, spec: NamespaceSpec | ServiceSpec, creator: str, policy: CreationPolicy = CreationPolicy.CREATE_OR_ADOPT
+    ) -> Found:
+        found = await super().ensure(spec, creator, policy)
+        if found.created_by == creator:
+            found = self._memory._found[spec.ref] = replace(found, spec=replace(found.spec, tags=dict(spec.tags)))
+        return found
+
+
+class BlindToOwners(FakeRegistry):
+    async def ensure(
+        self, spec: NamespaceSpec | ServiceSpec, creator: str, policy: CreationPolicy = CreationPolicy.CREATE_OR_ADOPT
+    ) -> Found:
+        found = await super().ensure(spec, creator, policy)
+        return found if found.created_by == creator else await super().ensure(spec, CREATOR, policy)
+
+
 class CutTokens(FakeRegistry):
     async def ensure(
         self, spec: NamespaceSpec | ServiceSpec, creator: str, policy: CreationPolicy = CreationPolicy.CREATE_OR_ADOPT
@@ -206,6 +224,8 @@ NOTICED = [
     (Bossy, "test_what_somebody_else_made_is_used_and_never_changed"),
     (Careless, "test_the_policy_create_refuses_what_somebody_else_made"),
     (Careless, "test_the_policy_adopt_makes_nothing"),
+    (TakingTags, "test_tags_are_given_changed_and_never_taken"),
+    (BlindToOwners, "test_tags_are_given_changed_and_never_taken"),
     (CutTokens, "test_creators_that_differ_late_are_told_apart"),
     (Emptying, "test_what_is_not_empty_stays"),
     (AnyOfTheParameters, "test_parameters_are_all_asked_for"),

@@ -126,3 +126,21 @@ def test_what_others_made_anew_under_the_name_is_not_removed(
     place.wait_gone("RegistryService", "flask-app")
     place.wait_event("flask-app", "Retained", kind="RegistryService", saying="another one")
     assert registry.service_id("flask-app") == theirs
+
+
+def test_an_object_that_goes_touches_no_instance_and_they_are_found_where_they_were(
+    operator: Operator, place: Place, registry: Registry
+) -> None:
+    place.declare("flask-app")
+    place.pod("full", "flask-app")
+    place.pod("bare")
+    place.annotate("bare", service="flask-app", port="http")
+    registry.expect("flask-app", {"full", "bare"})
+    place.delete("RegistryService", "flask-app")
+    place.wait_gone("RegistryService", "flask-app")
+    place.wait_event("bare", "UnknownRegistryService")
+    assert set(registry.discover("flask-app")) == {"full", "bare"}
+    for name in ("bare", "full"):
+        place.delete("Pod", name, now=True)
+    registry.expect("flask-app", set())
+    assert registry.service_id("flask-app") != ""
