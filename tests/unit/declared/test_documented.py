@@ -90,8 +90,11 @@ def test_every_field_of_the_status_is_documented(plural: str) -> None:
 
 
 def test_every_example_of_an_object_can_be_read() -> None:
-    namespace, service = _blocks("crds.md")
-    for block, read in ((namespace, registry_namespace), (service, registry_service)):
+    readers = {"RegistryNamespace": registry_namespace, "RegistryService": registry_service}
+    blocks = _blocks("crds.md")
+    assert {block["kind"] for block in blocks} == set(readers)
+    for block in blocks:
+        read = readers[block["kind"]]
         read(CustomObject(block["kind"], "", block["metadata"]["name"], Uid("u"), 1, block["spec"]))
 
 
