@@ -123,7 +123,8 @@ async def test_an_operation_that_fails_late_says_why(
     assert type(error) is (Refused if field else Retryable)
     assert str(error).startswith(f"{ABOUT}: ")
     assert words in str(error)
-    assert "(as Cloud Map puts it)" in str(error)
+    assert code in str(error)
+    assert "as Cloud Map puts it)" in str(error)
     assert getattr(error, "field", "") == field
     assert bool(getattr(error, "rule", "")) == bool(field)
 

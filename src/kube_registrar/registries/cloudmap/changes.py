@@ -13,8 +13,9 @@ from kube_registrar.registries.cloudmap.client import Client
 from kube_registrar.registries.cloudmap.doubts import Doubts, Pair
 from kube_registrar.registries.cloudmap.faults import Answered
 from kube_registrar.registries.cloudmap.names import Names
-from kube_registrar.registries.cloudmap.operations import Operations, is_terminal
+from kube_registrar.registries.cloudmap.operations import Operations
 from kube_registrar.registries.cloudmap.rules import check_instance
+from kube_registrar.registries.cloudmap.sweep import is_terminal
 
 _MOST_TRIES: Final = 5
 _EXPECTED: Final = {
@@ -153,7 +154,7 @@ class Changes:
 
     async def _confirm(self, operation_id: str, work: _Work) -> None:
         try:
-            await self._operations.confirm(operation_id, work.about, work.change.urgency)
+            await self._operations.settle(operation_id, work.about, work.change.urgency)
         except RegistryError:
             # A register into a service that is gone is accepted, and fails like this.
             self._names.forget(work.service)

@@ -132,7 +132,7 @@ def too_long_throttled(operation: str, about: str) -> RegistryError:
 
 def of_operation(code: str, message: str, about: str) -> RegistryError:
     """Return why an operation that Cloud Map had accepted failed. Source: Operation, AWS Cloud Map API reference."""
-    said = f" ({_one_line(message)})" if message else ""
+    said = f" ({code}: {_one_line(message)})" if message else f" ({code})"
     match code:
         case "ACCESS_DENIED":
             rule = "route53:ChangeResourceRecordSets on the hosted zone, for registry namespaces with DNS"
@@ -155,6 +155,7 @@ def of_operation(code: str, message: str, about: str) -> RegistryError:
         case "EXPIRED_TOKEN":
             return Retryable(f"{about}: the credentials expired before the operation was done{said}", after=1.0)
         case _:
+            said = f" ({_one_line(message)})" if message else ""
             return Retryable(f"{about}: the operation failed with {code or 'no error code'}{said}", after=1.0)
 
 

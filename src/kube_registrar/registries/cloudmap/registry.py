@@ -18,6 +18,7 @@ from kube_registrar.registries.cloudmap.operations import Operations
 from kube_registrar.registries.cloudmap.options import Options
 from kube_registrar.registries.cloudmap.resources import Resources
 from kube_registrar.registries.cloudmap.rules import CAPABILITIES
+from kube_registrar.registries.cloudmap.sweep import Sweep
 from kube_registrar.registries.limits import Limiter
 from kube_registrar.registries.port import Capabilities, Found
 from kube_registrar.runtime.clock import Clock
@@ -37,17 +38,21 @@ async def connect(
 ) -> AsyncIterator["CloudMapRegistry"]:
     """Give an open registry. Raises UserError if the AWS SDK cannot be set up."""
     async with open_client(options, name, clock, fence) as client:
-        yield CloudMapRegistry(client, name, clock, options.poll_seconds)
+        sweep = Sweep(client, clock)
+        try:
+            yield CloudMapRegistry(client, name, clock, sweep, options.poll_seconds)
+        finally:
+            await sweep.aclose()
 
 
 class CloudMapRegistry:
     """A `kube_registrar.registries.port.Registry`: the Cloud Map of one account and Region."""
 
-    def __init__(self, client: Client, name: RegistryName, clock: Clock, poll_seconds: float) -> None:
+    def __init__(self, client: Client, name: RegistryName, clock: Clock, sweep: Sweep, poll_seconds: float) -> None:
         self._name = name
         self._client = client
         self._names = Names(client, name)
-        operations = Operations(client, clock, poll_seconds)
+        operations = Operations(client, clock, sweep, poll_seconds)
         self._resources = Resources(client, self._names, operations, name)
         self._changes = Changes(client, self._names, operations, Doubts(clock.monotonic))
         self._windows = {urgency: Window(_BEGUN_AT_ONCE) for urgency in Urgency}
