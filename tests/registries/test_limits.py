@@ -145,6 +145,45 @@ async def test_leaving_the_limiter_lets_nobody_wait_for_ever(clock: FakeClock) -
         await waiting
 
 
+@pytest.fixture
+async def together(clock: FakeClock) -> AsyncIterator[Limiter]:
+    rates = {"Register": Rate(10, 2), "Deregister": Rate(10, 2)}
+    async with Limiter(rates, Rate(1, 1), clock, shared=rates) as limiter:
+        yield limiter
+
+
+async def test_operations_that_share_a_bucket_are_together_no_faster(together: Limiter, clock: FakeClock) -> None:
+    callers = Callers(together, clock)
+    for name in "abcd":
+        callers.come(name, operation="Register")
+        callers.come(name.upper(), operation="Deregister")
+    await clock.advance(1.0)
+    assert [at for _, at in callers.served] == [0.0, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+
+
+async def test_of_operations_that_share_a_bucket_the_most_urgent_goes_first(
+    together: Limiter, clock: FakeClock
+) -> None:
+    callers = Callers(together, clock)
+    for name in "abcdef":
+        callers.come(name, operation="Register")
+    await clock.advance(0.15)
+    for name in "XYZ":
+        callers.come(name, Urgency.EVICT, operation="Deregister")
+    await clock.advance(1.0)
+    # One register had its own token and waited for the shared one; the evictions overtake it there, too.
+    assert callers.names == "abcXYZdef"
+
+
+async def test_a_throttle_of_one_slows_the_operations_that_share_its_bucket(
+    together: Limiter, clock: FakeClock
+) -> None:
+    ticket = await clock.run(together.acquire("Register"))
+    await together.acquire("Deregister")
+    together.throttled(ticket)
+    assert (together.rate("Register"), together.rate("Deregister")) == (5.0, 5.0)
+
+
 def test_a_rate_reads_as_it_is_written() -> None:
     assert Rate.parse("48/90") == Rate(48.0, 90)
     assert Rate.parse("0.5/5") == Rate(0.5, 5)

@@ -13,15 +13,16 @@ KNOWN = ", ".join(KEYS)
 def test_every_switch_may_be_given() -> None:
     text = (
         "latency=20ms, operation-delay=0.3s-1s,late-failure=0.1,throttle=50/100,throttle.RegisterInstance=5/10,"
-        "faults=0.2,lost-replies=0.05,custom-health-delay=1m,seed=7"
+        "faults=0.2,lost-replies=0.05,hangs=0.01,custom-health-delay=1m,seed=7,throttle.CreateService+DeleteService=1/2"
     )
     assert simulation(text) == Simulation(
         latency=Span(0.02, 0.02),
         operation_delay=Span(0.3, 1.0),
         late_failure=0.1,
-        throttle={"": Rate(50, 100), "RegisterInstance": Rate(5, 10)},
+        throttle={"": Rate(50, 100), "RegisterInstance": Rate(5, 10), "CreateService+DeleteService": Rate(1, 2)},
         faults=0.2,
         lost_replies=0.05,
+        hangs=0.01,
         custom_health_delay=60.0,
         seed=7,
     )
@@ -67,6 +68,10 @@ def test_a_mapping_has_the_same_keys() -> None:
         (
             "throttle.RegisterInstances=1/1",
             "simulate has throttle.RegisterInstances: no operation has that name; RegisterInstance is one",
+        ),
+        (
+            "throttle.RegisterInstance+Deregister=1/1",
+            "simulate has throttle.RegisterInstance+Deregister: no operation has that name; DeregisterInstance is one",
         ),
         ("seed=1.5", "simulate has seed=1.5: write a whole number"),
     ],

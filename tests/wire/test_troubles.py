@@ -43,6 +43,23 @@ async def test_each_operation_has_a_bucket_of_its_own() -> None:
         assert await codes(troubles, operation, 2) == ["", "ThrottlingException"]
 
 
+async def test_operations_that_are_joined_share_a_bucket() -> None:
+    switches = "throttle=1/1,throttle.RegisterInstance+DeregisterInstance=1/3"
+    troubles = Troubles(simulation(switches), FakeClock())
+    assert await codes(troubles, "RegisterInstance", 2) == ["", ""]
+    assert await codes(troubles, "DeregisterInstance", 2) == ["", "ThrottlingException"]
+    assert await codes(troubles, "GetOperation", 2) == ["", "ThrottlingException"]
+
+
+async def test_an_answer_that_hangs_outlasts_the_time_out_of_the_sdk() -> None:
+    clock = FakeClock()
+    hanging = asyncio.ensure_future(Troubles(simulation("hangs=1"), clock).hang())
+    await clock.advance(61.0)
+    assert not hanging.done()
+    await clock.advance(60.0)
+    assert hanging.done()
+
+
 async def test_discoveries_have_the_code_of_the_service_model() -> None:
     troubles = Troubles(simulation("throttle=1/1"), FakeClock())
     for operation in ("DiscoverInstances", "DiscoverInstancesRevision"):

@@ -4,7 +4,8 @@
 
 A span of time is one duration or two (`0.3s-1s`: drawn anew each time); units are ms, s and m. A chance is 0 to 1.
 A rate is `per second/burst`; `throttle` gives each operation a bucket of its own, `throttle.RegisterInstance` gives
-one to that operation only. `seed` makes all draws repeatable.
+one to that operation only, and `throttle.RegisterInstance+DeregisterInstance` one to the two together. `seed` makes
+all draws repeatable.
 """
 
 import difflib
@@ -52,23 +53,29 @@ class Simulation:
     late_failure: float = 0.0
     """The chance that an asynchronous operation ends in FAIL."""
     throttle: Mapping[str, Rate] = field(default_factory=dict)
-    """By operation; `""` is the rate of all others."""
+    """By operation, or several joined by `+` that share one bucket; `""` is the rate of each of the others."""
     faults: float = 0.0
     """The chance of an InternalFailure before anything was done."""
     lost_replies: float = 0.0
     """The chance that a request is done and its connection then dropped."""
+    hangs: float = 0.0
+    """The chance that a request is done and its answer never comes."""
     custom_health_delay: float | None = None
     """Seconds until an UpdateInstanceCustomHealthStatus takes effect; None: as the registry is configured."""
     seed: int | None = None
 
     def rate(self, operation: str) -> Rate | None:
         """Return the rate of an operation, if it has one."""
-        return self.throttle.get(operation) or self.throttle.get("")
+        return self.throttle.get(self.bucket(operation)) or self.throttle.get("")
+
+    def bucket(self, operation: str) -> str:
+        """Return the name of the bucket that an operation draws on."""
+        return next((each for each in self.throttle if operation in each.split("+")), operation)
 
 
 KEYS = (
     "latency", "operation-delay", "late-failure", _THROTTLE, f"{_THROTTLE}.OPERATION", "faults", "lost-replies",
-    "custom-health-delay", "seed",
+    "hangs", "custom-health-delay", "seed",
 )  # fmt: skip
 
 
@@ -84,6 +91,7 @@ def simulation(wanted: str | Mapping[str, object]) -> Simulation:
         late_failure=_chance("late-failure", pairs.pop("late-failure", None)),
         faults=_chance("faults", pairs.pop("faults", None)),
         lost_replies=_chance("lost-replies", pairs.pop("lost-replies", None)),
+        hangs=_chance("hangs", pairs.pop("hangs", None)),
         custom_health_delay=_seconds("custom-health-delay", pairs.pop("custom-health-delay", None)),
         seed=_seed(pairs.pop("seed", None)),
         throttle=dict(_throttle(key, value) for key, value in pairs.items()),
@@ -109,8 +117,8 @@ def _throttle(key: str, value: str) -> tuple[str, Rate]:
         near = difflib.get_close_matches(key, KEYS, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise UserError(f"simulate has the unknown key {key!r}: known are {', '.join(KEYS)}{hint}")
-    if operation and operation not in OPERATIONS:
-        near = difflib.get_close_matches(operation, OPERATIONS, 1)
+    for unknown in [each for each in operation.split("+") if operation and each not in OPERATIONS]:
+        near = difflib.get_close_matches(unknown, OPERATIONS, 1)
         raise UserError(
             f"simulate has {key}: no operation has that name; {near[0] if near else 'RegisterInstance'} is one"
         )

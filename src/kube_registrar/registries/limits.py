@@ -1,8 +1,10 @@
 """Token buckets, one an operation, served by urgency.
 
 A registry that throttles is asked no faster than it answers: each call takes a token, the most urgent waiter gets the
-next one, and a throttle halves the rate, which then recovers over half a minute. Rates and bursts of AWS's own
-Cloud Map controller (aws-cloud-map-mcs-controller-for-k8s) are the pattern for the numbers that backends give.
+next one, and a throttle halves the rate, which then recovers over half a minute. Operations that a registry may count
+together share a bucket beside their own: they are served in one order, and a throttle of one slows all. Rates and
+bursts of AWS's own Cloud Map controller (aws-cloud-map-mcs-controller-for-k8s) are the pattern for the numbers that
+backends give.
 """
 
 import asyncio
@@ -10,7 +12,7 @@ import heapq
 import itertools
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self, runtime_checkable
 
@@ -47,7 +49,7 @@ class Ticket:
     """Leave to make one call; it is shown again when that call was throttled."""
 
     operation: str
-    epoch: int
+    epochs: Sequence[int]
 
 
 class Observer(Protocol):
@@ -63,11 +65,13 @@ class Observer(Protocol):
 class Limiter:
     """The buckets of one registry. `rates` by operation; what is not in there goes by `otherwise`.
 
+    The operations in `shared` are together no faster than the fastest of them.
     Used as an async context manager; leaving it cancels whoever still waits for a token.
     """
 
-    def __init__(self, rates: Mapping[str, Rate], otherwise: Rate, clock: Clock) -> None:
+    def __init__(self, rates: Mapping[str, Rate], otherwise: Rate, clock: Clock, shared: Collection[str] = ()) -> None:
         self._rates = rates
+        self._shared = frozenset(shared)
         self._otherwise = otherwise
         self._clock = clock
         self.observer: Observer | None = None
@@ -83,7 +87,7 @@ class Limiter:
     async def acquire(self, operation: str, urgency: Urgency = Urgency.REGISTER) -> Ticket:
         """Wait for a token; among those that wait, the most urgent goes first, then the one that came first."""
         came = self._clock.monotonic()
-        ticket = Ticket(operation, await self._bucket(operation).acquire(urgency))
+        ticket = Ticket(operation, [await bucket.acquire(urgency) for bucket in self._buckets_of(operation)])
         if self.observer is not None:
             self.observer.waited(operation, self._clock.monotonic() - came)
         return ticket
@@ -93,18 +97,27 @@ class Limiter:
 
         Calls that left before the last halving say nothing about the rate since, so one overload halves once.
         """
-        self._bucket(ticket.operation).throttled(ticket.epoch)
+        for bucket, epoch in zip(self._buckets_of(ticket.operation), ticket.epochs, strict=True):
+            bucket.throttled(epoch)
         if self.observer is not None:
             self.observer.throttled(ticket.operation)
 
     def rate(self, operation: str) -> float:
         """Return the calls a second that the operation has now."""
-        return self._bucket(operation).current_rate()
+        return min(bucket.current_rate() for bucket in self._buckets_of(operation))
 
-    def _bucket(self, operation: str) -> "_Bucket":
-        if operation not in self._buckets:
-            self._buckets[operation] = _Bucket(self._rates.get(operation, self._otherwise), self._clock)
-        return self._buckets[operation]
+    def _buckets_of(self, operation: str) -> Sequence["_Bucket"]:
+        """Return its own bucket, and the one it shares: the order in which tokens are taken."""
+        own = self._bucket(operation, self._rates.get(operation, self._otherwise))
+        if operation not in self._shared:
+            return (own,)
+        rates = [self._rates.get(each, self._otherwise) for each in self._shared]
+        return own, self._bucket("", max(rates, key=lambda rate: rate.per_second))
+
+    def _bucket(self, key: str, rate: Rate) -> "_Bucket":
+        if key not in self._buckets:
+            self._buckets[key] = _Bucket(rate, self._clock)
+        return self._buckets[key]
 
 
 @runtime_checkable

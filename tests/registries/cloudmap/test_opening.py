@@ -17,7 +17,7 @@ from tests.registries.cloudmap.scripted import Script
 
 KEYS = "aws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = a-secret-that-nobody-prints\n"
 RATE = "a rate is written as calls a second, a slash and a burst, such as 48/90"
-ALLOWED = "endpointUrl, externalId, pollSeconds, profile, rates, region, roleArn"
+ALLOWED = "endpointUrl, externalId, pollSeconds, profile, rates, region, roleArn, sharedWrites"
 
 
 async def opening(**config: object) -> str:
@@ -50,6 +50,7 @@ async def test_an_unknown_option_is_told_which_there_are() -> None:
             {"rates": {"RegisterInstance": 48}},
             "option rates.RegisterInstance is 48; allowed: " + RATE + ". Correct it",
         ),
+        ({"sharedWrites": "no"}, "option sharedWrites is 'no'; allowed: true or false. Correct it"),
         ({"pollSeconds": 0}, "option pollSeconds is 0; allowed: a number of seconds above 0, at most 60. Correct it"),
         (
             {"pollSeconds": True},

@@ -25,14 +25,17 @@ from kube_registrar.model.changes import Urgency
 from kube_registrar.model.errors import NotLeading, UserError
 from kube_registrar.model.refs import RegistryName
 from kube_registrar.registries.cloudmap import faults
-from kube_registrar.registries.cloudmap.options import Options
+from kube_registrar.registries.cloudmap.options import INSTANCE_WRITES, Options
 from kube_registrar.registries.cloudmap.roles import assuming
 from kube_registrar.registries.limits import Limiter, Rate
+from kube_registrar.registries.slots import Slots
 from kube_registrar.runtime.backoff import Backoff
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.runtime.fence import Fence
 
-THREADS: Final = 16  # more win nothing: boto3 tops out at 500 to 800 calls a second a process
+# At most, and made as they are needed: all our rates together, at a tenth of a second a call. More win little, for
+# boto3 tops out at 500 to 800 calls a second a process.
+THREADS: Final = 32
 # Together below runtime.fence.WRITE_SECONDS.
 CONNECT_TIMEOUT_SECONDS: Final = 1.3
 READ_TIMEOUT_SECONDS: Final = 2.5
@@ -54,6 +57,7 @@ class Client:
         self._clock = clock
         self._accounts: OrderedDict[str, str] = OrderedDict()
         """The accounts of operations on what is another's, by operation: looking at them needs it."""
+        self._slots = Slots(THREADS)
 
     async def call(
         self,
@@ -76,10 +80,12 @@ class Client:
         until = self._clock.monotonic() + _THROTTLED_FOR_SECONDS
         while True:
             ticket = await self.limiter.acquire(operation, urgency)
-            if sending is not None:
-                sending()
             try:
-                return await self._send(operation, request)
+                # Threads that hang must not make the urgent wait behind what came before.
+                async with self._slots.taken(urgency):
+                    if sending is not None:
+                        sending()
+                    return await self._send(operation, request)
             except sdk.ClientError as error:
                 answer = faults.of_answer(error)
                 if answer.code in faults.THROTTLES:
@@ -139,7 +145,8 @@ async def open_client(
         if fence is not None:
             boto.meta.events.register("before-send.servicediscovery", partial(_ask, fence))
         try:
-            async with Limiter(options.rates, _OTHERWISE, clock) as limiter:
+            shared = INSTANCE_WRITES if options.shared_writes else ()
+            async with Limiter(options.rates, _OTHERWISE, clock, shared) as limiter:
                 yield Client(boto, pool, limiter, clock)
         finally:
             boto.close()

@@ -44,6 +44,10 @@ DEFAULT_RATES: Final[Mapping[str, Rate]] = MappingProxyType(
 The quotas of DiscoverInstances are in "AWS Cloud Map quotas", 1,000 a second and 2,000 at once.
 """
 
+INSTANCE_WRITES: Final = ("RegisterInstance", "DeregisterInstance")
+"""AWS does not say whether it counts these together. As if it did, neither is ever throttled for the other's sake, and
+dead pods go first; the price is half the rate while both are wanted."""
+
 FIRST_POLL_SECONDS: Final = 0.1
 
 
@@ -57,16 +61,19 @@ class Options:
     role_arn: str | None = None
     external_id: str | None = None
     rates: Mapping[str, Rate] = field(default_factory=lambda: DEFAULT_RATES)
+    shared_writes: bool = True
+    """Whether registering and deregistering are kept to one rate together."""
     poll_seconds: float = FIRST_POLL_SECONDS
     """The first pause before an operation is looked at; it grows to `operations.LONGEST_POLL_SECONDS`."""
 
 
-_NAMES: Final = ("endpointUrl", "externalId", "pollSeconds", "profile", "rates", "region", "roleArn")
+_NAMES: Final = ("endpointUrl", "externalId", "pollSeconds", "profile", "rates", "region", "roleArn", "sharedWrites")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}")
 
 
 def read_options(config: Mapping[str, object], name: RegistryName) -> Options:
-    """Read `{region, endpointUrl, profile, roleArn, externalId, rates: {OPERATION: "48/90"}, pollSeconds}`.
+    """Read `{region, endpointUrl, profile, roleArn, externalId, rates: {OPERATION: "48/90"}, sharedWrites,
+    pollSeconds}`, each optional.
 
     Raises UserError naming the option, what was found and what is allowed.
     """
@@ -82,6 +89,7 @@ def read_options(config: Mapping[str, object], name: RegistryName) -> Options:
         role_arn=_role(config, name),
         external_id=_text(config, "externalId", name),
         rates={**DEFAULT_RATES, **_rates(config.get("rates"), name)},
+        shared_writes=_flag(config, "sharedWrites", name, default=True),
         poll_seconds=_seconds(config, name),
     )
 
@@ -95,6 +103,13 @@ def _text(config: Mapping[str, object], option: str, name: RegistryName) -> str 
     if value is None or (isinstance(value, str) and value):
         return value
     raise _wrong(name, option, value, "a text that is not empty")
+
+
+def _flag(config: Mapping[str, object], option: str, name: RegistryName, *, default: bool) -> bool:
+    value = config.get(option, default)
+    if isinstance(value, bool):
+        return value
+    raise _wrong(name, option, value, "true or false")
 
 
 def _url(config: Mapping[str, object], name: RegistryName) -> str | None:

@@ -143,6 +143,8 @@ def _updated_between(wanted: Filter) -> Callable[[Operation], bool]:
         first, last = (float(value) * 1000 for value in values)
     except ValueError:
         raise invalid("Filters.Values", values, "UPDATE_DATE takes a start and an end in Unix seconds") from None
+    if not first <= last:
+        raise invalid("Filters.Values", values, "UPDATE_DATE takes the start first")
     if wanted.get("Condition") != "BETWEEN":
         raise invalid("Filters.Condition", wanted.get("Condition"), "UPDATE_DATE takes BETWEEN")
     return lambda item: first <= item.updated_ms <= last

@@ -1,7 +1,7 @@
 """The HTTP application: from a request to an operation of the catalog, and back.
 
 The order is that of a real service: who may ask, what is asked, is it too much, is it well-formed, do it. Simulated
-troubles stand where the real ones would: throttles and faults before anything is done, lost replies after.
+troubles stand where the real ones would: throttles and faults before anything is done, lost replies and hangs after.
 """
 
 import logging
@@ -58,6 +58,7 @@ async def _handle(request: web.Request, catalog: Catalog, troubles: Troubles) ->
     try:
         answer = protocol.answer(await catalog.execute(operation, wanted, region))
     finally:
+        await troubles.hang()
         if troubles.loses_reply() and request.transport is not None:
             request.transport.abort()
     return answer

@@ -1,4 +1,4 @@
-"""Simulated troubles at the wire: latency, throttles, faults, lost replies. See `model.simulation` for all switches.
+"""Simulated troubles at the wire: latency, throttles, faults, lost replies, hangs. `model.simulation` has all switches.
 
 Operation delays and late failures are the registry's own: only it can keep an operation PENDING.
 """
@@ -10,6 +10,7 @@ from kube_registrar.model.cloudmap.errors import CloudMapError
 from kube_registrar.model.simulation import Rate, Simulation
 from kube_registrar.runtime.clock import Clock
 
+_HANGS_SECONDS = 120.0  # the SDK's own time-out is 60
 _DISCOVERIES = frozenset({"DiscoverInstances", "DiscoverInstancesRevision"})
 
 
@@ -57,6 +58,11 @@ class Troubles:
         """Whether this request's answer gets lost."""
         return self._happens(self._simulation.lost_replies)
 
+    async def hang(self) -> None:
+        """Keep this request's answer back, longer than any client waits, if it is its lot."""
+        if self._happens(self._simulation.hangs):
+            await self._clock.sleep(_HANGS_SECONDS)
+
     def _happens(self, chance: float) -> bool:
         return chance > 0 and self._dice.random() < chance
 
@@ -65,5 +71,5 @@ class Troubles:
         if rate is None:
             return True
         now = self._clock.monotonic()
-        bucket = self._buckets.setdefault(operation, _Bucket(rate, rate.burst, now))
+        bucket = self._buckets.setdefault(self._simulation.bucket(operation), _Bucket(rate, rate.burst, now))
         return bucket.take(now)
