@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from bench import (
+    cloud_map,
     cold_start,
     failover,
     held,
@@ -32,12 +33,14 @@ SHORT: dict[str, Callable[[], Iterable[Row]]] = {
     "rollout": rollout.rows,
     "scale-to-zero": scale_to_zero.rows,
     "failover": failover.rows,
+    "cloud-map": cloud_map.short_rows,
 }
 LONG: dict[str, Callable[[], Iterable[Row]]] = {
     "many-pods": many_pods.rows,
     "held": held.rows,
     "outages": outages.rows,
     "idle": idle.rows,
+    "cloud-map-long": cloud_map.long_rows,
 }
 GROUPS = {"short": list(SHORT), "long": list(LONG), "all": [*SHORT, *LONG]}
 

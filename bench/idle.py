@@ -11,6 +11,7 @@ import functools
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from bench.crowd import Crowd, Member, declare
 from bench.ground import cpu_seconds, ground, used
@@ -64,10 +65,10 @@ def rows(seconds: float = 600.0, settle: float = 60.0, pods: int = 1000, service
     )
 
 
-def populate(place: Place, pods: int, services: int) -> list[Member]:
-    """Declare the services and make Ready pods that ask for them in turn; return them."""
+def populate(place: Place, pods: int, services: int, **spec: Any) -> list[Member]:
+    """Declare the services, of this spec, and make Ready pods that ask for them in turn; return them."""
     names = [f"service-{number}" for number in range(services)]
-    declare(place, names)
+    declare(place, names, **spec)
     members = [
         Member(place.namespace, f"web-{number:05}", annotations=place.asks(names[number % services]))
         for number in range(pods)

@@ -50,7 +50,7 @@ def main() -> int:
 def rows(seconds: float = 120.0, pods: int = 200, services: int = 20) -> Iterator[Row]:
     """Have the outages, one after the other."""
     with ground() as (place, folder), FaultProxy.before(place.plane) as proxy:
-        crowd = _Pods(place, pods, services)
+        crowd = Pods(place, pods, services)
         bench = _Bench(place, folder, proxy, crowd)
         try:
             bench.begin()
@@ -71,7 +71,7 @@ def rows(seconds: float = 120.0, pods: int = 200, services: int = 20) -> Iterato
             bench.end()
 
 
-class _Pods:
+class Pods:
     """The pods, half of which change in each outage. `may_go`: the UIDs of those that were not ready or not there."""
 
     def __init__(self, place: Place, pods: int, services: int) -> None:
@@ -144,7 +144,7 @@ class _Pods:
 class _Bench:
     """An operator and its registry."""
 
-    def __init__(self, place: Place, folder: Path, proxy: FaultProxy, pods: _Pods) -> None:
+    def __init__(self, place: Place, folder: Path, proxy: FaultProxy, pods: Pods) -> None:
         self._place = place
         self._proxy = proxy
         self._pods = pods
@@ -208,30 +208,31 @@ class _Bench:
     def _converged(self) -> None:
         wanted = self._pods.wanted()
         wait_until(
-            lambda: self._found() == wanted,
+            lambda: found(self._registry.data) == wanted,
             lambda: (
-                f"the registry to be right; wrong are {_few(wanted.items() ^ self._found().items())}; "
+                f"the registry to be right; wrong are {_few(wanted.items() ^ found(self._registry.data).items())}; "
                 f"the log ends with\n{self.operator.tail()}"
             ),
             seconds=240,
             every=0.25,
         )
 
-    def _found(self) -> dict[str, str]:
-        """Return whose instances there are, each with its attribute, as the registry's own history tells it."""
-        found: dict[tuple[str, str], tuple[str, str]] = {}
-        for entry in history(self._registry.data):
-            key = (entry.service, entry.instance_id)
-            if entry.operation == REGISTER:
-                revision = entry.attributes.get("revision")
-                found[key] = entry.attributes["KUBE_POD_UID"], f"revision={revision}" if revision else ""
-            elif entry.operation == DEREGISTER:
-                found.pop(key, None)
-        return dict(found.values())
+
+def found(data: Path) -> dict[str, str]:
+    """Return whose instances a registry holds, each with its attribute, as its own history tells it."""
+    found: dict[tuple[str, str], tuple[str, str]] = {}
+    for entry in history(data):
+        key = (entry.service, entry.instance_id)
+        if entry.operation == REGISTER:
+            revision = entry.attributes.get("revision")
+            found[key] = entry.attributes["KUBE_POD_UID"], f"revision={revision}" if revision else ""
+        elif entry.operation == DEREGISTER:
+            found.pop(key, None)
+    return dict(found.values())
 
 
-def _few(found: Collection[tuple[str, str]]) -> str:
-    return f"{len(found)}: {sorted(found)[:3]}"
+def _few(wrong: Collection[tuple[str, str]]) -> str:
+    return f"{len(wrong)}: {sorted(wrong)[:3]}"
 
 
 def _until(moment: float) -> None:

@@ -4,14 +4,18 @@ python -m bench.registry_process FOLDER PORT REQUESTS [SIMULATE]
 """
 
 import asyncio
+import json
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -26,6 +30,22 @@ from kube_registrar.testing.waiting import wait_until
 from tests.scenarios.place import ROOT
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request: when it came and when it was answered (Unix seconds), how, and about which instance."""
+
+    came: float
+    answered: float
+    status: int
+    operation: str
+    instance_id: str
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether it was carried out, as far as the answer says."""
+        return self.status == HTTPStatus.OK
 
 
 class RegistryProcess:
@@ -60,12 +80,22 @@ class RegistryProcess:
 
     def requests(self, since: float = 0.0) -> Counter[str]:
         """Return how often each operation was asked for since then (Unix seconds)."""
-        found: Counter[str] = Counter()
+        return Counter(one.operation for one in self.noted(since))
+
+    def noted(self, since: float = 0.0, operation: str = "") -> Sequence[Request]:
+        """Return the requests that came since then, of one operation or of all, in the order of their answers."""
+        found = []
         for line in self._requests.read_text(encoding="ascii").splitlines():
-            moment, _, operation = line.partition(" ")
-            if float(moment) > since:
-                found[operation] += 1
+            came, answered, status, name, instance_id = line.split(" ")
+            if float(came) > since and operation in {"", name}:
+                found.append(Request(float(came), float(answered), int(status), name, instance_id))
         return found
+
+    def again(self, simulate: str = "") -> None:
+        """Start it anew on the same data, with other troubles."""
+        self.stop()
+        self._simulate = simulate
+        self.start()
 
     @property
     def _requests(self) -> Path:
@@ -85,11 +115,24 @@ class RegistryProcess:
 def _noting(requests: TextIO) -> Middleware:
     @web.middleware
     async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if operation := request.headers.get("X-Amz-Target", "").rpartition(".")[2]:
-            requests.write(f"{time.time():.3f} {operation}\n")
-        return await handler(request)
+        operation = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        came, status = time.time(), 0
+        try:
+            answer = await handler(request)
+            status = answer.status
+            return answer
+        finally:
+            if operation:
+                about = _instance_id(await request.read())
+                requests.write(f"{came:.4f} {time.time():.4f} {status} {operation} {about}\n")
 
     return note
+
+
+def _instance_id(body: bytes) -> str:
+    """Return whom a request is about; empty where it is about no instance."""
+    wanted: Any = json.loads(body or b"{}")
+    return str(wanted.get("InstanceId", "")) if isinstance(wanted, dict) else ""
 
 
 async def _serve(data: Path, port: int, requests: Path, simulate: str) -> None:

@@ -87,7 +87,8 @@ class RegistrySync:
     second: SecondLists
     policy: Policy = Policy.SYNC
     straggler_seconds: float = 0.0
-    """A service is read once more so long after it was first: a write of who led before may have been on its way."""
+    """Services that are first read sooner than this are read once more so long after that: a write of who led before
+    may have been on its way."""
     cluster_name: str = ""
     is_unsettled: Callable[[], bool] = lambda: False
     """Whether what is configured has changed and has not reached every pod yet."""
@@ -236,7 +237,7 @@ class RegistrySync:
     def _looked_at(self, state: ObservedService, asked_at: float, made: Sequence[Change]) -> None:
         service = state.service
         self.last_look = self.clock.time()
-        if self.straggler_seconds and service not in self._looked:
+        if asked_at < self._began + self.straggler_seconds and service not in self._looked:
             self._looked.add(service)
             state.look_by(asked_at + self.straggler_seconds)
         self._note_strangers(state, asked_at)

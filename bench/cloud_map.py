@@ -1,0 +1,315 @@
+"""The Cloud Map backend against an endpoint that is as strict as AWS: throttled, slow, and failing.
+
+python -m bench.cloud_map [create | exist | evict | quiet | idle | chaos …]
+
+The endpoint is an embedded registry in a process of its own. It answers after 20 ms, takes 50 requests a second and 100
+at once of each operation, creates services at 5 a second and 50 at once, and carries operations out in 0.3 to 1 s. What
+was sent, and when, is what that process noted.
+"""
+
+import argparse
+import functools
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.crowd import Crowd, Member, declare
+from bench.ground import ground, percentile, used
+from bench.idle import populate
+from bench.outages import Pods, found
+from bench.registry_process import RegistryProcess, Request
+from bench.table import Row, run
+
+from kube_registrar.testing.waiting import wait_until
+from tests.scenarios.harness import Operator
+from tests.scenarios.place import Place
+from tests.scenarios.registry import DEREGISTER, changes
+
+SLOW = "latency=20ms,operation-delay=0.3s-1s"
+STRICT = f"{SLOW},throttle=50/100,throttle.GetOperation=100/200,throttle.CreateService=5/50"
+ONE_BUCKET = f"{STRICT},throttle.RegisterInstance+DeregisterInstance=50/100"
+TROUBLES = f"{SLOW},faults=0.2,hangs=0.05,seed=5"
+
+SPAN_BAR = 1.15 * 18
+CALLS_BAR, THROTTLES_BAR = 1.10, 0.01
+SENT_BAR, EVICTED_BAR, CONVERGED_BAR = 0.150, 3.0, 60.0
+IDLE_BAR, IDLE_HEALTH_BAR = 12.0, 22.0
+
+_MAKING = {
+    "CreateHttpNamespace", "CreateService", "GetNamespace", "GetService", "ListNamespaces", "ListServices",
+    "ListTagsForResource", "TagResource",
+}  # fmt: skip
+_REGISTERED = 'kube_registrar_instances{registry="default",state="registered"}'
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("what", nargs="*", help=f"any of {', '.join(_PARTS)}; all of them by default")
+    what = parser.parse_args().what
+    if unknown := [part for part in what if part not in _PARTS]:
+        parser.error(f"there is no part {', '.join(unknown)}; known are {', '.join(_PARTS)}")
+    return run(functools.partial(rows, what or list(_PARTS)))
+
+
+def short_rows() -> Iterator[Row]:
+    """Measure what needs no minutes of waiting."""
+    return rows(["create", "exist", "evict", "quiet"])
+
+
+def long_rows() -> Iterator[Row]:
+    """Measure the rest."""
+    return rows(["idle", "chaos"])
+
+
+def rows(parts: Sequence[str]) -> Iterator[Row]:
+    """Measure these parts, each on a ground of its own."""
+    for part in parts:
+        yield from _PARTS[part]()
+
+
+@contextmanager
+def _scene(simulate: str) -> Iterator[tuple[Place, RegistryProcess, Operator]]:
+    """Give a place, a registry that runs, and an operator that does not."""
+    with ground() as (place, folder):
+        registry = RegistryProcess(Path(folder) / "registry", simulate).start()
+        operator = Operator(folder, place.plane.kubeconfig, endpoint=registry.url)
+        try:
+            yield place, registry, operator
+        finally:
+            operator.kill()
+            registry.stop()
+
+
+def _create(pods: int = 1000, services: int = 100) -> Iterator[Row]:
+    """Start cold: the services are made in the same time."""
+    with _scene(STRICT) as (place, registry, operator):
+        populate(place, pods, services)
+        began = time.time()
+        operator.start()
+        _until_registered(operator, pods)
+        what = f"{pods} pods in {services} services that are created, operator cold"
+        # Each service is read once more after a change of leaders (docs/decisions/0007): it is no part of registering.
+        yield from _burst(what, registry, began, pods, reads=2 * services)
+        print(f"  {used(operator)}", flush=True)
+
+
+def _exist(pods: int = 1000, services: int = 100) -> Iterator[Row]:
+    """Have pods that are Ready all be asked for at once, by services that are there, while the operator runs."""
+    with _scene(STRICT) as (place, registry, operator):
+        names = [f"service-{number}" for number in range(services)]
+        members = [
+            Member(place.namespace, f"web-{number:05}", labels={"app": names[number % services]})
+            for number in range(pods)
+        ]
+        declare(place, names)
+        Crowd(place.plane).make(members, large=False)
+        operator.start()
+        for name in names:
+            place.wait_condition("RegistryService", name, "Ready", "True")
+        wait_until(_is_quiet_for(registry, 6.0), "the second reading to be over", seconds=60, every=0.5)
+        began = time.time()
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda name: _ask(place, name), names))
+        print(f"  all are asked for after {time.time() - began:.1f} s", flush=True)
+        _until_registered(operator, pods)
+        yield from _burst(f"{pods} pods in {services} services that exist", registry, began, pods, reads=services)
+        print(f"  {used(operator)}", flush=True)
+
+
+def _ask(place: Place, service: str) -> None:
+    place.patch("RegistryService", service, selector={"matchLabels": {"app": service}}, port="http")
+
+
+def _burst(what: str, registry: RegistryProcess, began: float, pods: int, *, reads: int) -> Iterator[Row]:
+    """Judge what was sent for so many registrations. `reads`: how many lists belong to the start."""
+    noted = registry.noted(began)
+    registers = [one for one in noted if one.operation == "RegisterInstance" and one.is_accepted]
+    seconds = sorted(Counter(int(one.answered - began) for one in registers).items())
+    print(f"  accepted, second by second: {[number for _, number in seconds]}", flush=True)
+    span = max(one.answered for one in registers) - min(one.answered for one in registers)
+    lost = pods - len({one.instance_id for one in registers})
+    yield Row(f"{what}: first to last RegisterInstance accepted", f"≤ {SPAN_BAR:.1f} s", f"{span:.1f} s", _met(span))
+    yield Row(f"{what}: never registered", "0", str(lost), lost == 0)
+    throttled = sum(one.status == _BAD_REQUEST for one in noted) / len(noted)
+    yield Row(f"{what}: calls refused", f"≤ {THROTTLES_BAR:.0%} of all", f"{throttled:.2%}", throttled <= THROTTLES_BAR)
+    counted = Counter(one.operation for one in noted)
+    calls = sum(number for name, number in counted.items() if name not in _MAKING)
+    calls -= min(counted["ListInstances"], reads)
+    print(f"  {dict(counted)}", flush=True)
+    each = calls / pods
+    yield Row(
+        f"{what}: API calls a registration, beyond {reads} lists and making services",
+        f"≤ {CALLS_BAR:.2f}",
+        f"{each:.3f}",
+        each <= CALLS_BAR,
+    )
+
+
+_BAD_REQUEST = 400
+
+
+def _met(span: float) -> bool:
+    return span <= SPAN_BAR
+
+
+def _evict(waiting: int = 900, dying: int = 100) -> Iterator[Row]:
+    """Let pods die while others, selected all at once, wait to be registered; with a bucket each and with one."""
+    for simulate, buckets in ((STRICT, "a bucket each"), (ONE_BUCKET, "one bucket for both writes")):
+        with _scene(simulate) as (place, registry, operator):
+            names = [f"service-{number}" for number in range(10)]
+            crowd, ill = Crowd(place.plane), _members(place, names, dying)
+            late = [Member(place.namespace, f"late-{n:04}", labels={"app": "late"}) for n in range(waiting)]
+            declare(place, names)
+            crowd.make([*ill, *late])
+            operator.start()
+            _until_registered(operator, dying)
+            began = time.time()
+            path = place.path("RegistryService", "").rstrip("/")
+            selects = {"selector": {"matchLabels": {"app": "late"}}, "port": "http"}
+            place.plane.api.post(path, place.registry_service_manifest("late", **selects))
+            wait_until(lambda: registry.noted(began, "RegisterInstance"), "the first to be registered", every=0.02)  # noqa: B023
+            died = time.time()
+            crowd.delete(ill)
+            _until_registered(operator, waiting)
+            sent = registry.noted(died, "DeregisterInstance")
+            last = max(one.came for one in sent if one.is_accepted)
+            ahead = sum(one.is_accepted for one in registry.noted(began, "RegisterInstance") if one.came < died)
+            refused = sum(one.status == _BAD_REQUEST for one in registry.noted(began))
+            print(f"  {buckets}: {ahead} were registered before, {refused} calls were refused", flush=True)
+        yield Row(
+            f"{dying} pods die while {waiting - ahead} wait to be registered, {buckets}: the last of them sent",
+            f"≤ {EVICTED_BAR:g} s after the first was deleted",
+            f"{last - died:.2f} s ({len({one.instance_id for one in sent})} sent)",
+            last - died <= EVICTED_BAR and len({one.instance_id for one in sent}) == dying,
+        )
+
+
+def _quiet(pods: int = 100) -> Iterator[Row]:
+    """Make one pod after another Ready, then delete one after another."""
+    with _scene(STRICT) as (place, registry, operator):
+        operator.start()
+        place.declare("flask-app")
+        names = [f"quiet-{number:04}" for number in range(pods)]
+        for name in names:
+            place.unready_pod(name, "flask-app")
+        ready = [
+            _sent(registry, "RegisterInstance", name, lambda: place.set_status(name, ready=True))  # noqa: B023
+            for name in names
+        ]
+        _until_registered(operator, pods)
+        gone = [_sent(registry, "DeregisterInstance", name, lambda: place.delete("Pod", name)) for name in names]  # noqa: B023
+        print(f"  {dict(registry.requests())}", flush=True)
+    for what, seconds in (
+        ("Ready until RegisterInstance is sent", ready),
+        ("deletion begins until DeregisterInstance is sent", gone),
+    ):
+        p99 = percentile(seconds, 0.99)
+        yield Row(
+            f"{what}, quiet system, p99 of {pods} pods",
+            f"≤ {SENT_BAR * 1000:.0f} ms",
+            f"{p99 * 1000:.0f} ms (median {percentile(seconds, 0.5) * 1000:.0f} ms)",
+            p99 <= SENT_BAR,
+        )
+
+
+def _sent(registry: RegistryProcess, operation: str, pod: str, act: Callable[[], None]) -> float:
+    """Act, and return how long after that the request for a pod came to the registry."""
+    before = time.time() - 1.0
+    act()
+    acted = time.time()
+
+    def noted() -> Request | None:
+        about = [one for one in registry.noted(before, operation) if one.instance_id.startswith(f"{pod}-")]
+        return about[0] if about else None
+
+    return max(0.0, wait_until(noted, f"{operation} for {pod}", every=0.01).came - acted)
+
+
+def _idle(pods: int = 1000, services: int = 100, seconds: float = 180.0) -> Iterator[Row]:
+    """Count the calls of an operator that has nothing to do."""
+    for bar, what, spec in (
+        (IDLE_BAR, "without custom health", {}),
+        (IDLE_HEALTH_BAR, "with custom health", {"healthCheck": {"type": "Custom"}}),
+    ):
+        with _scene(STRICT) as (place, registry, operator):
+            populate(place, pods, services, **spec)
+            operator.start()
+            _until_registered(operator, pods)
+            wait_until(_is_quiet_for(registry, 6.0), "the start to be over", seconds=90, every=0.5)
+            began = time.time()
+            time.sleep(seconds)
+            calls = registry.requests(began)
+            print(f"  {what}: {dict(calls)}; {used(operator)}", flush=True)
+        a_minute = calls.total() / seconds * 60
+        yield Row(
+            f"idle, {pods} registrations in {services} services {what}, {seconds:.0f} s: calls",
+            f"≤ {bar:g} a minute",
+            f"{a_minute:.1f}",
+            a_minute <= bar,
+        )
+
+
+def _chaos(pods: int = 200, services: int = 20, seconds: float = 120.0) -> Iterator[Row]:
+    """Change pods for two minutes while a fifth of all calls fails, and a twentieth is done and never answered."""
+    with _scene(SLOW) as (place, registry, operator):
+        crowd = Pods(place, pods, services)
+        declare(place, crowd.services)
+        crowd.make()
+        operator.start()
+        _until_registered(operator, pods)
+        registry.again(TROUBLES)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            crowd.change()
+            time.sleep(10.0)
+        registry.again(SLOW)
+        ended, wanted = time.monotonic(), crowd.wanted()
+        wait_until(
+            lambda: found(registry.data) == wanted,
+            lambda: f"the registry to be right; {len(wanted.items() ^ found(registry.data).items())} are wrong",
+            seconds=240,
+            every=0.25,
+        )
+        took = time.monotonic() - ended
+        gone = {change.uid for change in changes(registry.data) if change.type == DEREGISTER} - crowd.may_go
+        what = f"20 % of calls fail and 5 % hang after success, for {seconds:.0f} s, half of {pods} pods changing"
+        yield Row(f"{what}: converged", f"≤ {CONVERGED_BAR:g} s after its end", f"{took:.1f} s", took <= CONVERGED_BAR)
+        yield Row(f"{what}: live ready pods deregistered", "0", str(len(gone)), not gone)
+
+
+def _members(place: Place, services: Sequence[str], pods: int) -> list[Member]:
+    return [
+        Member(place.namespace, f"web-{number:05}", annotations=place.asks(services[number % len(services)]))
+        for number in range(pods)
+    ]
+
+
+def _until_registered(operator: Operator, pods: int) -> None:
+    wait_until(
+        lambda: operator.metric(_REGISTERED) == pods,
+        lambda: f"{pods} to be registered; {operator.metric(_REGISTERED)} are",
+        seconds=300,
+        every=0.5,
+    )
+
+
+def _is_quiet_for(registry: RegistryProcess, seconds: float) -> Callable[[], bool]:
+    return lambda: not registry.noted(time.time() - seconds)
+
+
+_PARTS: dict[str, Callable[[], Iterator[Row]]] = {
+    "create": _create,
+    "exist": _exist,
+    "evict": _evict,
+    "quiet": _quiet,
+    "idle": _idle,
+    "chaos": _chaos,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
