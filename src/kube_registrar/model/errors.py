@@ -5,7 +5,8 @@
     │   └── InUse            another process has it
     └── RegistryError
         ├── Retryable        try again, not before `after` seconds (throttled, busy, an operation that failed)
-        │   └── NotLeading   not sent, for another replica may lead by now: nothing to say, and nothing in doubt
+        │   ├── NotLeading   not sent, for another replica may lead by now: nothing to say, and nothing in doubt
+        │   └── Withdrawn    not sent, for whoever asked for it took it back
         ├── Unreachable      try again; with `doubtful` nobody knows whether the change was made
         ├── Conflict         it exists otherwise, or is not empty: look again
         ├── NotFound         the namespace, service or instance is not there
@@ -47,6 +48,12 @@ class NotLeading(Retryable):
     """A write that was not sent, because this replica leads no more, or not for long enough."""
 
     reason = "NotLeading"
+
+
+class Withdrawn(Retryable):
+    """A change that was taken back before it was sent, because something else is wished by now."""
+
+    reason = "Withdrawn"
 
 
 class Unreachable(RegistryError):

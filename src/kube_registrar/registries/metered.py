@@ -1,14 +1,14 @@
 """A registry whose requests are counted and timed, whatever the backend."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register
 from kube_registrar.model.instances import Instance, Query
-from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef
+from kube_registrar.model.refs import InstanceId, NamespaceRef, RegistryName, ServiceRef
 from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, ServiceSpec
 from kube_registrar.registries.limits import Limited
-from kube_registrar.registries.port import Capabilities, Found, Registry
+from kube_registrar.registries.port import Capabilities, Found, Registry, Withdrawing
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.runtime.metrics import Metrics
 
@@ -67,6 +67,11 @@ class Metered:
                 self._clock.monotonic() - began
             )
             yield outcome
+
+    def withdraw(self, service: ServiceRef, instances: Collection[InstanceId]) -> None:
+        """See `Withdrawing.withdraw`; nothing where changes are sent at once."""
+        if isinstance(self._registry, Withdrawing):
+            self._registry.withdraw(service, instances)
 
     async def discover(self, query: Query) -> Sequence[Instance]:
         """See `Registry.discover`."""

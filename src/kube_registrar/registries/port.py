@@ -20,14 +20,14 @@ Rules, held by the contract suite in `kube_registrar.testing.contract`:
   does not admit is not sent, and fails with NotLeading. Reads do not ask.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from kube_registrar.model.changes import Change, Outcome
 from kube_registrar.model.instances import Instance, Query
-from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef
+from kube_registrar.model.refs import InstanceId, NamespaceRef, RegistryName, ServiceRef
 from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, NamespaceType, RecordType, ServiceSpec
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.runtime.fence import Fence
@@ -106,6 +106,14 @@ class Registry(Protocol):
 
     async def discover(self, query: Query) -> Sequence[Instance]:
         """Answer a discovery as a client of this registry would see it; never the truth to reconcile from."""
+
+
+@runtime_checkable
+class Withdrawing(Protocol):
+    """A registry in which changes may wait for a while before they are sent, and can be taken back until then."""
+
+    def withdraw(self, service: ServiceRef, instances: Collection[InstanceId]) -> None:
+        """Drop the changes of these that were not sent yet: their outcome is Withdrawn. Others go on."""
 
 
 @runtime_checkable

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable
 from enum import StrEnum
 
-from kube_registrar.model.errors import NotLeading, RegistryError, Unreachable
+from kube_registrar.model.errors import NotLeading, RegistryError, Unreachable, Withdrawn
 from kube_registrar.model.refs import RegistryName
 from kube_registrar.runtime.backoff import Backoff
 from kube_registrar.runtime.clock import Clock
@@ -88,7 +88,7 @@ class Circuit:
 
     def ended(self, error: RegistryError | None) -> None:
         """Take in the end of a request. Any answer but none at all proves that the registry can be reached."""
-        if isinstance(error, NotLeading):
+        if isinstance(error, NotLeading | Withdrawn):
             return  # it was never sent
         if isinstance(error, Unreachable):
             self._failed(error)

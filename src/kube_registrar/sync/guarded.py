@@ -1,15 +1,15 @@
 """A registry behind its circuit: every result is told to it, and nothing is asked while it is open."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from kube_registrar.model.changes import Change, Outcome
 from kube_registrar.model.errors import RegistryError, Unreachable
 from kube_registrar.model.instances import Instance, Query
-from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef
+from kube_registrar.model.refs import InstanceId, NamespaceRef, RegistryName, ServiceRef
 from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, ServiceSpec
-from kube_registrar.registries.port import Capabilities, Found, Registry
+from kube_registrar.registries.port import Capabilities, Found, Registry, Withdrawing
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sync.circuit import Circuit
 
@@ -66,6 +66,11 @@ class Guarded:
         async for outcome in self._registry.apply(service, changes):
             self.circuit.ended(outcome.error)
             yield outcome
+
+    def withdraw(self, service: ServiceRef, instances: Collection[InstanceId]) -> None:
+        """See `Withdrawing.withdraw`; nothing where changes are sent at once."""
+        if isinstance(self._registry, Withdrawing):
+            self._registry.withdraw(service, instances)
 
     async def discover(self, query: Query) -> Sequence[Instance]:
         """See `Registry.discover`."""

@@ -219,6 +219,10 @@ class ObservedService:
         attempt.not_before = now + attempt.backoff.failed(getattr(error, "after", 0.0))
         return attempt
 
+    def withdrawn(self, change: Change) -> None:
+        """Note that a change was not sent after all: nothing is known anew."""
+        self.in_flight.pop(change.instance_id, None)
+
     def _confirm(self, change: Change) -> None:
         self.failed.pop(change.instance_id, None)
         if isinstance(change, SetHealth):

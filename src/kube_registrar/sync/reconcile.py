@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register, SetHealth
-from kube_registrar.model.errors import NotFound, RegistryError, Unreachable
+from kube_registrar.model.errors import NotFound, RegistryError, Unreachable, Withdrawn
 from kube_registrar.model.identity import is_own, origin_of
 from kube_registrar.model.instances import Health, Registration
 from kube_registrar.model.policy import Policy
@@ -273,6 +273,7 @@ class RegistrySync:
         # Nothing is awaited here: what is planned on must still be so when it is sent.
         service, now = state.service, self.clock.monotonic()
         wanted = self.wanted.of(service)
+        self._withdraw(state)
         suspects = [origin_of(i.attributes) for i in unaccounted(wanted, state.instances.values(), self.cluster_uid)]
         busy = state.busy(wanted.registrations, now)
         self.latency.planned(service, lambda each: each not in busy and self._is_there(state, each))
@@ -308,6 +309,22 @@ class RegistrySync:
         self.reporter.planned(service, made, state.estranged if made.conflicts else frozenset())
         self.reporter.withheld(service, made, self.policy)
 
+    def _withdraw(self, state: ObservedService) -> None:
+        """Take back registers that nobody wishes any more, as far as they were not sent: they would be undone."""
+        wanted = self.wanted.of(state.service)
+        unwished = [
+            instance_id
+            for instance_id, change in state.in_flight.items()
+            if isinstance(change, Register)
+            and change.origin.uid not in wanted.held
+            and (
+                (wish := wanted.registrations.get(instance_id)) is None
+                or not is_true_to(change.instance, wish.instance)
+            )
+        ]
+        if unwished:
+            self.registry.withdraw(state.service, unwished)
+
     def _resting_on_old_answers(self, made: Plan) -> Iterator[InstanceId]:
         """Yield what would go for what was answered of its pod some time ago; it is asked anew, and planned then."""
         for change in made.changes:
@@ -342,6 +359,10 @@ class RegistrySync:
 
     def _take(self, state: ObservedService, outcome: Outcome) -> None:
         service, now = state.service, self.clock.monotonic()
+        if isinstance(outcome.error, Withdrawn):
+            state.withdrawn(outcome.change)
+            self.queue.add(service)
+            return
         attempt = state.take(outcome, now)
         if attempt is not None:
             self.queue.add_after(service, max(attempt.not_before - now, GATHER_SECONDS))

@@ -17,9 +17,10 @@ Json = dict[str, Any]
 Reply = Json | Exception
 
 
-def error(code: str) -> ClientError:
+def error(code: str) -> Exception:
     """Return what the SDK raises for an error of this code."""
-    return ClientError({"Error": {"Code": code, "Message": f"scripted {code}"}}, "Operation")
+    made: Exception = ClientError({"Error": {"Code": code, "Message": f"scripted {code}"}}, "Operation")
+    return made
 
 
 @dataclass

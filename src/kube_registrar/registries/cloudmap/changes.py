@@ -45,8 +45,17 @@ class _Work:
 class Changes:
     """Makes changes, each confirmed by looking at its own operation."""
 
-    def __init__(self, client: Client, names: Names, operations: Operations, doubts: Doubts) -> None:
+    def __init__(
+        self,
+        client: Client,
+        names: Names,
+        operations: Operations,
+        doubts: Doubts,
+        leaves: Callable[[Pair], None],
+    ) -> None:
+        """`leaves` is called each time that a change is about to be sent."""
         self._client = client
+        self._leaves = leaves
         self._names = names
         self._operations = operations
         self._doubts = doubts
@@ -130,7 +139,6 @@ class Changes:
 
     async def _call(self, operation: str, work: _Work, request: Mapping[str, object]) -> Mapping[str, Any]:
         """Make the call for a service by name; an id that is no longer good is looked up once more."""
-        is_register = isinstance(work.change, Register)
         try:
             for _ in range(2):
                 known = await self._names.service(work.service)
@@ -141,7 +149,7 @@ class Changes:
                         work.about,
                         expected=_EXPECTED[operation],
                         urgency=work.change.urgency,
-                        sending=(lambda: self._doubts.sent(work.pair)) if is_register else None,
+                        sending=partial(self._sending, work),
                     )
                 except Answered as refusal:
                     if refusal.code != "ServiceNotFound":
@@ -151,6 +159,11 @@ class Changes:
             work.answered()
         text = f"{work.about}: registry service {work.service} is listed, but gone. It is looked up again"
         raise NotFound(text)
+
+    def _sending(self, work: _Work) -> None:
+        self._leaves(work.pair)
+        if isinstance(work.change, Register):
+            self._doubts.sent(work.pair)
 
     async def _confirm(self, operation_id: str, work: _Work) -> None:
         try:
