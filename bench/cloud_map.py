@@ -182,8 +182,7 @@ def _evict(waiting: int = 900, dying: int = 100) -> Iterator[Row]:
             refused = sum(one.status == _BAD_REQUEST for one in registry.noted(began))
             between = sum(died < one.came < last for one in registry.noted(died, "RegisterInstance"))
             print(
-                f"  {buckets}: {between} registers went between the evictions; {ahead} were registered before, {refused} calls were refused",
-                flush=True,
+                f"  {buckets}: {ahead} were registered before, {between} between; {refused} calls refused", flush=True
             )
         took, whole = last - dead, len({one.instance_id for one in sent}) == dying
         yield Row(
