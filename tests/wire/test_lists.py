@@ -82,6 +82,11 @@ def test_namespaces_are_filtered(api: Any, ids: dict[str, str], wanted: Sequence
         ),
         (
             "list_operations",
+            ("UPDATE_DATE", "BETWEEN", "2", "1"),
+            "Filters.Values is ['2', '1']: UPDATE_DATE takes the start first",
+        ),
+        (
+            "list_operations",
             ("UPDATE_DATE", "BETWEEN", "a", "b"),
             "Filters.Values is ['a', 'b']: UPDATE_DATE takes a start and an end in Unix seconds",
         ),

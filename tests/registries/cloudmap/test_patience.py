@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -10,12 +11,16 @@ import pytest
 from kube_registrar.model.changes import Change, Outcome, Urgency
 from kube_registrar.model.errors import Retryable, Unreachable
 from kube_registrar.model.refs import DEFAULT_REGISTRY
-from kube_registrar.registries.cloudmap import open_registry
+from kube_registrar.registries.cloudmap import client, open_registry
 from kube_registrar.registries.cloudmap.client import Client
+from kube_registrar.registries.cloudmap.registry import CloudMapRegistry
+from kube_registrar.registries.cloudmap.sweep import Sweep
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import SystemClock
 from kube_registrar.testing.builders import service_ref
+from kube_registrar.testing.clock import FakeClock
 from kube_registrar.testing.contract.base import deregister, register
+from tests.registries.cloudmap.account import Account, AccountClient
 from tests.registries.cloudmap.scripted import Drop, Error, Script
 
 SERVICE = service_ref()
@@ -120,3 +125,31 @@ async def test_urgent_changes_are_sent_first(registry: Registry, monkeypatch: py
     ]
     await outcomes(registry, *changes)
     assert sent[1:] == ["EVICT-2", "REGISTER-1", "REGISTER-4", "REPAIR-0", "REPAIR-3"]
+
+
+@pytest.mark.parametrize("shared", [True, False])
+async def test_registering_and_deregistering_share_a_rate_unless_told_otherwise(
+    script: Script, clock: JumpingClock, *, shared: bool
+) -> None:
+    rates = {"RegisterInstance": "1/1", "DeregisterInstance": "1/1"}
+    config = {"region": "eu-west-1", "endpointUrl": script.url, "rates": rates, "sharedWrites": shared}
+    async with open_registry(config, DEFAULT_REGISTRY, clock) as registry:
+        await outcomes(registry, register("a"))
+        before = clock.slept
+        script.on("DeregisterInstance", Error("InstanceNotFound"))
+        await outcomes(registry, deregister("b"))
+    assert (clock.slept - before > 0.5) is shared
+
+
+async def test_where_threads_are_scarce_the_urgent_gets_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "THREADS", 1)
+    time = FakeClock()
+    account = Account(time)
+    scarce = AccountClient(account)
+    async with aclosing(Sweep(scarce, time)) as sweeping, scarce.limiter:
+        registry = CloudMapRegistry(scarce, DEFAULT_REGISTRY, time, sweeping, poll_seconds=0.1)
+        await time.run(outcomes(registry, register("first")))
+        account.requests.clear()
+        await time.run(outcomes(registry, *(register(name) for name in "abc"), deregister("dead")))
+    written = [request["InstanceId"] for _, request in account.requests if "InstanceId" in request]
+    assert written == ["a", "dead", "b", "c"]
