@@ -59,6 +59,17 @@ async def test_all_pages_are_told_before_it_is_synced(
     assert reflector.kept == 7
 
 
+async def test_what_is_read_beside_a_watch_of_all_namespaces_is_told_page_by_page_and_once(
+    proxy: FaultProxy, session: Session, kube_namespace: str, make_pods: MakePods
+) -> None:
+    made = make_pods(*(f"web-{number}" for number in range(7)))
+    heard = Heard()
+    reflector = pods_of(session, "", heard, page_size=3)
+    await reflector.fetch(kube_namespace, {})
+    assert heard.log == [("applied", name) for name in made]
+    assert {call.path for call in proxy.calls if lists("pods")(call)} == {f"/api/v1/namespaces/{kube_namespace}/pods"}
+
+
 async def test_changes_and_deletions_are_heard_as_they_happen(
     control_plane: ControlPlane, session: Session, kube_namespace: str, make_pods: MakePods
 ) -> None:

@@ -131,16 +131,19 @@ class Reflector(Generic[R]):
             else:
                 await self._attempt("watch", self._watch)
 
-    async def fetch(self, params: Params) -> None:
-        """Read some of the kind beside the watch, and have what it passed over told. Raises ApiError.
+    async def fetch(self, namespace: str, params: Params) -> None:
+        """Read some of a Kubernetes namespace beside the watch, and have what it passed over told. Raises ApiError.
 
         `params`: selectors. For what becomes interesting only after it was listed; one at a time.
         """
+        # By the namespace's own path: pages of a list that a field selector keeps to one namespace come twice, and
+        # some of them not at all (kube-apiserver 1.37).
+        path = self.resource.path(namespace)
         self._mirror.begin_beside()
         try:
             token = ""
             while True:
-                page = await self._page(token, params)
+                page = await self._page(token, params, path)
                 for number, record in enumerate(page.records, start=1):
                     self._mirror.beside(record)
                     if number % self._limits.yield_every == 0:
@@ -204,10 +207,10 @@ class Reflector(Generic[R]):
             self._well()
         self._on_synced()
 
-    async def _page(self, token: str, selectors: Params | None = None) -> Page[R]:
+    async def _page(self, token: str, selectors: Params | None = None, path: str = "") -> Page[R]:
         chunk = {"limit": str(self._limits.page_size), **({"continue": token} if token else {})}
         params = {**(selectors or {}), **chunk}
-        body = await self._session.get(self._path, params, seconds=self._limits.page_seconds)
+        body = await self._session.get(path or self._path, params, seconds=self._limits.page_seconds)
         self._heard()
         try:
             page = self.resource.codec.page(body)
@@ -356,7 +359,7 @@ class Watch(Generic[R]):
         """Read some of a Kubernetes namespace beside the watch; nothing where it is not watched. Raises ApiError."""
         for reflector in self.reflectors:
             if reflector.namespace in {"", namespace}:
-                await reflector.fetch(params if reflector.namespace else _within(namespace, params))
+                await reflector.fetch(namespace, params)
 
     async def run(self) -> None:
         """List and watch until cancelled."""
@@ -367,9 +370,3 @@ class Watch(Generic[R]):
     def _one_synced(self) -> None:
         if self.has_synced:
             self._listener.synced()
-
-
-def _within(namespace: str, params: Params) -> Params:
-    """Keep a request for all Kubernetes namespaces to one of them."""
-    selectors = [f"metadata.namespace={namespace}", *filter(None, [params.get("fieldSelector")])]
-    return {**params, "fieldSelector": ",".join(selectors)}
