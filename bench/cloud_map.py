@@ -13,7 +13,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -97,30 +96,23 @@ def _create(pods: int = 1000, services: int = 100) -> Iterator[Row]:
 
 
 def _exist(pods: int = 1000, services: int = 100) -> Iterator[Row]:
-    """Have pods that are Ready all be asked for at once, by services that are there, while the operator runs."""
+    """Have pods become Ready as fast as the API server takes that, while the operator runs and the services are there."""
     with _scene(STRICT) as (place, registry, operator):
         names = [f"service-{number}" for number in range(services)]
-        members = [
-            Member(place.namespace, f"web-{number:05}", labels={"app": names[number % services]})
-            for number in range(pods)
-        ]
+        crowd, members = Crowd(place.plane), _members(place, names, pods)
         declare(place, names)
-        Crowd(place.plane).make(members, large=False)
+        crowd.make(members, large=False)
+        crowd.set_ready(members, ready=False)
         operator.start()
         for name in names:
             place.wait_condition("RegistryService", name, "Ready", "True")
         wait_until(_is_quiet_for(registry, 6.0), "the second reading to be over", seconds=60, every=0.5)
         began = time.time()
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda name: _ask(place, name), names))
-        print(f"  all are asked for after {time.time() - began:.1f} s", flush=True)
+        crowd.set_ready(members, ready=True)
+        print(f"  all are Ready after {time.time() - began:.1f} s", flush=True)
         _until_registered(operator, pods)
         yield from _burst(f"{pods} pods in {services} services that exist", registry, began, pods, reads=services)
         print(f"  {used(operator)}", flush=True)
-
-
-def _ask(place: Place, service: str) -> None:
-    place.patch("RegistryService", service, selector={"matchLabels": {"app": service}}, port="http")
 
 
 def _burst(what: str, registry: RegistryProcess, began: float, pods: int, *, reads: int) -> Iterator[Row]:
