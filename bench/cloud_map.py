@@ -96,7 +96,7 @@ def _create(pods: int = 1000, services: int = 100) -> Iterator[Row]:
 
 
 def _exist(pods: int = 1000, services: int = 100) -> Iterator[Row]:
-    """Have pods become Ready as fast as the API server takes that, while the operator runs and the services are there."""
+    """Have pods become Ready as fast as the API server takes that; the operator runs, the services are there."""
     with _scene(STRICT) as (place, registry, operator):
         names = [f"service-{number}" for number in range(services)]
         crowd, members = Crowd(place.plane), _members(place, names, pods)

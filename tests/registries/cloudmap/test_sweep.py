@@ -187,6 +187,7 @@ async def test_an_operation_that_is_lost_is_doubtful_and_the_others_are_not(
 ) -> None:
     account.lost = frozenset({"i-3"})
     found = await outcomes(registry, account, registers())
+    assert len(account.asked("ListOperations")) <= 20, "what is lost is not paged for again and again"
     failure = found.pop("i-3").error
     assert isinstance(failure, Unreachable)
     assert failure.doubtful

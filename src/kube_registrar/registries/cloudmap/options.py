@@ -72,9 +72,9 @@ _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}")
 
 
 def read_options(config: Mapping[str, object], name: RegistryName) -> Options:
-    """Read `{region, endpointUrl, profile, roleArn, externalId, rates: {OPERATION: "48/90"}, sharedWrites,
-    pollSeconds}`, each optional.
+    """Read the options, each optional.
 
+    `{region, endpointUrl, profile, roleArn, externalId, rates: {OPERATION: "48/90"}, sharedWrites, pollSeconds}`.
     Raises UserError naming the option, what was found and what is allowed.
     """
     for option in config:

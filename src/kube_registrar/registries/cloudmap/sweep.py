@@ -11,6 +11,7 @@ ours. Whatever a sweep does not tell in time (it is throttled, fails, or looks t
 import asyncio
 import contextlib
 import logging
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -106,8 +107,11 @@ class Sweep:
 
     def watches(self, followed: Followed) -> bool:
         """Whether the end of it will be told, so that nobody need look at it by itself."""
-        now = self._clock.monotonic()
-        return self._is_needed() and now >= self._rests_until and now - followed.seen_at <= STALE_SECONDS
+        return self._is_needed() and self._clock.monotonic() >= self._rests_until and self._is_fresh(followed)
+
+    def _is_fresh(self, followed: Followed) -> bool:
+        """Whether it is worth paging for: another account's, or one that was lost, is in no page."""
+        return self._clock.monotonic() - followed.seen_at <= STALE_SECONDS
 
     def _is_needed(self) -> bool:
         return len(self._open) > FEW
@@ -130,7 +134,7 @@ class Sweep:
     async def _sweep(self) -> None:
         """Look through the pages until all that was open has been seen, or ten pages."""
         unseen = defaultdict[str, list[Followed]](list)
-        for followed in self._open:
+        for followed in filter(self._is_fresh, self._open):
             unseen[followed.operation_id].append(followed)
         request: dict[str, object] = {"MaxResults": 100, "Filters": [self._recent()]}
         pages = seen = ended = 0
@@ -146,7 +150,7 @@ class Sweep:
             request["NextToken"] = page["NextToken"]
         else:
             for followed in (each for several in unseen.values() for each in several):
-                followed.seen_at = -STALE_SECONDS  # buried under what others do
+                followed.seen_at = -math.inf  # buried under what others do
         self._pace(pages, seen, ended)
 
     def _recent(self) -> Mapping[str, object]:
