@@ -226,7 +226,7 @@ def _sent(registry: RegistryProcess, operation: str, pod: str, act: Callable[[],
     return max(0.0, wait_until(noted, f"{operation} for {pod}", every=0.01).came - acted)
 
 
-def _idle(pods: int = 1000, services: int = 100, seconds: float = 180.0) -> Iterator[Row]:
+def _idle(pods: int = 1000, services: int = 100, seconds: float = 600.0) -> Iterator[Row]:
     """Count the calls of an operator that has nothing to do."""
     for bar, what, spec in (
         (IDLE_BAR, "without custom health", {}),
