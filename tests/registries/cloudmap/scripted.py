@@ -46,6 +46,7 @@ class Script:
     def __init__(self) -> None:
         self.requests: list[tuple[str, Json]] = []
         self.hosts: list[str] = []
+        self.authorizations: list[str] = []
         self.port = 0
         self._came = asyncio.Event()
         self._replies: dict[str, list[Reply]] = defaultdict(list)
@@ -83,6 +84,7 @@ class Script:
                 operation = headers["x-amz-target"].rpartition(".")[2]
                 self.requests.append((operation, json.loads(body)))
                 self.hosts.append(headers["host"])
+                self.authorizations.append(headers["authorization"])
                 self._came.set()
                 reply = self.reply(operation)
                 if reply is Drop:

@@ -78,10 +78,11 @@ class Answered(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What went wrong. `ambiguous`: the call may have been carried out all the same."""
+    """What went wrong. `ambiguous`: the call may have been carried out; `is_identity`: it lies with the credentials."""
 
     error: RegistryError
     ambiguous: bool = False
+    is_identity: bool = False
 
 
 def of_answer(error: sdk.ClientError) -> Answered:
@@ -96,7 +97,7 @@ def of_code(answer: Answered, operation: str, about: str, *, write: bool) -> Fau
     error = _by_code(answer, operation, about)
     if isinstance(error, Unreachable) and answer.code not in _NOT_WHO_WE_ARE:
         return Fault(Unreachable(str(error), doubtful=write), ambiguous=True)
-    return Fault(error)
+    return Fault(error, is_identity=answer.code in _NOT_WHO_WE_ARE)
 
 
 def of_transport(error: Exception, operation: str, about: str, *, write: bool) -> Fault:
@@ -106,7 +107,8 @@ def of_transport(error: Exception, operation: str, about: str, *, write: bool) -
             rule = _one_line(error)
             return Fault(Refused(f"{about}: {rule}. Correct it", field=_field(operation), rule=rule))
         case sdk.NoCredentialsError() | sdk.PartialCredentialsError():
-            return Fault(Unreachable(f"{about}: no AWS credentials were found. {WAYS_TO_GIVE_CREDENTIALS}"))
+            text = f"{about}: no AWS credentials were found. {WAYS_TO_GIVE_CREDENTIALS}"
+            return Fault(Unreachable(text), is_identity=True)
         case (
             sdk.CredentialRetrievalError()
             | sdk.TokenRetrievalError()
@@ -117,7 +119,7 @@ def of_transport(error: Exception, operation: str, about: str, *, write: bool) -
             | sdk.InvalidConfigError()
         ):
             text = f"{about}: AWS credentials could not be had: {_one_line(error)}. {WAYS_TO_GIVE_CREDENTIALS}"
-            return Fault(Unreachable(text))
+            return Fault(Unreachable(text), is_identity=True)
         case (
             sdk.EndpointConnectionError()
             | sdk.ConnectTimeoutError()
