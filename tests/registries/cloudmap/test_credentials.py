@@ -94,8 +94,15 @@ async def test_nothing_that_is_said_or_logged_holds_a_credential(
     config = {"region": "eu-west-1", "endpointUrl": script.url, "rates": rates, "pollSeconds": 0.001}
     # AWS shows what should have been signed, the session token included.
     canonical = {"Message": f"The Canonical String should have been 'POST / x-amz-security-token:{TOKEN}'"}
-    failing = [Error("ExpiredTokenException"), Error("AccessDeniedException"), Error("SignatureDoesNotMatch", fields=canonical), Drop,
-               Error("InternalFailure", 500), Raw(b"garbage"), Error("InvalidInput")]  # fmt: skip
+    failing = [
+        Error("ExpiredTokenException"),
+        Error("AccessDeniedException"),
+        Error("SignatureDoesNotMatch", fields=canonical),
+        Drop,
+        Error("InternalFailure", 500),
+        Raw(b"garbage"),
+        Error("InvalidInput"),
+    ]
     said = []
     async with open_registry(config, DEFAULT_REGISTRY, SystemClock()) as registry:
         for failure in failing:
