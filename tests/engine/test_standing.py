@@ -121,10 +121,10 @@ async def test_a_permission_that_is_missing_is_said_until_it_is_there(
     for name in (NAMESPACE, SERVICE):
         assert scene.statuses.conditions(name)["RegistryPermitted"] == ("False", "PermissionMissing")
         assert scene.statuses.conditions(name)["RegistryReachable"] == ("True", "RegistryAnswers")
-    (condition,) = (
-        each for each in scene.statuses.objects[SERVICE].status["conditions"] if each["type"] == "RegistryPermitted"
-    )
-    assert condition["message"].endswith("Add to the IAM policy: {}")
+    conditions = scene.statuses.objects[SERVICE].status["conditions"]
+    assert isinstance(conditions, list)
+    (message,) = (each["message"] for each in conditions if each["type"] == "RegistryPermitted")
+    assert message.endswith("Add to the IAM policy: {}")
     await ground.advance(60.0)
     await scene.round()
     assert scene.statuses.conditions(SERVICE)["RegistryPermitted"] == ("True", "Permitted")

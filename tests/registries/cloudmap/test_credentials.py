@@ -15,7 +15,7 @@ from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import SystemClock
 from kube_registrar.testing.builders import service_ref
 from kube_registrar.testing.contract.base import apply, deregister, register
-from tests.registries.cloudmap.scripted import Drop, Error, Raw, Script
+from tests.registries.cloudmap.scripted import Drop, Error, Json, Raw, Reply, Script
 
 KEY, SECRET, TOKEN = "AKIDEXAMPLE", "a-secret-that-nobody-prints", "a-session-token-that-nobody-prints"
 
@@ -63,7 +63,7 @@ async def test_credentials_that_come_later_are_found(
 async def test_credentials_that_are_refused_are_looked_for_anew(
     registry: Registry, script: Script, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
-    listed = {"Namespaces": []}
+    listed: Json = {"Namespaces": []}
     script.on("ListNamespaces", listed, Error(code), listed)
     await registry.find(None)
     with pytest.raises(Unreachable, match="takes the credentials for invalid or expired") as caught:
@@ -94,7 +94,7 @@ async def test_nothing_that_is_said_or_logged_holds_a_credential(
     config = {"region": "eu-west-1", "endpointUrl": script.url, "rates": rates, "pollSeconds": 0.001}
     # AWS shows what should have been signed, the session token included.
     canonical = {"Message": f"The Canonical String should have been 'POST / x-amz-security-token:{TOKEN}'"}
-    failing = [
+    failing: list[Reply] = [
         Error("ExpiredTokenException"),
         Error("AccessDeniedException"),
         Error("SignatureDoesNotMatch", fields=canonical),
