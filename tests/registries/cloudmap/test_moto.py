@@ -3,7 +3,9 @@
 moto keeps duplicates, checks nothing and ends operations at once, so nothing more can be shown with it.
 """
 
+import contextlib
 import os
+import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -23,7 +25,8 @@ from kube_registrar.testing.contract.base import (
     register,
     service_spec,
 )
-from kube_registrar.testing.processes import Child, free_port, is_listening
+from kube_registrar.testing.processes import Child, free_port
+from kube_registrar.testing.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 MOTO = ROOT / ".venv-moto" / "bin" / "moto_server"
@@ -38,12 +41,19 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
     log = tmp_path_factory.mktemp("moto") / "log"
     child = Child("moto", [str(MOTO), "-H", "127.0.0.1", "-p", str(port)], log, env=kept)
+
+    def answers() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+        return False
+
+    wait_until(answers, lambda: f"moto to listen; its log says {log.read_text()}")
     yield f"http://127.0.0.1:{port}"
     child.kill()
 
 
 @pytest.fixture
-async def registry(moto: str) -> AsyncIterator[Registry]:
+async def registry(moto: str, aws_environment: None) -> AsyncIterator[Registry]:
     config = {"region": "us-east-1", "endpointUrl": moto, "pollSeconds": 0.01}
     async with open_registry(config, DEFAULT_REGISTRY, SystemClock()) as registry:
         yield registry
