@@ -1,7 +1,7 @@
 """What IAM must allow, by what the operator is to do: one table, of which the documents in `deploy/iam/` are made.
 
 `python -m kube_registrar.registries.cloudmap.permissions FOLDER` writes them. An action is one of an operation that the
-code calls, or one that Cloud Map asks for on the caller's behalf (`on_behalf`): those of Route 53 and EC2, and tags.
+code calls, or one that Cloud Map asks for on the caller's behalf (`on_behalf`): those of Route 53 and EC2.
 Sources: "Actions, resources, and condition keys for AWS Cloud Map" (Service Authorization Reference) and "AWS Cloud Map
 API permissions reference" (developer guide). GetOperation and DiscoverInstances are granted for `*`: whether they are
 checked against ARNs has changed, and `*` is right both ways.
@@ -53,15 +53,16 @@ def _on_behalf(*actions: str, on: tuple[Scope, ...] = (Scope.ANYTHING,)) -> tupl
 
 
 _REGISTER = (
-    *_calls("RegisterInstance", "DeregisterInstance", "ListInstances", on=(Scope.SERVICES,)),
+    *_calls("RegisterInstance", "DeregisterInstance", "ListInstances", "GetService", on=(Scope.SERVICES,)),
     *_calls("GetNamespace", on=(Scope.NAMESPACES,)),
+    *_calls("ListTagsForResource", on=(Scope.NAMESPACES, Scope.SERVICES)),
     *_calls("GetOperation", "ListNamespaces", "ListOperations", "ListServices"),
 )
 _HEALTH = _calls("UpdateInstanceCustomHealthStatus", "GetInstancesHealthStatus", on=(Scope.SERVICES,))
 _SERVICES = (
-    *_calls("CreateService", on=(Scope.NAMESPACES, Scope.SERVICES)),
-    *_calls("GetService", "UpdateService", "DeleteService", on=(Scope.SERVICES,)),
-    *_on_behalf(f"{SERVICE}:TagResource", on=(Scope.NAMESPACES, Scope.SERVICES)),
+    # Whoever creates something with tags needs TagResource, too.
+    *_calls("CreateService", "TagResource", on=(Scope.NAMESPACES, Scope.SERVICES)),
+    *_calls("UpdateService", "DeleteService", on=(Scope.SERVICES,)),
 )
 _NAMESPACES = (
     *_calls("CreateHttpNamespace"),
