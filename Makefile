@@ -7,6 +7,8 @@ STAMP := $(VENV)/.synced
 WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1)))
 AWS_VENV := .venv-aws
 AWS_STAMP := $(AWS_VENV)/.synced
+MOTO_VENV := .venv-moto
+MOTO_STAMP := $(MOTO_VENV)/.synced
 export UV_LINK_MODE ?= copy
 
 .DEFAULT_GOAL := help
@@ -31,13 +33,18 @@ $(AWS_STAMP): requirements/awscli.txt $(STAMP)
 	$(BIN)/uv pip sync --quiet --python $(AWS_VENV)/bin/python --require-hashes requirements/awscli.txt
 	@touch $@
 
+$(MOTO_STAMP): requirements/moto.txt $(STAMP)
+	test -x $(MOTO_VENV)/bin/python || $(PYTHON) -m venv --without-pip $(MOTO_VENV)
+	$(BIN)/uv pip sync --quiet --python $(MOTO_VENV)/bin/python --require-hashes requirements/moto.txt
+	@touch $@
+
 binaries: $(STAMP) ## build the control plane of the test ground (first time: about ten minutes)
 	$(BIN)/python -m kube_registrar.testing build
 
 demo: $(STAMP) binaries ## see it work on a control plane of this machine
 	$(BIN)/kube-registrar demo $(ARGS)
 
-test: $(STAMP) $(AWS_STAMP) binaries ## run all tests (ARGS=... as pytest takes them; WORKERS=0: in one process)
+test: $(STAMP) $(AWS_STAMP) $(MOTO_STAMP) binaries ## run all tests (ARGS=... as pytest takes them; WORKERS=0: in one process)
 	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 bench: $(STAMP) binaries ## the short half of what docs/benchmarks.md promises, ten minutes; exit 1 if a bar is missed
@@ -63,4 +70,4 @@ lock-check: $(STAMP) ## prove that requirements/ matches pyproject.toml
 	$(BIN)/python tools/lock.py --check
 
 clean: ## remove the environments
-	rm -rf $(VENV) $(AWS_VENV)
+	rm -rf $(VENV) $(AWS_VENV) $(MOTO_VENV)

@@ -15,6 +15,7 @@ LISTS = {
     "run": ["pyproject.toml"],
     "dev": ["pyproject.toml", "--group", "dev"],
     "awscli": ["--group", "awscli"],
+    "moto": ["--group", "moto"],
     "uv": ["--group", "uv"],
 }
 # Without these it would print the addresses that this machine uses.

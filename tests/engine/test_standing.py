@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from kube_registrar.cluster.errors import ApiConflict, ApiError, ApiForbidden, ApiNotFound, ApiUnreachable
-from kube_registrar.model.errors import Unreachable
+from kube_registrar.model.errors import Forbidden, Unreachable
 from kube_registrar.model.reasons import IN_SYNC, Problem
 from kube_registrar.model.records import CustomObject
 from kube_registrar.model.refs import Uid
-from kube_registrar.operator.reachability import Reachability
+from kube_registrar.operator.reachability import Permitted, Reachability
 from kube_registrar.operator.standing import LONGEST_SECONDS, Look, Said, Stand, Standing, StatusWriter
 from kube_registrar.operator.tallies import Tallies
 from kube_registrar.testing import builders
@@ -48,7 +48,8 @@ class Scene:
         await self.ground.start()
         engine = self.ground.engine
         tallies, reachability = Tallies(engine, engine.catalog), Reachability(engine.circuits, engine.catalog)
-        standings: list[Standing] = [tallies, reachability, self]
+        permitted = Permitted(engine.permissions, engine.catalog)
+        standings: list[Standing] = [tallies, reachability, permitted, self]
         self.writer = StatusWriter(engine.catalog, self.statuses, self.ground.clock, standings)
         return self.writer
 
@@ -106,6 +107,28 @@ async def test_a_watch_that_lags_makes_no_second_write(scene: Scene) -> None:
     scene.statuses.is_watched = False
     assert len(await scene.round()) == 2
     assert await scene.round() == []
+
+
+async def test_a_permission_that_is_missing_is_said_until_it_is_there(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    ground = scene.ground
+    ground.registry.faults.fail(Op.REGISTER, Forbidden("not allowed. Add to the IAM policy: {}", rule="{}"), times=3)
+    ground.cluster.apply(builders.pod("web"))
+    with caplog.at_level(logging.WARNING, "kube_registrar.sync.permissions"):
+        await scene.start()
+        await scene.round()
+    for name in (NAMESPACE, SERVICE):
+        assert scene.statuses.conditions(name)["RegistryPermitted"] == ("False", "PermissionMissing")
+        assert scene.statuses.conditions(name)["RegistryReachable"] == ("True", "RegistryAnswers")
+    conditions = scene.statuses.objects[SERVICE].status["conditions"]
+    assert isinstance(conditions, list)
+    (message,) = (each["message"] for each in conditions if each["type"] == "RegistryPermitted")
+    assert message.endswith("Add to the IAM policy: {}")
+    await ground.advance(60.0)
+    await scene.round()
+    assert scene.statuses.conditions(SERVICE)["RegistryPermitted"] == ("True", "Permitted")
+    assert len([each for each in caplog.messages if "lacks a permission" in each]) == 1
 
 
 async def test_reachability_is_unknown_then_false_then_true(scene: Scene) -> None:

@@ -14,7 +14,7 @@ from kube_registrar.operator import running
 from kube_registrar.operator.context import Context
 from kube_registrar.operator.keeping import Keeper
 from kube_registrar.operator.notices import Notices
-from kube_registrar.operator.reachability import Reachability
+from kube_registrar.operator.reachability import Permitted, Reachability
 from kube_registrar.operator.standing import StatusWriter
 from kube_registrar.operator.tallies import Tallies
 from kube_registrar.runtime.clock import Clock
@@ -84,7 +84,12 @@ def leading(engine: Engine, context: Context, session: Session, namespaces: Sequ
 
 def _statuses(engine: Engine, context: Context, session: Session) -> StatusWriter:
     catalog = context.catalog
-    standings = (Tallies(engine, catalog), Reachability(engine.circuits, catalog), Notices(engine))
+    standings = (
+        Tallies(engine, catalog),
+        Reachability(engine.circuits, catalog),
+        Permitted(engine.permissions, catalog),
+        Notices(engine),
+    )
     return StatusWriter(catalog, Statuses(session), context.clock, standings)
 
 

@@ -11,6 +11,7 @@
         ├── Conflict         it exists otherwise, or is not empty: look again
         ├── NotFound         the namespace, service or instance is not there
         └── Refused          the registry will never take it as it is: `field` and `rule` say why
+            └── Forbidden    whoever we are there may not do it: `rule` is what to allow
 
 Messages name the object, what was found, what is allowed and the next step, and hold no secret.
 """
@@ -91,3 +92,12 @@ class Refused(RegistryError):
         super().__init__(message)
         self.field = field
         self.rule = rule
+
+
+class Forbidden(Refused):
+    """We may not do it, until somebody allows it: `rule` says what to add to which policy."""
+
+    reason = "PermissionMissing"
+
+    def __init__(self, message: str, *, rule: str = "") -> None:
+        super().__init__(message, field="permissions", rule=rule)

@@ -138,6 +138,10 @@ REGISTRY_UNAVAILABLE = Reason(
     "RegistryUnavailable", "Registry {registry!r} does not answer: {error}. It is tried again by itself"
 )
 REGISTRY_ANSWERS = Reason("RegistryAnswers", "Registry {registry!r} answers")
+PERMISSION_MISSING = Reason(
+    "PermissionMissing", "Registry {registry!r} does not let this operator do what it must: {error}"
+)
+PERMITTED = Reason("Permitted", "Registry {registry!r} lets this operator do what it was asked for")
 NOT_ASKED_YET = Reason("NotAskedYet", "Registry {registry!r} has not been asked yet, or has not answered yet")
 
 # The life of RegistryNamespaces and RegistryServices.

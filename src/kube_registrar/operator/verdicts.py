@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kube_registrar.cluster.status import Condition, with_condition
-from kube_registrar.model.errors import Conflict, Refused, RegistryError, Unreachable
+from kube_registrar.model.errors import Conflict, Forbidden, Refused, RegistryError, Unreachable
 from kube_registrar.model.ownership import PREFIX, owner_named, owns
 from kube_registrar.model.reasons import (
     ADOPTED,
@@ -16,6 +16,7 @@ from kube_registrar.model.reasons import (
     NOT_READY,
     OWNED_BY_ANOTHER,
     OWNER,
+    PERMISSION_MISSING,
     REFUSED_SETTINGS,
     REGISTRY_UNAVAILABLE,
     SETTINGS_DIFFER,
@@ -82,6 +83,9 @@ def failed(what: str, registry: RegistryName, error: RegistryError, attempt: int
     match error:
         case Conflict():
             return Verdict(ready=False, problem=_problem(CONFLICTING, what, registry, error), retry_after=LATER_SECONDS)
+        case Forbidden():
+            problem = Problem.of(PERMISSION_MISSING, registry=registry, error=error)
+            return Verdict(ready=False, problem=problem, retry_after=LATER_SECONDS)
         case Refused():
             problem = _problem(REFUSED_SETTINGS, what, registry, error)
             return Verdict(ready=False, problem=problem, retry_after=LATER_SECONDS)
@@ -95,11 +99,12 @@ def failed(what: str, registry: RegistryName, error: RegistryError, attempt: int
 
 
 def lasting_refusal(verdict: Verdict) -> str:
-    """Why instances may not be registered: not for an outage, which must not hold what could go on.
+    """Why instances may not be registered: not for what passes by itself, which must not hold what could go on.
 
-    Nor for what is withheld: once it is there, whoever made it, the catalog knows.
+    That is an outage, or a permission that somebody is about to give. Nor for what is withheld: once it is there,
+    whoever made it, the catalog knows.
     """
-    passing = {"RegistryUnavailable", "NotReady", "Withheld"}
+    passing = {"RegistryUnavailable", "PermissionMissing", "NotReady", "Withheld"}
     return "" if verdict.ready or verdict.problem.reason in passing else verdict.problem.message
 
 

@@ -34,6 +34,7 @@ from kube_registrar.sync.interest import Interest
 from kube_registrar.sync.latency import Latency
 from kube_registrar.sync.leading import Leading
 from kube_registrar.sync.measuring import UNMEASURED, Measures, Stopwatch
+from kube_registrar.sync.permissions import Permissions
 from kube_registrar.sync.progress import Counts
 from kube_registrar.sync.reconcile import RegistrySync
 from kube_registrar.sync.reporting import Reporter
@@ -241,6 +242,11 @@ class Engine:
     def circuits(self) -> Mapping[RegistryName, Circuit]:
         """Whether each registry answers."""
         return {name: guarded.circuit for name, guarded in self._guarded.items()}
+
+    @property
+    def permissions(self) -> Mapping[RegistryName, Permissions]:
+        """What each registry does not let us do."""
+        return {name: guarded.permissions for name, guarded in self._guarded.items()}
 
     @property
     def last_looks(self) -> Mapping[RegistryName, float]:

@@ -12,6 +12,7 @@ from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, ServiceSpe
 from kube_registrar.registries.port import Capabilities, Found, Registry, Withdrawing
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sync.circuit import Circuit
+from kube_registrar.sync.permissions import Permissions
 
 PROBE_SECONDS = 30.0
 """A probe that takes longer counts as unanswered: a registry that hangs must not keep its circuit open for ever."""
@@ -22,6 +23,7 @@ class Guarded:
 
     def __init__(self, registry: Registry, circuit: Circuit, clock: Clock) -> None:
         self.circuit = circuit
+        self.permissions = Permissions(registry.name)
         self._registry = registry
         self._clock = clock
 
@@ -37,24 +39,24 @@ class Guarded:
 
     async def find(self, parent: NamespaceRef | None) -> Sequence[Found]:
         """See `Registry.find`."""
-        with self._asking():
+        with self._asking("find"):
             return await self._registry.find(parent)
 
     async def ensure(
         self, spec: NamespaceSpec | ServiceSpec, creator: str, policy: CreationPolicy = CreationPolicy.CREATE_OR_ADOPT
     ) -> Found:
         """See `Registry.ensure`."""
-        with self._asking():
+        with self._asking("ensure"):
             return await self._registry.ensure(spec, creator, policy)
 
     async def remove(self, ref: NamespaceRef | ServiceRef) -> None:
         """See `Registry.remove`."""
-        with self._asking():
+        with self._asking("remove"):
             await self._registry.remove(ref)
 
     async def instances(self, service: ServiceRef) -> Sequence[Instance]:
         """See `Registry.instances`."""
-        with self._asking():
+        with self._asking("instances"):
             return await self._registry.instances(service)
 
     async def apply(self, service: ServiceRef, changes: Sequence[Change]) -> AsyncIterator[Outcome]:
@@ -65,6 +67,7 @@ class Guarded:
             return
         async for outcome in self._registry.apply(service, changes):
             self.circuit.ended(outcome.error)
+            self.permissions.ended(type(outcome.change).__name__, outcome.error)
             yield outcome
 
     def withdraw(self, service: ServiceRef, instances: Collection[InstanceId]) -> None:
@@ -74,7 +77,7 @@ class Guarded:
 
     async def discover(self, query: Query) -> Sequence[Instance]:
         """See `Registry.discover`."""
-        with self._asking():
+        with self._asking("discover"):
             return await self._registry.discover(query)
 
     async def probe(self) -> None:
@@ -104,15 +107,17 @@ class Guarded:
             await asyncio.gather(asking, patience, return_exceptions=True)
 
     @contextmanager
-    def _asking(self) -> Iterator[None]:
+    def _asking(self, asked: str) -> Iterator[None]:
         if self.circuit.is_open:
             raise self._not_asked()
         try:
             yield
         except RegistryError as error:
             self.circuit.ended(error)
+            self.permissions.ended(asked, error)
             raise
         self.circuit.ended(None)
+        self.permissions.ended(asked, None)
 
     def _not_asked(self) -> Unreachable:
         return Unreachable(f"it does not answer, so it is not asked just now ({self.circuit.error})")

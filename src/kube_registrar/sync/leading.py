@@ -6,10 +6,12 @@ Others may have led in between. What this process knew of the registries from be
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from kube_registrar.model.instances import Instance, Registration
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.refs import InstanceId, RegistryName, ServiceRef, Uid
+from kube_registrar.model.specs import HealthCheckType
 from kube_registrar.planning.gate import Seen
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sync.catalog import Catalog
@@ -77,6 +79,7 @@ class Leading:
                 cluster_name=catalog.world.cluster_name,
                 is_unsettled=is_unsettled,
                 is_reading=is_reading,
+                is_checked=partial(_is_checked, catalog),
                 latency=latency,
                 measures=measures,
             )
@@ -141,3 +144,9 @@ class Leading:
         """Have services planned anew, with what else comes within a moment: it comes in swarms and is not urgent."""
         for service in services:
             self.syncs[service.namespace.registry].queue.add_after(service, GATHER_SECONDS)
+
+
+def _is_checked(catalog: Catalog, service: ServiceRef) -> bool:
+    """Whether the registry itself checks the health of a service's instances."""
+    known = catalog.world.services.get(service)
+    return known is not None and known.health_check is HealthCheckType.ROUTE53

@@ -31,6 +31,7 @@ from kube_registrar.sync.circuit import Circuit
 from kube_registrar.sync.evidence import EvidenceOfPods
 from kube_registrar.sync.guarded import Guarded
 from kube_registrar.sync.latency import Latency
+from kube_registrar.sync.lateness import Lateness
 from kube_registrar.sync.measuring import UNMEASURED, Measures
 from kube_registrar.sync.observed import DOUBT_SECONDS, ObservedService, ObservedState
 from kube_registrar.sync.outage import Outage
@@ -94,6 +95,8 @@ class RegistrySync:
     """Whether what is configured has changed and has not reached every pod yet."""
     is_reading: Callable[[], bool] = lambda: False
     """Whether something that is newly selected has not been read yet."""
+    is_checked: Callable[[ServiceRef], bool] = lambda _service: False
+    """Whether the registry makes health checks of its own for the instances of a service."""
     latency: Latency = field(default_factory=lambda: Latency(lambda: 0.0, lambda *_: None))
     measures: Measures = UNMEASURED
     observed: ObservedState = field(init=False)
@@ -102,6 +105,7 @@ class RegistrySync:
     last_look: float | None = None
     """When a service was last read in full, seconds since 1970."""
     _outage: Outage = field(init=False)
+    _lateness: Lateness = field(init=False)
     _running_since: float | None = None
     _surprises: dict[ServiceRef, Backoff] = field(default_factory=dict)
     _blocked: set[ServiceRef] = field(default_factory=set)
@@ -127,6 +131,7 @@ class RegistrySync:
             self.is_reading,
         )
         self._outage = Outage(self.registry.name, self.reporter)
+        self._lateness = Lateness(self.is_checked)
 
     @property
     def circuit(self) -> Circuit:
@@ -289,6 +294,7 @@ class RegistrySync:
         made = restrained(made, state.instances, self.policy)
         made, braked_until = self.brake.restrain(made, state)
         made = held_back(made, dict.fromkeys(self._resting_on_old_answers(made), ASKED.why))
+        made, late_until = self._lateness.restrain(made, service, now)
         state.forget_attempts(wanted.registrations)
         self._blocked.discard(service)
         if made.waiting:
@@ -302,7 +308,7 @@ class RegistrySync:
         withheld = {change.origin.uid for change in made.withheld}
         open_questions = [origin for origin in suspects if origin.uid not in withheld]
         asked_until = self.evidence.again_at(open_questions)
-        again_at = min(state.next_try(wanted.registrations, now), look_at, asked_until, braked_until)
+        again_at = min(state.next_try(wanted.registrations, now), look_at, asked_until, braked_until, late_until)
         if again_at != math.inf:
             self.queue.add_after(service, max(again_at - now, GATHER_SECONDS))
         self.hears.planned(service, made)

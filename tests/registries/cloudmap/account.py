@@ -107,7 +107,7 @@ class AccountClient(Client):
 
     def __init__(self, account: Account, rates: Mapping[str, Rate] = DEFAULT_RATES) -> None:
         limiter = Limiter(rates, Rate(100, 100), account.clock)
-        super().__init__(None, ThreadPoolExecutor(1), limiter, account.clock)
+        super().__init__(None, ThreadPoolExecutor(1), limiter, account.clock, lambda: None)
         self._account = account
 
     async def _send(self, operation: str, request: Mapping[str, object]) -> Json:

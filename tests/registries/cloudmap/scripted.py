@@ -46,8 +46,7 @@ class Script:
     def __init__(self) -> None:
         self.requests: list[tuple[str, Json]] = []
         self.hosts: list[str] = []
-        self.keys: list[str] = []
-        """The access key that each request was signed with, and the scope."""
+        self.authorizations: list[str] = []
         self.port = 0
         self._came = asyncio.Event()
         self._replies: dict[str, list[Reply]] = defaultdict(list)
@@ -85,7 +84,7 @@ class Script:
                 operation = headers["x-amz-target"].rpartition(".")[2]
                 self.requests.append((operation, json.loads(body)))
                 self.hosts.append(headers["host"])
-                self.keys.append(headers["authorization"].partition("Credential=")[2])
+                self.authorizations.append(headers["authorization"])
                 self._came.set()
                 reply = self.reply(operation)
                 if reply is Drop:

@@ -104,7 +104,7 @@ async def test_after_a_failed_operation_ids_are_looked_up_again(registry: Regist
 @pytest.mark.parametrize(
     ("code", "field", "words"),
     [
-        ("ACCESS_DENIED", "permissions", "Allow route53:ChangeResourceRecordSets"),
+        ("ACCESS_DENIED", "permissions", '"Action": "route53:ChangeResourceRecordSets"'),
         ("CANNOT_CREATE_HOSTED_ZONE", "name", "Needed: route53:CreateHostedZone"),
         ("HOSTED_ZONE_NOT_FOUND", "name", "the hosted zone is gone"),
         ("INVALID_CHANGE_BATCH", "attributes", "Route 53 refused the records"),
@@ -120,7 +120,7 @@ async def test_an_operation_that_fails_late_says_why(
 ) -> None:
     script.on("GetOperation", operation("PENDING"), operation("FAIL", code, "as Cloud Map\nputs it"))
     error = await failure(registry, register("a"))
-    assert type(error) is (Refused if field else Retryable)
+    assert isinstance(error, Refused if field else Retryable)
     assert str(error).startswith(f"{ABOUT}: ")
     assert words in str(error)
     assert code in str(error)

@@ -57,7 +57,7 @@ def in_dns(script: Script) -> Script:
     [
         (namespace_spec(), "CreateHttpNamespace", {}),
         (
-            namespace_spec(type=NamespaceType.DNS_PUBLIC, description="ours", tags={"team": "web"}),
+            namespace_spec("example.com", type=NamespaceType.DNS_PUBLIC, description="ours", tags={"team": "web"}),
             "CreatePublicDnsNamespace",
             {"Description": "ours", "Tags": [{"Key": "team", "Value": "web"}]},
         ),
@@ -78,7 +78,7 @@ async def test_a_namespace_is_made_and_confirmed(
     script.on("GetOperation", {"Operation": {"Status": "SUCCESS", "Targets": {"NAMESPACE": "ns-9"}}})
     script.on("GetNamespace", {"Namespace": {**made, "Description": spec.description, **_soa(spec)}})
     found = await registry.ensure(spec, CREATOR)
-    assert script.asked(operation) == [{"Name": "test-namespace", "CreatorRequestId": CREATOR, **request_}]
+    assert script.asked(operation) == [{"Name": spec.ref.name, "CreatorRequestId": CREATOR, **request_}]
     assert (found.id, found.created_by) == ("ns-9", CREATOR)
     assert script.asked("GetNamespace") == [{"Id": "ns-9"}]
 
@@ -113,8 +113,8 @@ async def test_a_namespace_that_fails_late_says_why(registry: Registry, script: 
     script.on("CreatePublicDnsNamespace", {"OperationId": "op-create"})
     failed = {"Status": "FAIL", "ErrorCode": "CANNOT_CREATE_HOSTED_ZONE", "ErrorMessage": "too many zones"}
     script.on("GetOperation", {"Operation": failed})
-    with pytest.raises(Refused, match=r"making registry namespace default:test-namespace: no hosted zone .*too many"):
-        await registry.ensure(namespace_spec(type=NamespaceType.DNS_PUBLIC), CREATOR)
+    with pytest.raises(Refused, match=r"making registry namespace default:example.com: no hosted zone .*too many"):
+        await registry.ensure(namespace_spec("example.com", type=NamespaceType.DNS_PUBLIC), CREATOR)
 
 
 async def test_a_namespace_that_is_removed_meanwhile_is_tried_again(registry: Registry, script: Script) -> None:
@@ -192,6 +192,8 @@ async def test_an_update_sends_all_settings_for_what_it_omits_is_deleted(registr
     check = {"Type": "HTTP", "ResourcePath": "/healthz", "FailureThreshold": 2}
     before = service_json(DnsConfig=records(30), HealthCheckConfig=check, Description="before")
     after = {**before, "Description": "after"}
+    public = {**DNS, "Type": "DNS_PUBLIC"}
+    in_dns.on("ListNamespaces", {"Namespaces": [public]})
     in_dns.on("ListServices", {"Services": [before]})
     in_dns.on("GetService", {"Service": before}, {"Service": after})
     in_dns.on("UpdateService", {"OperationId": "op-update"})

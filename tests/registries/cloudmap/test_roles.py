@@ -85,7 +85,7 @@ async def _ask(script: Script, role: str, **more: object) -> None:
 async def test_each_registry_asks_as_the_role_of_its_entry(script: Script, sts: Sts) -> None:
     await _ask(script, DEV)
     await _ask(script, PROD, externalId="a-secret-word")
-    keys = [key.partition("/")[0] for key in script.keys]
+    keys = [each.partition("Credential=")[2].partition("/")[0] for each in script.authorizations]
     assert keys == ["AKID111111111111"] * 2 + ["AKID222222222222"] * 2
     assert [(asked["RoleArn"], asked.get("ExternalId")) for asked in sts.asked] == [
         (DEV, None),

@@ -12,9 +12,9 @@ from kube_registrar.model.refs import ServiceRef
 from kube_registrar.registries.cloudmap.client import Client
 from kube_registrar.registries.cloudmap.doubts import Doubts, Pair
 from kube_registrar.registries.cloudmap.faults import Answered
+from kube_registrar.registries.cloudmap.instances import check_instance
 from kube_registrar.registries.cloudmap.names import Names
 from kube_registrar.registries.cloudmap.operations import Operations
-from kube_registrar.registries.cloudmap.rules import check_instance
 from kube_registrar.registries.cloudmap.sweep import is_terminal
 
 _MOST_TRIES: Final = 5

@@ -3,10 +3,12 @@
 Each write asks the fence in its own thread, when its bytes are about to leave: after it waited for a token and a
 thread, was signed, and credentials were renewed for it. The SDK's retries are off. A throttled call was not made, so it
 is made again, slower, and never lost; a read whose answer was lost is read again; a write whose answer was lost is the
-caller's to judge.
+caller's to judge. Where the trouble is who we are (no credentials, expired ones), the SDK is set up anew: it looks for
+credentials only once where it found none, and never again for those of a file or the environment.
 """
 
 import asyncio
+import logging
 import os
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -40,18 +42,30 @@ THREADS: Final = 32
 CONNECT_TIMEOUT_SECONDS: Final = 1.3
 READ_TIMEOUT_SECONDS: Final = 2.5
 
+RENEW_SECONDS: Final = 5.0
+"""Credentials that were refused are looked for anew this often; above what a call may take, see `_renew`."""
+
 _THROTTLED_FOR_SECONDS: Final = 60.0
 _READ_TRIES: Final = 6
 _OTHERWISE: Final = Rate(4, 8)
 _MOST_REMEMBERED: Final = 10_000
 _READS: Final = ("Get", "List", "Discover")
 
+_log = logging.getLogger(__name__)
+
 
 class Client:
     """One endpoint with one set of credentials."""
 
-    def __init__(self, boto: Any, pool: ThreadPoolExecutor, limiter: Limiter, clock: Clock) -> None:
+    def __init__(
+        self, boto: Any, pool: ThreadPoolExecutor, limiter: Limiter, clock: Clock, make: Callable[[], Any]
+    ) -> None:
+        """`make` gives another SDK client, which looks for credentials anew; it may raise UserError."""
         self._boto = boto
+        self._make = make
+        self._made_at = clock.monotonic()
+        self._is_refused = False
+        self._retired: Any = None
         self._pool = pool
         self.limiter = limiter
         self._clock = clock
@@ -101,6 +115,7 @@ class Client:
                 raise
             except Exception as error:  # noqa: BLE001 - the SDK's own, its parsers', and whatever they let through
                 fault = faults.of_transport(error, operation, about, write=write)
+            self._is_refused = fault.is_identity
             if write or not fault.ambiguous or backoff.failures >= _READ_TRIES - 1:
                 raise fault.error
             await self._clock.sleep(backoff.failed())
@@ -117,10 +132,13 @@ class Client:
             next_token = {"NextToken": page["NextToken"]}
 
     async def _send(self, operation: str, request: Mapping[str, object]) -> dict[str, Any]:
+        if self._is_refused and self._clock.monotonic() >= self._made_at + RENEW_SECONDS:
+            await self._renew()
         account = self._accounts.get(str(request.get("OperationId", "")))
         owner = {"OwnerAccount": account} if account and operation == "GetOperation" else {}
         method = partial(getattr(self._boto, xform_name(operation)), **request, **owner)
         answer: dict[str, Any] = await asyncio.get_running_loop().run_in_executor(self._pool, method)
+        self._is_refused = False
         self._note_account(request, answer)
         return answer
 
@@ -132,6 +150,25 @@ class Client:
             if len(self._accounts) > _MOST_REMEMBERED:
                 self._accounts.popitem(last=False)
 
+    async def _renew(self) -> None:
+        """Set the SDK up anew. The client before the last one is closed: no call of it can be under way any more."""
+        self._made_at = self._clock.monotonic()  # at once: whoever comes meanwhile goes on with what there is
+        try:
+            fresh = await asyncio.get_running_loop().run_in_executor(self._pool, self._make)
+        except UserError as error:
+            _log.debug("credentials were refused, and there are no others: %s", error)
+            return
+        if self._retired is not None:
+            self._retired.close()
+        self._retired, self._boto = self._boto, fresh
+        _log.debug("credentials were refused: they are looked for anew")
+
+    def close(self) -> None:
+        """Close the SDK's clients."""
+        self._boto.close()
+        if self._retired is not None:
+            self._retired.close()
+
 
 @asynccontextmanager
 async def open_client(
@@ -141,17 +178,24 @@ async def open_client(
     loop = asyncio.get_running_loop()
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix=f"cloudmap-{name}")
     try:
-        boto = await loop.run_in_executor(pool, _make, options, name)
-        if fence is not None:
-            boto.meta.events.register("before-send.servicediscovery", partial(_ask, fence))
-        try:
-            shared = INSTANCE_WRITES if options.shared_writes else ()
-            async with Limiter(options.rates, _OTHERWISE, clock, shared) as limiter:
-                yield Client(boto, pool, limiter, clock)
-        finally:
-            boto.close()
+        make = partial(_fenced, options, name, fence)
+        boto = await loop.run_in_executor(pool, make)
+        shared = INSTANCE_WRITES if options.shared_writes else ()
+        async with Limiter(options.rates, _OTHERWISE, clock, shared) as limiter:
+            client = Client(boto, pool, limiter, clock, make)
+            try:
+                yield client
+            finally:
+                client.close()
     finally:
         await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
+
+
+def _fenced(options: Options, name: RegistryName, fence: Fence | None) -> Any:
+    boto = _make(options, name)
+    if fence is not None:
+        boto.meta.events.register("before-send.servicediscovery", partial(_ask, fence))
+    return boto
 
 
 def _ask(fence: Fence, event_name: str, **_: object) -> None:

@@ -6,9 +6,11 @@ from kube_registrar.model.specs import HealthCheckType, NamespaceSpec, Route53Ch
 def conflict(there: NamespaceSpec | ServiceSpec, asked: NamespaceSpec | ServiceSpec, *, own: bool) -> str:
     """Say what stands in the way of using `there`; empty if nothing does.
 
-    Types and record types matter to all. Who made a service (`own`) also cannot have other routing or another
-    custom health check: both are fixed at its creation.
+    Types and record types matter to all, and so does a name that differs in case only. Who made a service (`own`) also
+    cannot have other routing or another custom health check: both are fixed at its creation.
     """
+    if there.ref.name != asked.ref.name:
+        return f"is called {there.ref.name!r}, which is the same name in DNS"
     in_the_way = obstacle(there, asked)
     if in_the_way or not own or not isinstance(there, ServiceSpec) or not isinstance(asked, ServiceSpec):
         return in_the_way

@@ -4,13 +4,15 @@ Codes decide, never HTTP statuses: botocore annotates the modelled errors with s
 Sources: the errors of each action in the AWS Cloud Map API reference; "Common errors" there; botocore.exceptions.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from botocore import exceptions as sdk
 
-from kube_registrar.model.errors import Conflict, NotFound, Refused, RegistryError, Retryable, Unreachable
+from kube_registrar.model.errors import Conflict, Forbidden, NotFound, Refused, RegistryError, Retryable, Unreachable
+from kube_registrar.registries.cloudmap import permissions
 
 THROTTLES: Final = frozenset(
     {
@@ -53,7 +55,11 @@ WAYS_TO_GIVE_CREDENTIALS: Final = (
     "Give some: IRSA or EKS Pod Identity on the service account, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the "
     "environment, or the option profile"
 )
-_LONGEST_TEXT: Final = 300
+_LONGEST_TEXT: Final = 480
+
+_DENIED = re.compile(r"not authorized to perform: ([a-z0-9-]+:[A-Za-z0-9]+)(?: on resource: (arn:[^\s…]+)(?=\s|$))?")
+"""How AWS says what was denied. Source: "Troubleshoot access denied error messages" (IAM user guide)."""
+_EXPLICIT: Final = "explicit deny"
 
 
 class Answered(Exception):
@@ -72,10 +78,11 @@ class Answered(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What went wrong. `ambiguous`: the call may have been carried out all the same."""
+    """What went wrong. `ambiguous`: the call may have been carried out; `is_identity`: it lies with the credentials."""
 
     error: RegistryError
     ambiguous: bool = False
+    is_identity: bool = False
 
 
 def of_answer(error: sdk.ClientError) -> Answered:
@@ -90,7 +97,7 @@ def of_code(answer: Answered, operation: str, about: str, *, write: bool) -> Fau
     error = _by_code(answer, operation, about)
     if isinstance(error, Unreachable) and answer.code not in _NOT_WHO_WE_ARE:
         return Fault(Unreachable(str(error), doubtful=write), ambiguous=True)
-    return Fault(error)
+    return Fault(error, is_identity=answer.code in _NOT_WHO_WE_ARE)
 
 
 def of_transport(error: Exception, operation: str, about: str, *, write: bool) -> Fault:
@@ -100,7 +107,8 @@ def of_transport(error: Exception, operation: str, about: str, *, write: bool) -
             rule = _one_line(error)
             return Fault(Refused(f"{about}: {rule}. Correct it", field=_field(operation), rule=rule))
         case sdk.NoCredentialsError() | sdk.PartialCredentialsError():
-            return Fault(Unreachable(f"{about}: no AWS credentials were found. {WAYS_TO_GIVE_CREDENTIALS}"))
+            text = f"{about}: no AWS credentials were found. {WAYS_TO_GIVE_CREDENTIALS}"
+            return Fault(Unreachable(text), is_identity=True)
         case (
             sdk.CredentialRetrievalError()
             | sdk.TokenRetrievalError()
@@ -111,7 +119,7 @@ def of_transport(error: Exception, operation: str, about: str, *, write: bool) -
             | sdk.InvalidConfigError()
         ):
             text = f"{about}: AWS credentials could not be had: {_one_line(error)}. {WAYS_TO_GIVE_CREDENTIALS}"
-            return Fault(Unreachable(text))
+            return Fault(Unreachable(text), is_identity=True)
         case (
             sdk.EndpointConnectionError()
             | sdk.ConnectTimeoutError()
@@ -135,9 +143,8 @@ def of_operation(code: str, message: str, about: str) -> RegistryError:
     said = f" ({code}: {_one_line(message)})" if message else f" ({code})"
     match code:
         case "ACCESS_DENIED":
-            rule = "route53:ChangeResourceRecordSets on the hosted zone, for registry namespaces with DNS"
-            text = f"{about}: the operation failed for want of a permission{said}. Allow {rule}"
-            return Refused(text, field="permissions", rule=rule)
+            what = f"{about}: the operation failed for want of a permission{said}"
+            return _forbidden(what, message, "route53:ChangeResourceRecordSets")
         case "CANNOT_CREATE_HOSTED_ZONE":
             rule = "route53:CreateHostedZone, and fewer hosted zones than the account's quota"
             return Refused(f"{about}: no hosted zone could be made{said}. Needed: {rule}", field="name", rule=rule)
@@ -166,8 +173,7 @@ def _by_code(answer: Answered, operation: str, about: str) -> RegistryError:
     if code in _IN_THE_WAY:
         return Conflict(f"{about}: Cloud Map says {code} ({message})", found=dict(answer.fields))
     if code in _FORBIDDEN:
-        rule = f"servicediscovery:{operation} in the IAM policy"
-        return Refused(f"{about}: not allowed ({message}). Allow {rule}", field="permissions", rule=rule)
+        return _forbidden(f"{about}: not allowed ({message})", message, permissions.action_of(operation))
     if code in _NOT_WHO_WE_ARE:
         return Unreachable(f"{about}: Cloud Map takes the credentials for invalid or expired ({code}). Renew them")
     if code in _MALFORMED:
@@ -185,6 +191,19 @@ def _by_code(answer: Answered, operation: str, about: str) -> RegistryError:
     if code == "DuplicateRequest":
         return Retryable(f"{about}: another operation on it goes on ({message})", after=0.5)
     return Unreachable(f"{about}: Cloud Map answered {code or 'an error'} to {operation} ({message})")
+
+
+def _forbidden(what: str, message: str, action: str) -> Forbidden:
+    """Return the error with the IAM statement to add: for the action that AWS names, else for `action`."""
+    denied = _DENIED.search(_one_line(message))
+    resource = ""
+    if denied:
+        action, resource = denied[1], denied[2] or ""
+    if _EXPLICIT in message:
+        rule = f"no Deny of {action} in any policy that applies to this identity"
+        return Forbidden(f"{what}. Adding an Allow does not help; needed: {rule}", rule=rule)
+    rule = permissions.statement(action, resource)
+    return Forbidden(f"{what}. Add to the IAM policy: {rule}", rule=rule)
 
 
 def _field(operation: str) -> str:
