@@ -218,22 +218,33 @@ async def test_an_update_sends_all_settings_for_what_it_omits_is_deleted(registr
     assert in_dns.asked("GetOperation") == [{"OperationId": "op-update"}]
 
 
-async def test_a_health_check_that_is_as_asked_is_no_difference(registry: Registry, in_dns: Script) -> None:
+@pytest.fixture
+def in_public_dns(in_dns: Script) -> Script:
+    """Where Route 53 can reach what it checks."""
+    public = {**DNS, "Type": "DNS_PUBLIC"}
+    in_dns.on("ListNamespaces", {"Namespaces": [public]})
+    in_dns.on("GetNamespace", {"Namespace": public})
+    return in_dns
+
+
+async def test_a_health_check_that_is_as_asked_is_no_difference(registry: Registry, in_public_dns: Script) -> None:
     """Cloud Map asks for / where no path is given, and says so; what nobody changed is not written again."""
     check = {"Type": "HTTP", "ResourcePath": "/", "FailureThreshold": 1}
-    in_dns.on("ListServices", {"Services": [service_json(HealthCheckConfig=check, DnsConfig=records(60))]})
-    in_dns.on("GetService", {"Service": service_json(HealthCheckConfig=check, DnsConfig=records(60))})
+    in_public_dns.on("ListServices", {"Services": [service_json(HealthCheckConfig=check, DnsConfig=records(60))]})
+    in_public_dns.on("GetService", {"Service": service_json(HealthCheckConfig=check, DnsConfig=records(60))})
     spec = service_spec(records="A", health_check=HealthCheckType.ROUTE53, route53=Route53Check("HTTP"))
     await registry.ensure(spec, CREATOR)
-    assert in_dns.asked("UpdateService") == []
+    assert in_public_dns.asked("UpdateService") == []
 
 
-async def test_a_health_check_is_changed_and_records_stay(registry: Registry, in_dns: Script) -> None:
+async def test_a_health_check_is_changed_and_records_stay(registry: Registry, in_public_dns: Script) -> None:
     check = {"Type": "TCP", "FailureThreshold": 1}
     both = {"RoutingPolicy": "WEIGHTED", "DnsRecords": [{"Type": "A", "TTL": 9}, {"Type": "AAAA", "TTL": 8}]}
-    in_dns.on("ListServices", {"Services": [service_json(HealthCheckConfig=check, DnsConfig=both, Description="x")]})
-    in_dns.on("GetService", {"Service": service_json(HealthCheckConfig=check, DnsConfig=both, Description="x")})
-    in_dns.on("UpdateService", {"OperationId": "op-update"})
+    in_public_dns.on(
+        "ListServices", {"Services": [service_json(HealthCheckConfig=check, DnsConfig=both, Description="x")]}
+    )
+    in_public_dns.on("GetService", {"Service": service_json(HealthCheckConfig=check, DnsConfig=both, Description="x")})
+    in_public_dns.on("UpdateService", {"OperationId": "op-update"})
     spec = service_spec(
         description="x",
         dns=DnsSettings((DnsRecord(RecordType.A, 9), DnsRecord(RecordType.AAAA, 8)), RoutingPolicy.WEIGHTED),
@@ -241,7 +252,7 @@ async def test_a_health_check_is_changed_and_records_stay(registry: Registry, in
         route53=Route53Check("HTTPS", "/up", 3),
     )
     await registry.ensure(spec, CREATOR)
-    [request] = in_dns.asked("UpdateService")
+    [request] = in_public_dns.asked("UpdateService")
     assert request["Service"] == {
         "Description": "x",
         "DnsConfig": {"DnsRecords": both["DnsRecords"]},
