@@ -221,6 +221,7 @@ async def test_an_update_sends_all_settings_for_what_it_omits_is_deleted(registr
 async def test_a_health_check_that_is_as_asked_is_no_difference(registry: Registry, in_dns: Script) -> None:
     """Cloud Map asks for / where no path is given, and says so; what nobody changed is not written again."""
     check = {"Type": "HTTP", "ResourcePath": "/", "FailureThreshold": 1}
+    in_dns.on("ListNamespaces", {"Namespaces": [{**DNS, "Type": "DNS_PUBLIC"}]})
     in_dns.on("ListServices", {"Services": [service_json(HealthCheckConfig=check, DnsConfig=records(60))]})
     in_dns.on("GetService", {"Service": service_json(HealthCheckConfig=check, DnsConfig=records(60))})
     spec = service_spec(records="A", health_check=HealthCheckType.ROUTE53, route53=Route53Check("HTTP"))
@@ -230,6 +231,7 @@ async def test_a_health_check_that_is_as_asked_is_no_difference(registry: Regist
 
 async def test_a_health_check_is_changed_and_records_stay(registry: Registry, in_dns: Script) -> None:
     check = {"Type": "TCP", "FailureThreshold": 1}
+    in_dns.on("ListNamespaces", {"Namespaces": [{**DNS, "Type": "DNS_PUBLIC"}]})
     both = {"RoutingPolicy": "WEIGHTED", "DnsRecords": [{"Type": "A", "TTL": 9}, {"Type": "AAAA", "TTL": 8}]}
     in_dns.on("ListServices", {"Services": [service_json(HealthCheckConfig=check, DnsConfig=both, Description="x")]})
     in_dns.on("GetService", {"Service": service_json(HealthCheckConfig=check, DnsConfig=both, Description="x")})

@@ -358,9 +358,10 @@ def test_what_our_checks_let_through_a_strict_registry_takes(strict: Strict) -> 
         _try_one(strict, data)
 
     try_one()
-    # What is drawn is neither all refused by us, nor all taken.
-    assert strict.calls["CreateService"] > 20
-    assert strict.calls["RegisterInstance"] > 20
+    # What is drawn is neither all refused by us, nor all taken. How many depends on which modules are loaded: texts of
+    # theirs are drawn, too.
+    assert strict.calls["CreateService"] > 5
+    assert strict.calls["RegisterInstance"] > 5
 
 
 def _try_one(strict: Strict, data: st.DataObject) -> None:
