@@ -6,13 +6,11 @@ made, and is told once. Source: ListTagsForResource and TagResource, AWS Cloud M
 
 import logging
 from collections.abc import Mapping
-from typing import Final
 
 from kube_registrar.model.errors import Refused
 from kube_registrar.registries.cloudmap.client import Client
+from kube_registrar.registries.cloudmap.rules import MOST_TAGS
 from kube_registrar.registries.port import Found
-
-MOST_TAGS: Final = 50
 
 _log = logging.getLogger(__name__)
 
