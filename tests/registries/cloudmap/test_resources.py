@@ -239,7 +239,6 @@ async def test_a_health_check_that_is_as_asked_is_no_difference(registry: Regist
 
 async def test_a_health_check_is_changed_and_records_stay(registry: Registry, in_public_dns: Script) -> None:
     check = {"Type": "TCP", "FailureThreshold": 1}
-    in_dns.on("ListNamespaces", {"Namespaces": [{**DNS, "Type": "DNS_PUBLIC"}]})
     both = {"RoutingPolicy": "WEIGHTED", "DnsRecords": [{"Type": "A", "TTL": 9}, {"Type": "AAAA", "TTL": 8}]}
     in_public_dns.on(
         "ListServices", {"Services": [service_json(HealthCheckConfig=check, DnsConfig=both, Description="x")]}
