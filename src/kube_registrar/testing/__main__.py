@@ -30,8 +30,9 @@ def _build(names: Sequence[str]) -> None:
 def _up(nodes: int) -> None:
     binaries.build()
     with ControlPlane(nodes=nodes) as plane:
-        print(f"export KUBECONFIG={plane.kubeconfig}", flush=True)  # noqa: T201  # the answer of a command
         print("Ctrl-C ends it.", file=sys.stderr)  # noqa: T201  # the answer of a command
+        # The last thing said: whoever reads it may end us at once.
+        print(f"export KUBECONFIG={plane.kubeconfig}", flush=True)  # noqa: T201  # the answer of a command
         signal.pause()
 
 

@@ -20,6 +20,7 @@ from typing import Any, Self
 
 from kube_registrar.testing import binaries, components
 from kube_registrar.testing.api import ApiClient
+from kube_registrar.testing.applying import Applier
 from kube_registrar.testing.components import Component, Settings, Site
 from kube_registrar.testing.errors import CommandFailed, GroundError, PortTaken
 from kube_registrar.testing.parts import Parts
@@ -199,14 +200,23 @@ class ControlPlane:
         return done.stdout
 
     def apply(self, manifest: str | Path | Mapping[str, Any] | Sequence[Mapping[str, Any]], *arguments: str) -> str:
-        """Apply YAML or JSON text, a file, or objects; more arguments, as `--namespace=…`, go to kubectl."""
+        """Apply YAML or JSON text, a file, or objects; return what kubectl prints.
+
+        Objects are applied by the API server itself, which takes no kubectl and prints nothing, unless there are more
+        arguments, as `--namespace=…`: those go to kubectl.
+        """
         if isinstance(manifest, Path):
             return self.kubectl("apply", "--filename", str(manifest), *arguments)
-        if isinstance(manifest, Mapping):
-            manifest = json.dumps(manifest)
-        elif not isinstance(manifest, str):
-            manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifest)})
-        return self.kubectl("apply", "--filename", "-", *arguments, stdin=manifest)
+        if isinstance(manifest, str):
+            return self.kubectl("apply", "--filename", "-", *arguments, stdin=manifest)
+        items = [manifest] if isinstance(manifest, Mapping) else list(manifest)
+        if arguments:
+            text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+            return self.kubectl("apply", "--filename", "-", *arguments, stdin=text)
+        applier = Applier(self.api)
+        for each in items:
+            applier.apply(each)
+        return ""
 
     def make_nodes(
         self,
