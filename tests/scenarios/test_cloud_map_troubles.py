@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -95,8 +96,9 @@ def test_a_wrong_region_at_the_start_is_said_and_no_reason_to_end(
     aws.answer("InvalidSignatureException", wrong)
     operator = new_operator(endpoint=aws.endpoint).start()
     place.plane.apply(place.registry_namespace_manifest())
-    condition = place.wait_condition("RegistryNamespace", place.registry_namespace, "RegistryReachable", "False")
-    assert "(InvalidSignatureException)" in condition["message"]
+    place.wait_condition("RegistryNamespace", place.registry_namespace, "RegistryReachable", "False")
+    said = partial(place.condition, "RegistryNamespace", place.registry_namespace, "RegistryReachable")
+    wait_until(lambda: "(InvalidSignatureException)" in said().get("message", ""), lambda: f"that in {said()}")
     is_up(operator, 0.0)
     assert operator.probe("/healthz") == (200, "ok\n")
 

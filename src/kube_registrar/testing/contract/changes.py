@@ -11,7 +11,7 @@ from kube_registrar.model.instances import Instance
 from kube_registrar.model.refs import InstanceId, NamespaceRef, ServiceRef
 from kube_registrar.registries.port import Registry
 from kube_registrar.testing import builders
-from kube_registrar.testing.contract.base import Base, apply, attributes_of, deregister, listed, must, register
+from kube_registrar.testing.contract.base import Base, apply, attributes_of, deregister, fill, listed, must, register
 
 _MORE_THAN_A_PAGE = 120
 
@@ -134,10 +134,10 @@ class ChangesContract(Base):
     async def test_all_instances_are_listed_beyond_one_page(self, registry: Registry, service: ServiceRef) -> None:
         """An answer is whole or an error."""
         changes = [register(f"i-{number}", {"number": str(number)}) for number in range(_MORE_THAN_A_PAGE)]
-        await must(registry, service, *changes)
+        await fill(registry, service, changes)
         expected = {str(change.instance_id): attributes_of(change) for change in changes}
         assert await listed(registry, service) == expected
-        await must(registry, service, *(deregister(str(change.instance_id)) for change in changes))
+        await fill(registry, service, [deregister(str(change.instance_id)) for change in changes])
         assert await listed(registry, service) == {}
 
     async def test_closing_the_outcomes_early_leaves_the_registry_usable(

@@ -9,7 +9,7 @@ from kube_registrar.model.instances import Instance
 from kube_registrar.model.refs import InstanceId, ServiceRef
 from kube_registrar.registries.port import Registry
 from kube_registrar.testing import builders
-from kube_registrar.testing.contract.base import Base, apply, attributes_of, listed, must, register
+from kube_registrar.testing.contract.base import Base, apply, attributes_of, fill, listed, must, register
 
 _MOST = 1_000
 
@@ -84,7 +84,7 @@ class LimitsContract(Base):
         limit = registry.capabilities.max_instances
         if limit is None or limit > _MOST:
             pytest.skip("this registry takes more than a test should make")
-        await must(registry, service, *(register(f"i-{number}") for number in range(limit)))
+        await fill(registry, service, [register(f"i-{number}") for number in range(limit)])
         outcomes = await apply(registry, service, register("one-more"), register("i-0", {"stage": "dev"}))
         assert isinstance(outcomes[InstanceId("one-more")].error, RegistryError)
         assert outcomes[InstanceId("i-0")].error is None

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from kube_registrar.model.errors import Conflict, NotFound
+from kube_registrar.model.errors import Conflict, NotFound, Unreachable
 from kube_registrar.model.instances import Query
 from kube_registrar.model.ownership import CLUSTER_UID, OWNER
 from kube_registrar.model.refs import NamespaceRef, ServiceRef
@@ -310,13 +310,21 @@ class ResourcesContract(Base):
     async def test_services_are_found_beyond_one_page(self, registry: Registry, namespace: NamespaceRef) -> None:
         """An answer is whole or an error."""
         specs = [service_spec(namespace, f"web-{number}") for number in range(105)]
-        await asyncio.gather(*(registry.ensure(spec, CREATOR) for spec in specs))
+        await asyncio.gather(*(_ensured(registry, spec) for spec in specs))
         found = await registry.find(namespace)
         assert sorted(each.spec.ref for each in found) == sorted(spec.ref for spec in specs)
 
     def _vpc(self, found: Found) -> str:
         assert isinstance(found.spec, NamespaceSpec)
         return self.vpc_id if found.spec.type is NamespaceType.DNS_PRIVATE else ""
+
+
+async def _ensured(registry: Registry, spec: ServiceSpec) -> None:
+    """Make a service of very many: one whose answer was late is asked for once more, and found."""
+    try:
+        await registry.ensure(spec, CREATOR)
+    except Unreachable:
+        await registry.ensure(spec, CREATOR)
 
 
 async def _find(registry: Registry, spec: NamespaceSpec | ServiceSpec) -> Found:
