@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.synced
-# One for each core: each has a control plane of its own beside it, and starts operators.
-WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
+# Scenarios wait for processes more than they work, so one more than there are cores; each has a control plane of its own.
+WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1)))
 AWS_VENV := .venv-aws
 AWS_STAMP := $(AWS_VENV)/.synced
 MOTO_VENV := .venv-moto

@@ -1,6 +1,7 @@
 """What AWS may say instead of an answer: it is said where people look, and over as soon as AWS says otherwise."""
 
 import json
+import socket
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,11 @@ class Aws:
         self.child = Child(
             "the registry", [*command, str(self._troubles)], folder / "aws.log", env=environment(), cwd=ROOT
         )
+        wait_until(self._listens, "the registry to listen")
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self._port)) == 0
 
     @property
     def endpoint(self) -> str:
@@ -181,6 +187,7 @@ def test_of_a_full_service_the_next_pod_is_told_which_quota_and_others_are_unaff
     event = place.wait_event("one-more", "RegistrationFailed", saying="a quota is used up")
     assert "1,000 instances" in event.note
     assert (operator.metric(REFUSED) or 0.0) >= 1.0
+    place.wait_event("elsewhere", "Registered")
     assert [event.reason for event in place.events("elsewhere")] == ["Registered"]
     assert len(registry.instances("full")) == FULL
 
