@@ -131,7 +131,7 @@ def test_pods_wait_while_the_registry_is_down_and_those_that_serve_go_on(
 ) -> None:
     # The registry is the process of the first operator, which nobody's pods ask; the second one speaks to it.
     operator.end()
-    operator.flags.append("--policy=observe")
+    operator.flags += ["--policy=observe", "--watch-namespace=default"]  # nor does it tell of their services' status
     operator.start()
     client = new_operator(endpoint=operator.endpoint, name="client").start()
     place.declare("flask-app")
