@@ -1,10 +1,10 @@
 """What is forked is as what is started: its output, its code, its signals, and nothing is left of it."""
 
+import os
 import signal
 from pathlib import Path
 
 from kube_registrar.testing.processes import is_alive
-from kube_registrar.testing.waiting import wait_until
 from tests.scenarios.harness import environment
 from tests.warm import processes as warm
 
@@ -30,8 +30,10 @@ def test_each_has_the_environment_that_it_was_given_and_no_other() -> None:
 
 
 def test_signals_reach_it_and_its_code_tells_of_them(tmp_path: Path) -> None:
-    arguments = ["run", "--registry", "embedded", "--data", str(tmp_path / "data"), "--kubeconfig"]
-    process = warm.Process([*arguments, "/dev/stdin"], tmp_path / "log", environment())
-    process.kill()
-    assert process.poll() in {128 + signal.SIGKILL, 1}  # it ends by itself, of a kubeconfig that is none
-    wait_until(lambda: not is_alive(process.pid), "nothing to be left of it")
+    never = tmp_path / "kubeconfig"
+    os.mkfifo(never)  # opening it waits for a writer, and none comes
+    process = warm.Process(["run", "--kubeconfig", str(never)], tmp_path / "log", environment())
+    process.signal(signal.SIGKILL)
+    assert process.wait(30.0) == 128 + signal.SIGKILL
+    assert not is_alive(process.pid)
+    assert process.kill() == 128 + signal.SIGKILL, "killing it again does nothing"

@@ -16,7 +16,7 @@ from typing import Protocol
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register, SetHealth
 from kube_registrar.model.errors import NotFound, RegistryError, Unreachable, Withdrawn
 from kube_registrar.model.identity import is_own, origin_of
-from kube_registrar.model.instances import Health, Registration
+from kube_registrar.model.instances import Health, Registration, Wanted
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.refs import InstanceId, ServiceRef, Uid
 from kube_registrar.planning.brake import held_back
@@ -278,7 +278,7 @@ class RegistrySync:
         # Nothing is awaited here: what is planned on must still be so when it is sent.
         service, now = state.service, self.clock.monotonic()
         wanted = self.wanted.of(service)
-        self._withdraw(state)
+        self._withdraw(state, wanted)
         suspects = [origin_of(i.attributes) for i in unaccounted(wanted, state.instances.values(), self.cluster_uid)]
         busy = state.busy(wanted.registrations, now)
         self.latency.planned(service, lambda each: each not in busy and self._is_there(state, each))
@@ -315,18 +315,14 @@ class RegistrySync:
         self.reporter.planned(service, made, state.estranged if made.conflicts else frozenset())
         self.reporter.withheld(service, made, self.policy)
 
-    def _withdraw(self, state: ObservedService) -> None:
+    def _withdraw(self, state: ObservedService, wanted: Wanted) -> None:
         """Take back registers that nobody wishes any more, as far as they were not sent: they would be undone."""
-        wanted = self.wanted.of(state.service)
         unwished = [
             instance_id
             for instance_id, change in state.in_flight.items()
             if isinstance(change, Register)
             and change.origin.uid not in wanted.held
-            and (
-                (wish := wanted.registrations.get(instance_id)) is None
-                or not is_true_to(change.instance, wish.instance)
-            )
+            and not _is_wished(change, wanted.registrations.get(instance_id))
         ]
         if unwished:
             self.registry.withdraw(state.service, unwished)
@@ -388,7 +384,7 @@ class RegistrySync:
         wish = self.wanted.registration(service, change.instance_id)
         match change:
             case Register():
-                if wish is None or not is_true_to(change.instance, wish.instance):
+                if wish is None or not _is_wished(change, wish):
                     return True
                 there = state.instances.get(change.instance_id, change.instance)  # whose health it has kept
                 return wish.instance.health not in {Health.UNKNOWN, there.health}
@@ -398,3 +394,8 @@ class RegistrySync:
                 if wish is None or wish.instance.health is not change.health:
                     return True
                 return not is_met(wish, state.instances.get(change.instance_id))  # its attributes waited for this
+
+
+def _is_wished(change: Register, wish: Registration | None) -> bool:
+    """Whether what a register makes is what is wished by now."""
+    return wish is not None and is_true_to(change.instance, wish.instance)

@@ -20,7 +20,6 @@ from typing import Any, Self
 
 from kube_registrar.testing import binaries, components
 from kube_registrar.testing.api import ApiClient
-from kube_registrar.testing.applying import Applier
 from kube_registrar.testing.components import Component, Settings, Site
 from kube_registrar.testing.errors import CommandFailed, GroundError, PortTaken
 from kube_registrar.testing.parts import Parts
@@ -213,9 +212,8 @@ class ControlPlane:
         if arguments:
             text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
             return self.kubectl("apply", "--filename", "-", *arguments, stdin=text)
-        applier = Applier(self.api)
         for each in items:
-            applier.apply(each)
+            self.parts.applier.apply(each)
         return ""
 
     def make_nodes(

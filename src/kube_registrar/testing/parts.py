@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kube_registrar.testing import components
 from kube_registrar.testing.api import ApiClient, ApiError, ApiUnreachable
+from kube_registrar.testing.applying import Applier
 from kube_registrar.testing.components import Component, Settings, Site
 from kube_registrar.testing.errors import GroundError, PortTaken
 from kube_registrar.testing.processes import Child, free_port
@@ -27,6 +28,7 @@ class Parts:
         self._token = token
         self._children: dict[Component, Child] = {}
         self._api: ApiClient | None = None
+        self._applier: Applier | None = None
         self.site = site = Site(_make_directory(), free_port())
         site.write("tokens.csv", f'{token},admin,admin,"system:masters"\n')
         site.write("kubeconfig", components.kubeconfig(site.url, site.ca_file, token))
@@ -37,6 +39,13 @@ class Parts:
         if self._api is None:
             self._api = ApiClient(self.site.url, self._token, self.site.ca_file)
         return self._api
+
+    @property
+    def applier(self) -> Applier:
+        """What applies objects with that client, and remembers which kinds are served."""
+        if self._applier is None:
+            self._applier = Applier(self.api)
+        return self._applier
 
     def start(self) -> None:
         """Start everything and wait for it. Raises ProcessFailed; what runs by then is left to `stop`."""

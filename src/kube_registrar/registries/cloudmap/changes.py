@@ -9,10 +9,11 @@ from kube_registrar.model.changes import Change, Deregister, Register, SetHealth
 from kube_registrar.model.errors import NotFound, Refused, RegistryError, Retryable, Unreachable
 from kube_registrar.model.instances import Health, Instance
 from kube_registrar.model.refs import ServiceRef
+from kube_registrar.model.specs import NamespaceSpec, ServiceSpec
 from kube_registrar.registries.cloudmap.client import Client
 from kube_registrar.registries.cloudmap.doubts import Doubts, Pair
 from kube_registrar.registries.cloudmap.faults import Answered
-from kube_registrar.registries.cloudmap.instances import check_instance
+from kube_registrar.registries.cloudmap.instances import check_in_service, check_instance
 from kube_registrar.registries.cloudmap.names import Names
 from kube_registrar.registries.cloudmap.operations import Operations
 from kube_registrar.registries.cloudmap.sweep import is_terminal
@@ -43,7 +44,7 @@ class _Work:
 
 
 class Changes:
-    """Makes changes, each confirmed by looking at its own operation."""
+    """Makes changes, each confirmed by what became of its own operation."""
 
     def __init__(
         self,
@@ -77,7 +78,7 @@ class Changes:
                 await self._set_health(_Work(service, change, about, answered), change.health)
 
     async def _register(self, work: _Work, instance: Instance) -> None:
-        check_instance(instance)
+        await self._check(work.service, instance)
         before = self._doubts.of(work.pair)
         try:
             operation_id = await self._submit("RegisterInstance", work, {"Attributes": dict(instance.attributes)})
@@ -92,6 +93,20 @@ class Changes:
             raise
         # On cancellation the note stays: what was sent may land.
         self._doubts.resolved(work.pair)
+
+    async def _check(self, service: ServiceRef, instance: Instance) -> None:
+        """Raise Refused for what the service does not take; what is remembered of it may be old: it is read again."""
+        check_instance(instance)
+        try:
+            await self._check_in(service, instance, fresh=False)
+        except Refused:
+            await self._check_in(service, instance, fresh=True)
+
+    async def _check_in(self, service: ServiceRef, instance: Instance, *, fresh: bool) -> None:
+        known = await self._names.service(service, fresh=fresh)
+        parent = await self._names.namespace(service.namespace)
+        if isinstance(known.spec, ServiceSpec) and isinstance(parent.found.spec, NamespaceSpec):
+            check_in_service(instance, known.spec, parent.found.spec.type)
 
     async def _deregister(self, work: _Work) -> None:
         for _ in range(_MOST_TRIES):

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from kube_registrar.model.changes import Change, Outcome, Register, Urgency
-from kube_registrar.model.errors import NotFound, Refused, RegistryError, Unreachable, Withdrawn
+from kube_registrar.model.changes import Change, Outcome, Urgency
+from kube_registrar.model.errors import NotFound, RegistryError, Unreachable, Withdrawn
 from kube_registrar.model.instances import Health, Instance, Query
 from kube_registrar.model.refs import InstanceId, NamespaceRef, RegistryName, ServiceRef
 from kube_registrar.model.specs import CreationPolicy, HealthCheckType, NamespaceSpec, ServiceSpec
 from kube_registrar.registries.cloudmap.changes import Changes
 from kube_registrar.registries.cloudmap.client import Client, open_client
 from kube_registrar.registries.cloudmap.doubts import Doubts, Pair
-from kube_registrar.registries.cloudmap.instances import check_in_service, check_instance
 from kube_registrar.registries.cloudmap.names import Names
 from kube_registrar.registries.cloudmap.operations import Operations
 from kube_registrar.registries.cloudmap.options import Options
@@ -177,8 +176,6 @@ class CloudMapRegistry:
             return Outcome(change, Withdrawn(text))
         unsent.task = asyncio.current_task()
         try:
-            if isinstance(change, Register):
-                await self._check(service, change.instance)
             await self._changes.make(service, change, place.leave)
         except asyncio.CancelledError:
             if unsent.task is None or not unsent.is_withdrawn():
@@ -192,20 +189,6 @@ class CloudMapRegistry:
             text = f"changing {change.instance_id} in {service} failed unexpectedly: {type(error).__name__}"
             return Outcome(change, Unreachable(text, doubtful=True))
         return Outcome(change)
-
-    async def _check(self, service: ServiceRef, instance: Instance) -> None:
-        """Raise Refused for what the service does not take; what is remembered of it may be old: it is read again."""
-        check_instance(instance)
-        try:
-            await self._check_in(service, instance, fresh=False)
-        except Refused:
-            await self._check_in(service, instance, fresh=True)
-
-    async def _check_in(self, service: ServiceRef, instance: Instance, *, fresh: bool) -> None:
-        known = await self._names.service(service, fresh=fresh)
-        parent = await self._names.namespace(service.namespace)
-        if isinstance(known.spec, ServiceSpec) and isinstance(parent.found.spec, NamespaceSpec):
-            check_in_service(instance, known.spec, parent.found.spec.type)
 
     async def discover(self, query: Query) -> Sequence[Instance]:
         """Answer as DiscoverInstances does, up to 1,000 instances unless `max_results` says fewer."""
