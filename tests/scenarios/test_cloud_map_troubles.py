@@ -1,7 +1,6 @@
 """What AWS may say instead of an answer: it is said where people look, and over as soon as AWS says otherwise."""
 
 import json
-import socket
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,7 @@ import pytest
 from kube_registrar.testing.processes import Child, free_port
 from kube_registrar.testing.waiting import wait_until
 from tests.scenarios.conftest import NewOperator
-from tests.scenarios.harness import Operator, environment
+from tests.scenarios.harness import Operator, environment, wait_until_it_listens
 from tests.scenarios.place import ROOT, Place
 from tests.scenarios.registry import Registry
 
@@ -35,11 +34,7 @@ class Aws:
         self.child = Child(
             "the registry", [*command, str(self._troubles)], folder / "aws.log", env=environment(), cwd=ROOT
         )
-        wait_until(self._listens, "the registry to listen")
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self._port)) == 0
+        wait_until_it_listens(self._port, "the registry")
 
     @property
     def endpoint(self) -> str:
