@@ -364,8 +364,8 @@ def test_what_our_checks_let_through_a_strict_registry_takes(strict: Strict) -> 
 
     try_one()
     # What is drawn is neither all refused by us, nor all taken.
-    assert strict.calls["CreateService"] >= 5
-    assert strict.calls["RegisterInstance"] >= 5
+    assert strict.calls["CreateService"] > 20
+    assert strict.calls["RegisterInstance"] > 20
 
 
 def _try_one(strict: Strict, data: st.DataObject) -> None:

@@ -130,9 +130,9 @@ async def fill(registry: Registry, service: ServiceRef, changes: Sequence[Change
     """
     left = list(changes)
     for _ in range(_FILLINGS):
-        outcomes = [outcome async for outcome in registry.apply(service, left)]
-        left = [each.change for each in outcomes if isinstance(each.error, Unreachable | Retryable)]
-        assert [each.error for each in outcomes if each.error and each.change not in left] == []
+        failed = {name: each for name, each in (await apply(registry, service, *left)).items() if each.error}
+        left = [each.change for each in failed.values() if isinstance(each.error, Unreachable | Retryable)]
+        assert len(left) == len(failed), [each.error for each in failed.values()]
         if not left:
             return
     raise AssertionError(f"{len(left)} changes had no clear outcome, asked for {_FILLINGS} times")
