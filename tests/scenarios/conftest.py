@@ -12,6 +12,7 @@ from kube_registrar.testing.waiting import wait_until
 from tests.scenarios.harness import Operator
 from tests.scenarios.place import Place, install_kinds
 from tests.scenarios.registry import Registry
+from tests.scenarios.server import Server
 
 NewOperator = Callable[..., Operator]
 
@@ -82,6 +83,15 @@ def one_operator(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) 
 def the_registry(one_operator: Operator, place: Place) -> Registry:
     """A client of its registry, in the registry namespace of this test."""
     return Registry(one_operator.endpoint, place.registry_namespace)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A registry in a process of its own, which an operator is given as `endpoint`."""
+    server = Server(tmp_path)
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture

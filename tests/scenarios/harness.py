@@ -6,7 +6,6 @@ import os
 import re
 import secrets
 import signal
-import socket
 import sys
 import urllib.error
 import urllib.request
@@ -37,16 +36,6 @@ def environment() -> dict[str, str]:
     taken = ("KUBE_REGISTRAR_", "AWS_", "KUBECONFIG")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(taken)}
     return {key: value for key, value in kept.items() if not key.lower().endswith("_proxy")} | AWS
-
-
-def wait_until_it_listens(port: int, what: str) -> None:
-    """Wait until a process that was started accepts connections: an operator may be there sooner than its registry."""
-
-    def listens() -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
-
-    wait_until(listens, f"{what} to listen")
 
 
 class Operator:

@@ -1,7 +1,6 @@
 """What AWS may say instead of an answer: it is said where people look, and over as soon as AWS says otherwise."""
 
 import json
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -9,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from kube_registrar.testing.processes import Child, free_port
 from kube_registrar.testing.waiting import wait_until
 from tests.scenarios.conftest import NewOperator
-from tests.scenarios.harness import Operator, environment, wait_until_it_listens
-from tests.scenarios.place import ROOT, Place
+from tests.scenarios.harness import Operator
+from tests.scenarios.place import Place
 from tests.scenarios.registry import Registry
+from tests.scenarios.server import Server
 
 UP = 'kube_registrar_registry_up{registry="default"}'
 DENIED = 'kube_registrar_registry_requests_total{code="PermissionMissing",operation="register",registry="default"}'
@@ -23,22 +22,12 @@ FULL = 1_000
 """Instances in one registry service, at most."""
 
 
-class Aws:
-    """A registry in a process of its own that answers with an error whatever it is told to."""
+class Aws(Server):
+    """One that answers with an error whatever it is told to."""
 
     def __init__(self, folder: Path) -> None:
-        self._data, self._troubles = folder / "elsewhere", folder / "troubles.json"
-        self._data.mkdir()
-        self._port = free_port()
-        command = [sys.executable, "-m", "tests.scenarios.served", str(self._data), str(self._port)]
-        self.child = Child(
-            "the registry", [*command, str(self._troubles)], folder / "aws.log", env=environment(), cwd=ROOT
-        )
-        wait_until_it_listens(self._port, "the registry")
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        self._troubles = folder / "troubles.json"
+        super().__init__(folder, str(self._troubles))
 
     def answer(self, code: str, message: str = "", operation: str = "*") -> None:
         beside = self._troubles.with_suffix(".new")
@@ -52,8 +41,9 @@ class Aws:
 @pytest.fixture
 def aws(tmp_path: Path) -> Iterator[Aws]:
     aws = Aws(tmp_path)
+    aws.start()
     yield aws
-    aws.child.kill()
+    aws.stop()
 
 
 @pytest.fixture
@@ -114,23 +104,21 @@ def test_a_wrong_region_at_the_start_is_said_and_no_reason_to_end(
 def test_an_endpoint_that_is_not_there_at_the_start_is_said_and_used_once_it_is(
     new_operator: NewOperator, place: Place, tmp_path: Path
 ) -> None:
-    port = free_port()
-    operator = new_operator(endpoint=f"http://127.0.0.1:{port}").start()
+    late = Server(tmp_path)
+    operator = new_operator(endpoint=late.endpoint).start()
     place.plane.apply(place.registry_namespace_manifest())
     condition = place.wait_condition("RegistryNamespace", place.registry_namespace, "RegistryReachable", "False")
     assert "no connection to Cloud Map: " in condition["message"]
     is_up(operator, 0.0)
-    (tmp_path / "late").mkdir()
-    command = [sys.executable, "-m", "tests.scenarios.served", str(tmp_path / "late"), str(port)]
-    late = Child("the registry", command, tmp_path / "late.log", env=environment(), cwd=ROOT)
     try:
+        late.start()
         place.declare("flask-app")
         place.pod("web", "flask-app")
-        Registry(f"http://127.0.0.1:{port}", place.registry_namespace).expect("flask-app", {"web"})
+        Registry(late.endpoint, place.registry_namespace).expect("flask-app", {"web"})
         is_up(operator, 1.0)
         assert operator.child.poll() is None
     finally:
-        late.kill()
+        late.stop()
 
 
 def test_a_permission_that_is_missing_is_named_with_the_statement_to_add(

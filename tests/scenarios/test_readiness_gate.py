@@ -13,6 +13,7 @@ from tests.scenarios.harness import Operator
 from tests.scenarios.place import ROOT, Json, Place
 from tests.scenarios.recording import recording
 from tests.scenarios.registry import Registry, deregistered
+from tests.scenarios.server import Server
 
 RBAC = ROOT / "deploy" / "rbac.yaml"
 
@@ -127,26 +128,23 @@ def _service(name: str, place: Place) -> Json:
 
 
 def test_pods_wait_while_the_registry_is_down_and_those_that_serve_go_on(
-    operator: Operator, new_operator: NewOperator, place: Place, registry: Registry
+    server: Server, new_operator: NewOperator, place: Place
 ) -> None:
-    # The registry is the process of the first operator, which nobody's pods ask; the second one speaks to it.
-    operator.end()
-    operator.flags += ["--policy=observe", "--watch-namespace=default"]  # nor does it tell of their services' status
-    operator.start()
-    client = new_operator(endpoint=operator.endpoint, name="client").start()
+    operator = new_operator(endpoint=server.endpoint).start()
+    registry = Registry(server.endpoint, place.registry_namespace)
     place.declare("flask-app")
     place.plane.apply(gated(place, "web", 2, place.asks("flask-app")))
     running = place.rolled_out("web")
     registry.expect("flask-app", running)
 
-    operator.kill()
+    server.stop()
     place.plane.apply(gated(place, "new", 1, place.asks("flask-app")))
     (waiting,) = wait_until(lambda: place.pods("app=new"), "the new pod")
     place.wait_condition("Pod", waiting, "ContainersReady", "True")
-    wait_until(lambda: "cannot be read" in client.tail(300) or "Could not" in client.tail(300), "it to notice")
+    wait_until(lambda: "cannot be read" in operator.tail(300) or "Could not" in operator.tail(300), "it to notice")
     assert condition(place, waiting) == {}
     assert all(is_ready(place, name) for name in running)
-    operator.start()
+    server.start()
     assert place.rolled_out("new") == {waiting}
     registry.expect("flask-app", running | {waiting})
 

@@ -1,54 +1,15 @@
 """A registry goes away and comes back: it is said where people look, and what changed meanwhile is caught up with."""
 
-import signal
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from kube_registrar.testing.processes import Child, free_port
 from kube_registrar.testing.waiting import wait_until
 from tests.scenarios.conftest import NewOperator
-from tests.scenarios.harness import Operator, environment, wait_until_it_listens
-from tests.scenarios.place import ROOT, Place
+from tests.scenarios.harness import Operator
+from tests.scenarios.place import Place
 from tests.scenarios.registry import Registry, deregistered, registered
+from tests.scenarios.server import Server
 
 UP = 'kube_registrar_registry_up{registry="default"}'
-
-
-class Server:
-    """A registry that is a process of its own, to be stopped and started again on the same port."""
-
-    def __init__(self, folder: Path) -> None:
-        self.data = folder / "elsewhere"
-        self.data.mkdir()
-        self.port = free_port()
-        self._log = folder / "registry.log"
-        self._child: Child | None = None
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "tests.scenarios.served", str(self.data), str(self.port)]
-        self._child = Child("the registry", command, self._log, env=environment(), cwd=ROOT)
-        wait_until_it_listens(self.port, "the registry")
-
-    def stop(self) -> None:
-        if self._child is not None:
-            self._child.signal(signal.SIGKILL)
-            self._child.kill()
-            self._child = None
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path)
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture
