@@ -65,7 +65,7 @@ class Operator:
         self._api_port = free_port()
         self._endpoint = endpoint
         self._config = config
-        self._variables = variables or {}
+        self._variables = dict(variables or {})
         self._runs = 0
         self._is_warm = is_warm
         self._child: Child | warm.Process | None = None
