@@ -19,11 +19,12 @@ from pathlib import Path
 
 from bench.crowd import Crowd, Member, declare
 from bench.ground import ground, percentile, used
-from bench.idle import populate
+from bench.idle import AFTER_START_SECONDS, calls_between, next_resync, populate
 from bench.outages import Pods, found
 from bench.registry_process import RegistryProcess, Request
 from bench.table import Row, run
 
+from kube_registrar.sync.following import SPREAD_SECONDS
 from kube_registrar.testing.waiting import wait_until
 from tests.scenarios.harness import Operator
 from tests.scenarios.place import Place
@@ -232,8 +233,8 @@ def _sent(registry: RegistryProcess, operation: str, pod: str, act: Callable[[],
     return max(0.0, wait_until(noted, f"{operation} for {pod}", every=0.01).came - acted)
 
 
-def _idle(pods: int = 1000, services: int = 100, seconds: float = 600.0) -> Iterator[Row]:
-    """Count the calls of an operator that has nothing to do."""
+def _idle(pods: int = 1000, services: int = 100) -> Iterator[Row]:
+    """Count the calls of an operator that has nothing to do, over one whole period of the resync."""
     for bar, what, spec in (
         (IDLE_BAR, "without custom health", {}),
         (IDLE_HEALTH_BAR, "with custom health", {"healthCheck": {"type": "Custom"}}),
@@ -242,10 +243,9 @@ def _idle(pods: int = 1000, services: int = 100, seconds: float = 600.0) -> Iter
             populate(place, pods, services, **spec)
             operator.start()
             _until_registered(operator, pods)
-            wait_until(_is_quiet_for(registry, 6.0), "the start to be over", seconds=90, every=0.5)
-            began = time.time()
-            time.sleep(seconds)
-            calls = registry.requests(began)
+            began = next_resync(registry, time.time() + AFTER_START_SECONDS)
+            ended = next_resync(registry, began + SPREAD_SECONDS)
+            calls, seconds = calls_between(registry, began, ended), ended - began
             print(f"  {what}: {dict(calls)}; {used(operator)}", flush=True)
         a_minute = calls.total() / seconds * 60
         yield Row(
