@@ -23,8 +23,8 @@ async def test_only_this_machine_may_be_served(tmp_path: Path, host: str) -> Non
             async with serve(app(registry, Simulation(), clock), host, 0):
                 pass
     assert str(caught.value) == (
-        f"The Cloud Map API cannot listen on {host or 'all addresses'}: beyond this machine it needs authentication, "
-        "which this version does not have; use 127.0.0.1 with --api-listen"
+        f"The Cloud Map API cannot listen on {host or 'all addresses'} without access keys: beyond this machine every "
+        "request must be signed; give it keys with --access-keys FILE, or use 127.0.0.1 with --api-listen"
     )
 
 

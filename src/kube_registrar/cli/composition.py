@@ -2,15 +2,13 @@
 
 import asyncio
 import contextlib
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from importlib.metadata import distribution, version
 
 from kube_registrar.cli import front, replicas, watches
-from kube_registrar.cli.counting import Counting
+from kube_registrar.cli.counting import Counting, new_metrics
 from kube_registrar.cli.watchdogs import Watchdogs
 from kube_registrar.cli.worlds import world_of
 from kube_registrar.cluster import preflight
@@ -45,7 +43,7 @@ async def operate(configuration: Configuration) -> None:
     """Run the operator until cancelled. Raises UserError for what a person must change before it can run."""
     clock = SystemClock()
     fence = Fence(clock)
-    metrics = Metrics(version("kube-registrar"), _revision())
+    metrics = new_metrics()
     counting = Counting(metrics)
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(open_session(configuration.kubeconfig, configuration.context))
@@ -53,7 +51,7 @@ async def operate(configuration: Configuration) -> None:
         _log.info("cluster %s, Kubernetes %s, at %s", cluster.uid, cluster.version, session.server)
         elector = replicas.elector(configuration, session, fence, metrics)
         opened = await _opened(stack, configuration, clock, fence)
-        await front.serve_api(stack, configuration, opened, clock)
+        await front.serve_api(stack, configuration, opened, clock, metrics)
         registries = [Metered(registry, metrics, clock) for registry in opened.values()]
         recorder = Recorder(session)
         policies = _policies(configuration)
@@ -139,13 +137,6 @@ def _show(
     metrics.before_render(partial(set_gauges, engine, metrics))
     metrics.read_watches(partial(watches.states, watching, clock))
     metrics.read_events_dropped(lambda: recorder.counters.dropped + recorder.counters.failed)
-
-
-def _revision() -> str:
-    """Return the revision of the source that this was installed from, where the installer noted it (PEP 610)."""
-    noted = distribution("kube-registrar").read_text("direct_url.json")
-    found = json.loads(noted).get("vcs_info", {}).get("commit_id") if noted else None
-    return str(found or "unknown")
 
 
 def _policies(configuration: Configuration) -> Mapping[RegistryName, Policy]:

@@ -1,6 +1,8 @@
 """What the engine and the operator count, as metrics."""
 
+import json
 from dataclasses import dataclass
+from importlib.metadata import distribution, version
 
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.refs import RegistryName
@@ -45,3 +47,15 @@ class Counting:
     def drifted(self, registry: RegistryName, instances: int) -> None:
         """Count instances that somebody else changed."""
         self.metrics.drift_detected.labels(registry).inc(instances)
+
+
+def new_metrics() -> Metrics:
+    """Return the metrics of this process, which nothing has been counted in yet."""
+    return Metrics(version("kube-registrar"), _revision())
+
+
+def _revision() -> str:
+    """Return the revision of the source that this was installed from, where the installer noted it (PEP 610)."""
+    noted = distribution("kube-registrar").read_text("direct_url.json")
+    found = json.loads(noted).get("vcs_info", {}).get("commit_id") if noted else None
+    return str(found or "unknown")

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 
+from kube_registrar.cli.apidoor import entrance
 from kube_registrar.declared.configuration import parse_listen
 from kube_registrar.declared.settings import Configuration
 from kube_registrar.model.errors import UserError
@@ -15,7 +16,7 @@ from kube_registrar.runtime.metrics import Metrics
 from kube_registrar.server.cloudmap.application import app
 from kube_registrar.server.cloudmap.catalog import Catalog
 from kube_registrar.server.cloudmap.serving import serve
-from kube_registrar.server.listening import listening
+from kube_registrar.server.listening import CLOSE_SECONDS, listening
 from kube_registrar.server.probes import probes
 
 _log = logging.getLogger(__name__)
@@ -35,20 +36,36 @@ async def serve_probes(
 
 
 async def serve_api(
-    stack: AsyncExitStack, configuration: Configuration, registries: Mapping[RegistryName, Registry], clock: Clock
+    stack: AsyncExitStack,
+    configuration: Configuration,
+    registries: Mapping[RegistryName, Registry],
+    clock: Clock,
+    metrics: Metrics,
+    *,
+    close_seconds: float = CLOSE_SECONDS,
 ) -> None:
     """Serve the Cloud Map API of the registry that is its own catalog, if there is one, until the stack closes.
 
-    Raises UserError if there are several, if the port is taken, or if the address is not a loopback one.
+    Open requests then have `close_seconds` to end. Raises UserError if there are several such registries, if the port
+    is taken, if keys or certificate cannot be used, or if the address needs keys and there are none.
     """
     catalogs = {name: registry for name, registry in registries.items() if isinstance(registry, Catalog)}
     if len(catalogs) > 1:
         names = " and ".join(sorted(catalogs))
         raise UserError(f"registries {names} are both embedded, and one process serves one: remove one of them")
+    if not catalogs and (configuration.access_keys or configuration.tls_cert or configuration.tls_key):
+        raise UserError(
+            "no registry is embedded, so there is no Cloud Map API to guard: leave --access-keys, --tls-cert and "
+            "--tls-key out"
+        )
     host, port = parse_listen(configuration.api_listen)
     for name, catalog in catalogs.items():
-        bound = await stack.enter_async_context(serve(app(catalog, _troubles(configuration, name), clock), host, port))
-        _say("api", host, bound)
+        way = await entrance(stack, configuration, metrics, clock)
+        served = app(catalog, _troubles(configuration, name), clock, door=way.door, traffic=way.traffic)
+        bound = await stack.enter_async_context(
+            serve(served, host, port, is_keyed=not way.door.is_open, tls=way.tls, close_seconds=close_seconds)
+        )
+        _say("api", host, bound, scheme="https" if way.tls else "http")
 
 
 def _troubles(configuration: Configuration, name: RegistryName) -> Simulation:
@@ -57,6 +74,6 @@ def _troubles(configuration: Configuration, name: RegistryName) -> Simulation:
     return simulation(switches if isinstance(switches, str | Mapping) else "")
 
 
-def _say(what: str, host: str, port: int) -> None:
-    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _say(what: str, host: str, port: int, scheme: str = "http") -> None:
+    address = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
     _log.info("listening: %s=%s", what, address, extra={"serves": what, "address": address})

@@ -1,7 +1,7 @@
 """Options of the command line, made from the table of settings, and the configuration that they make."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -27,12 +27,18 @@ _METAVARS = {
     "lease_namespace": "NAMESPACE",
     "lease_name": "NAME",
     "resync_seconds": "SECONDS",
+    "access_keys": "FILE",
+    "api_rate": "RATE/BURST",
+    "api_at_once": "NUMBER",
+    "tls_cert": "FILE",
+    "tls_key": "FILE",
 }
 
 
-def settings_options(*names: str) -> Callable[[F], F]:
-    """Give a command the flags of these settings (all, where none is named), and `--config`."""
-    chosen = [setting for setting in SETTINGS if setting.flag and (not names or setting.name in names)]
+def settings_options(*names: str, without: Collection[str] = ()) -> Callable[[F], F]:
+    """Give a command the flags of these settings (all but `without`, where none is named), and `--config`."""
+    given = [setting for setting in SETTINGS if setting.flag and setting.name not in without]
+    chosen = [setting for setting in given if not names or setting.name in names]
 
     def decorate(function: F) -> F:
         function = click.option(
@@ -68,14 +74,19 @@ def _default(setting: Setting) -> str:
     return str(setting.default) if setting.default and is_shown else ""
 
 
-def configured(flags: Mapping[str, object]) -> Configuration:
-    """Merge the flags of a command, `config` among them, with the environment and the file. Raises UserError."""
+def configured(flags: Mapping[str, object], kind: str = "") -> Configuration:
+    """Merge the flags of a command, `config` among them, with the environment and the file. Raises UserError.
+
+    `kind`: of the one registry that the command is about, where the file lists none.
+    """
     # Help and completion get by with the table of settings; these read YAML.
     from kube_registrar.declared import yamlfile  # noqa: PLC0415
     from kube_registrar.declared.configuration import configuration  # noqa: PLC0415
 
     name = flags.get("config") or os.environ.get(f"{VARIABLE_PREFIX}CONFIG")
     file = yamlfile.read(str(name), _text_of(str(name))) if name else None
+    if kind and (file is None or "registries" not in file.values):
+        flags = {**flags, "registry": kind}
     return configuration(flags, os.environ, file)
 
 

@@ -124,6 +124,35 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         str,
         _meta("Where an embedded registry serves the Cloud Map API; port 0 picks a free one.", "it must be HOST:PORT"),
     ] = "127.0.0.1:8081"
+    access_keys: Annotated[
+        str | None,
+        _meta(
+            "A YAML file of access keys, or a folder of such files, as a mounted Secret. With it every request to the "
+            "Cloud Map API must be signed; beyond this machine it is needed.",
+            "it must be the path of a file or folder",
+        ),
+    ] = None
+    api_rate: Annotated[
+        str,
+        _meta(
+            "How many requests a second, and how many at once, each access key may ask of the Cloud Map API (each "
+            "address, where there are no keys); none: no limit.",
+            "it must be RATE/BURST, such as 1000/2000",
+        ),
+    ] = ""
+    api_at_once: Annotated[
+        int,
+        _meta(
+            "How many requests the Cloud Map API works on at once; more are throttled.",
+            "it must be a whole number, 1 at least",
+            least=1,
+        ),
+    ] = 1000
+    tls_cert: Annotated[
+        str | None,
+        _meta("A PEM file with the certificate, and its chain, of the Cloud Map API; read again on change.", _TEXT),
+    ] = None
+    tls_key: Annotated[str | None, _meta("A PEM file with the key of that certificate.", _TEXT)] = None
     kubeconfig: Annotated[
         str | None,
         _meta("The kubeconfig file; without it $KUBECONFIG, ~/.kube/config or the pod's own account.", _TEXT),

@@ -27,6 +27,7 @@ from kube_registrar.model.errors import RegistryError
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _DURATION_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_ANSWER_SECONDS = (0.0001, 0.00025, 0.0005, *_DURATION_SECONDS)
 _LATENCY_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 
 
@@ -57,6 +58,7 @@ class Metrics:
         self._make_instances()
         self._make_work()
         self._make_registries()
+        self._make_api()
         self.resource_condition = self._gauge(
             "resource_condition",
             "Conditions of RegistryNamespaces and RegistryServices: 1 for the status that each has.",
@@ -163,6 +165,26 @@ class Metrics:
         )
         self.last_sync = gauge(
             "last_sync_timestamp_seconds", "When a service of a registry was last read in full.", "registry"
+        )
+
+    def _make_api(self) -> None:
+        gauge, counter, histogram = self._gauge, self._counter, self._histogram
+        self.api_requests = counter(
+            "api_requests_total",
+            "Requests to our own Cloud Map API; code is ok or the error's code, operation is unknown for what is none.",
+            "operation",
+            "code",
+        )
+        self.api_request_duration = histogram(
+            "api_request_duration_seconds", "How long the answers took.", _ANSWER_SECONDS, "operation"
+        )
+        self.api_requests_under_way = gauge("api_requests_under_way", "Requests that have no answer yet.")
+        self.access_keys = gauge("access_keys", "Access keys that are known, by role.", "role")
+        self.files_reloaded = counter(
+            "files_reloaded_total",
+            "Files that were read again because they changed; what is access-keys or tls, result is ok or error.",
+            "what",
+            "result",
         )
 
     def expect(self, registry: str) -> None:

@@ -1,7 +1,8 @@
 """Long-running work in an asyncio.TaskGroup, where each piece has a name and a crash says which piece it was."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 
@@ -17,6 +18,17 @@ def start(group: asyncio.TaskGroup, name: str, work: Coroutine[Any, Any, object]
 def keep_running(group: asyncio.TaskGroup, name: str, work: Coroutine[Any, Any, object]) -> asyncio.Task[None]:
     """Run work that must not end by itself: a return is a crash as well (TaskEnded)."""
     return group.create_task(_named(name, work, must_last=True), name=name)
+
+
+@asynccontextmanager
+async def running_beside(name: str, work: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
+    """Run work that must not end by itself while what is within the context runs; its crash ends that."""
+    async with asyncio.TaskGroup() as group:
+        task = keep_running(group, name, work)
+        try:
+            yield
+        finally:
+            task.cancel()
 
 
 async def _named(name: str, work: Coroutine[Any, Any, object], *, must_last: bool = False) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,21 +15,35 @@ from kube_registrar.model.errors import UserError
 CLOSE_SECONDS = 2.0
 """How long open requests may still take when a server closes."""
 
+IDLE_SECONDS = 75.0
+"""How long a connection may wait for its next request, or take to send the headers of one; a minute is what SDKs keep
+theirs at most."""
+
 
 @asynccontextmanager
-async def listening(app: web.Application, host: str, port: int, *, flag: str) -> AsyncIterator[int]:
+async def listening(
+    app: web.Application,
+    host: str,
+    port: int,
+    *,
+    flag: str,
+    tls: ssl.SSLContext | None = None,
+    close_seconds: float = CLOSE_SECONDS,
+) -> AsyncIterator[int]:
     """Serve `app` on `host:port` (0: a free port) and yield the port that was bound; close gracefully at the end.
 
     `flag` is the option that gave the address (`--listen`): a UserError names it when the address cannot be had.
     Of a name with several addresses one is taken, IPv4 first: port 0 would pick another port for each.
     """
     family, address = await _resolve(host, port, flag)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_SECONDS, handle_signals=False)
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=close_seconds, handle_signals=False, keepalive_timeout=IDLE_SECONDS
+    )
     await runner.setup()
     try:
         sock = _bind(family, address, host, port, flag)
         try:
-            await web.SockSite(runner, sock, backlog=1024).start()
+            await web.SockSite(runner, sock, backlog=1024, ssl_context=tls).start()
         except BaseException:
             sock.close()
             raise

@@ -15,6 +15,7 @@ HTTP_STATUS = {
     "NamespaceNotFound": 404,
     "OperationNotFound": 404,
     "RequestLimitExceeded": 429,
+    "RequestTimeoutException": 408,
     "ResourceInUse": 409,
     "ResourceNotFoundException": 404,
     "ServiceNotFound": 404,

@@ -22,6 +22,7 @@ from kube_registrar.registries.embedded import (
     ensuring,
     health,
     instances,
+    places,
     rules,
     services,
     translation,
@@ -82,6 +83,10 @@ class EmbeddedRegistry:
         `region` stands in the ARNs of the answer; None: the configured one. Raises CloudMapError.
         """
         return await api.HANDLERS[operation](self._core, request, region or self._core.options.region)
+
+    def place_of(self, kind: str, identifier: str) -> str | None:
+        """Return the name of the registry namespace in which something is; see `server.access.places.Places`."""
+        return places.place_of(self._core, kind, identifier)
 
     # The port.
 

@@ -28,6 +28,8 @@ UPDATE_SERVICE = "UPDATE_SERVICE"
 REGISTER_INSTANCE = "REGISTER_INSTANCE"
 DEREGISTER_INSTANCE = "DEREGISTER_INSTANCE"
 
+_MOST_GONE = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class NamespaceRecord:
@@ -169,6 +171,8 @@ class State:
     namespaces: dict[str, Namespace] = field(default_factory=dict)
     arriving: dict[str, tuple[NamespaceRecord, Submission]] = field(default_factory=dict)
     by_http_name: dict[str, Namespace] = field(default_factory=dict)
+    gone: dict[str, str] = field(default_factory=dict)
+    """The names of namespaces that were removed since this process began, by id: operations still tell of them."""
     services: dict[str, Service] = field(default_factory=dict)
     operations: dict[str, Operation] = field(default_factory=dict)
     log: list[Operation] = field(default_factory=list)
@@ -187,6 +191,9 @@ class State:
         """Forget a namespace."""
         namespace = self.namespaces.pop(identifier)
         del self.by_http_name[namespace.record.http_name]
+        self.gone[identifier] = namespace.record.name
+        if len(self.gone) > _MOST_GONE:
+            del self.gone[next(iter(self.gone))]
 
     def add_service(self, record: ServiceRecord, tags: dict[str, str], revision: int) -> Service:
         """Make a service visible."""

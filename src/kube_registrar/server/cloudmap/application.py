@@ -4,7 +4,11 @@ The order is that of a real service: who may ask, what is asked, is it too much,
 troubles stand where the real ones would: throttles and faults before anything is done, lost replies and hangs after.
 """
 
+import asyncio
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
@@ -12,53 +16,119 @@ from kube_registrar.model.cloudmap.errors import CloudMapError
 from kube_registrar.model.cloudmap.validation import validated
 from kube_registrar.model.simulation import Simulation
 from kube_registrar.runtime.clock import Clock
-from kube_registrar.server.cloudmap import hosts, protocol
+from kube_registrar.server.access import places, roles
+from kube_registrar.server.access.doors import Door, OpenDoor
+from kube_registrar.server.access.keys import AccessKey
+from kube_registrar.server.access.places import Places
+from kube_registrar.server.cloudmap import protocol
 from kube_registrar.server.cloudmap.catalog import Catalog
 from kube_registrar.server.cloudmap.simulation import Troubles
+from kube_registrar.server.cloudmap.traffic import UNKNOWN, Traffic
 
 _log = logging.getLogger(__name__)
 
 _MOST_BYTES = 1024 * 1024
 """The largest request: a register with all its attributes has 5,000 characters."""
 
+_OPERATION = web.RequestKey("operation", str)
 
-def app(catalog: Catalog, simulation: Simulation, clock: Clock) -> web.Application:
-    """Return the application that serves `catalog`; `serving.serve` listens with it."""
-    troubles = Troubles(simulation, clock)
+_BODY_SECONDS = 20.0
+"""How long a body may take to come once its headers are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """What requests meet, in this order."""
+
+    door: Door
+    traffic: Traffic
+    troubles: Troubles
+    catalog: Catalog
+
+
+def app(
+    catalog: Catalog,
+    simulation: Simulation,
+    clock: Clock,
+    *,
+    door: Door | None = None,
+    traffic: Traffic | None = None,
+) -> web.Application:
+    """Return the application that serves `catalog`; `serving.serve` listens with it.
+
+    `door` lets requests in, without one all that are for this machine; `traffic` counts them.
+    """
+    server = _Server(door or OpenDoor(), traffic or Traffic(), Troubles(simulation, clock), catalog)
 
     async def handle(request: web.Request) -> web.Response:
+        began = server.traffic.now()
+        code = "ok"
         try:
-            return await _handle(request, catalog, troubles)
+            return await _handle(request, server)
         except CloudMapError as error:
+            code = error.code
             return protocol.error_answer(error)
         except web.HTTPRequestEntityTooLarge:
-            return protocol.error_answer(CloudMapError("SerializationException", "The request is larger than 1 MiB"))
+            code = "SerializationException"
+            return protocol.error_answer(CloudMapError(code, "The request is larger than 1 MiB"))
         except Exception:  # noqa: BLE001 - the last resort: the client gets an answer, the log the cause
+            code = "InternalFailure"
             _log.exception("a request to the Cloud Map API failed; this is a bug")
-            return protocol.error_answer(CloudMapError("InternalFailure", "The registry failed; its log says more"))
+            return protocol.error_answer(CloudMapError(code, "The registry failed; its log says more"))
+        finally:
+            server.traffic.answered(request.get(_OPERATION, UNKNOWN), code, began)
 
     application = web.Application(client_max_size=_MOST_BYTES)
     application.router.add_route("*", "/{path:.*}", handle)
     return application
 
 
-async def _handle(request: web.Request, catalog: Catalog, troubles: Troubles) -> web.Response:
-    if not hosts.is_allowed(request.headers.get("Host")):
-        message = (
-            "The Host header must be an address or localhost: a name may be anybody's, and nobody is authenticated"
-        )
-        raise CloudMapError("AccessDeniedException", message)
-    operation = protocol.operation_of(request.method, request.path, request.headers)
+async def _handle(request: web.Request, server: _Server) -> web.Response:
+    door, catalog = server.door, server.catalog
+    headers: Mapping[str, str] = request.headers if door.is_open else protocol.headers_of(request.headers.items())
+    if door.is_open or not request.content.is_eof():
+        door.greet(headers)
+    operation = protocol.operation_of(request.method, request.path, headers)
     if operation not in catalog.operations:
         raise CloudMapError("UnknownOperationException", f"{operation} is not served by this registry")
-    content = await request.read()
-    await troubles.before(operation)
-    wanted = validated(operation, protocol.body_of(content))
-    region = protocol.region_of(request.headers.get("Authorization"))
+    request[_OPERATION] = operation
+    server.traffic.begin(operation)
     try:
-        answer = protocol.answer(await catalog.execute(operation, wanted, region))
+        content = await _body(request)
+        key = door.admit(operation, headers, content, target=request.raw_path, client=request.remote or "")
+        await server.troubles.before(operation)
+        wanted = validated(operation, protocol.body_of(content))
+        region = protocol.region_of(request.headers.get("Authorization"))
+        try:
+            return protocol.answer(await _executed(catalog, key, operation, wanted, region))
+        finally:
+            await server.troubles.hang()
+            if server.troubles.loses_reply() and request.transport is not None:
+                request.transport.abort()
     finally:
-        await troubles.hang()
-        if troubles.loses_reply() and request.transport is not None:
-            request.transport.abort()
-    return answer
+        server.traffic.end()
+
+
+async def _body(request: web.Request) -> bytes:
+    if request.content.is_eof():
+        return await request.read()
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise CloudMapError(
+            "RequestTimeoutException", f"The body of the request did not come within {_BODY_SECONDS:.0f} s"
+        ) from None
+
+
+async def _executed(
+    catalog: Catalog, key: AccessKey | None, operation: str, wanted: Mapping[str, Any], region: str | None
+) -> Mapping[str, Any]:
+    """Carry out an operation; of a key that is limited to registry namespaces, within these."""
+    if key is None or key.namespaces is None:
+        return await catalog.execute(operation, wanted, region)
+    if not isinstance(catalog, Places):
+        raise roles.denied(key, operation, "because this registry does not tell its registry namespaces apart")
+    # Nothing is awaited between the check and what it is for, so a name cannot come to mean another namespace.
+    places.check(key, operation, wanted, catalog)
+    return places.visible(key, operation, await catalog.execute(operation, wanted, region), catalog)

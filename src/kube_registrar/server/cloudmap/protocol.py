@@ -5,7 +5,7 @@ Source: the AWS JSON 1.1 protocol (Smithy), and the service model's targetPrefix
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -22,17 +22,34 @@ _SCOPE = re.compile(r"Credential=[^/,\s]*/\d{8}/(?P<region>[a-z0-9-]{1,64})/")
 _SHARED_CODES = frozenset(
     {
         "AccessDeniedException",
+        "IncompleteSignatureException",
         "InternalFailure",
+        "InvalidSignatureException",
+        "MissingAuthenticationTokenException",
+        "RequestTimeoutException",
         "SerializationException",
         "ThrottlingException",
         "UnknownOperationException",
+        "UnrecognizedClientException",
         "UnsupportedProtocolException",
     }
 )
 
 
+def headers_of(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return headers by lower-case name; several of one name are joined by commas, as they are signed."""
+    found = dict[str, str]()
+    for name, value in headers:
+        lower = name.lower()
+        found[lower] = f"{found[lower]},{value}" if lower in found else value
+    return found
+
+
 def operation_of(method: str, path: str, headers: Mapping[str, str]) -> str:
-    """Return the operation that a request names. Raises CloudMapError where it names none, or by another protocol."""
+    """Return the operation that a request names. Raises CloudMapError where it names none, or by another protocol.
+
+    `headers` are by lower-case name, or do not tell the case of names apart.
+    """
     protocol = headers.get("smithy-protocol")
     if protocol or path.startswith("/service/"):
         raise CloudMapError(
@@ -40,7 +57,7 @@ def operation_of(method: str, path: str, headers: Mapping[str, str]) -> str:
             f"The protocol {protocol or 'of this path'} is not spoken here: use AWS JSON 1.1, a POST to / "
             "with X-Amz-Target",
         )
-    target = headers.get("X-Amz-Target", "")
+    target = headers.get("x-amz-target", "")
     prefix, _, operation = target.partition(".")
     if method != "POST" or prefix != TARGET_PREFIX or not operation:
         raise CloudMapError(
@@ -55,7 +72,7 @@ def operation_of(method: str, path: str, headers: Mapping[str, str]) -> str:
 
 
 def region_of(authorization: str | None) -> str | None:
-    """Return the Region of a signature's credential scope, if there is one. The signature itself is not checked."""
+    """Return the Region of a signature's credential scope, if there is one; whether it is right is not asked here."""
     found = _SCOPE.search(authorization or "")
     return found["region"] if found else None
 

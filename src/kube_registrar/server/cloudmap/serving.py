@@ -1,22 +1,33 @@
 """Listening for the Cloud Map API."""
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from kube_registrar.server.cloudmap.hosts import require_loopback
-from kube_registrar.server.listening import listening
+from kube_registrar.server.access.hosts import require_loopback
+from kube_registrar.server.listening import CLOSE_SECONDS, listening
 
 FLAG = "--api-listen"
 
 
 @asynccontextmanager
-async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
+async def serve(
+    app: web.Application,
+    host: str,
+    port: int,
+    *,
+    is_keyed: bool = False,
+    tls: ssl.SSLContext | None = None,
+    close_seconds: float = CLOSE_SECONDS,
+) -> AsyncIterator[int]:
     """Serve `app` on `host:port` (0: a free port), yield the port that was bound, and close gracefully at the end.
 
-    Raises UserError, one sentence: the port is taken, or the address is not a loopback one.
+    `is_keyed`: the application asks everybody for a key. Raises UserError, one sentence: the port is taken, or the
+    address is not a loopback one and nobody is asked for a key.
     """
-    require_loopback(host, FLAG)
-    async with listening(app, host, port, flag=FLAG) as bound:
+    if not is_keyed:
+        require_loopback(host, FLAG)
+    async with listening(app, host, port, flag=FLAG, tls=tls, close_seconds=close_seconds) as bound:
         yield bound

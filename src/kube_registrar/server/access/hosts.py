@@ -1,4 +1,4 @@
-"""Who may be asked for: addresses and localhost. Until there is authentication, nothing else.
+"""Who may be asked for where nobody has a key: addresses and localhost.
 
 A page in a browser can make a name of its own point at 127.0.0.1 and then talk to what listens there (DNS rebinding);
 the Host header still tells that name.
@@ -20,11 +20,11 @@ def is_loopback(host: str) -> bool:
 
 
 def require_loopback(host: str, flag: str) -> None:
-    """Raise UserError for an address that others can reach."""
+    """Raise UserError for an address that others can reach, for there are no keys."""
     if not is_loopback(host):
         raise UserError(
-            f"The Cloud Map API cannot listen on {host or 'all addresses'}: beyond this machine it needs "
-            f"authentication, which this version does not have; use 127.0.0.1 with {flag}"
+            f"The Cloud Map API cannot listen on {host or 'all addresses'} without access keys: beyond this machine "
+            f"every request must be signed; give it keys with --access-keys FILE, or use 127.0.0.1 with {flag}"
         )
 
 

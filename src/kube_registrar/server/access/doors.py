@@ -1,0 +1,91 @@
+"""Who is let in: everybody on this machine, or whoever signs with a key.
+
+On loopback without keys, the Host header must be an address or localhost. With keys it may be anything: a page that
+points a name of its own at this address (DNS rebinding) has no key, and the name is part of what is signed.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from kube_registrar.model.cloudmap.errors import CloudMapError
+from kube_registrar.server.access import hosts, roles
+from kube_registrar.server.access.keys import AccessKey
+from kube_registrar.server.access.rates import ClientRates, too_many
+from kube_registrar.server.access.verifying import Verifier
+
+
+class Door(Protocol):
+    """What a request must pass. Headers are by lower-case name; each method raises CloudMapError."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody needs a key."""
+
+    def greet(self, headers: Mapping[str, str]) -> None:
+        """Refuse what can be refused by its headers alone, before its body is waited for."""
+
+    def admit(
+        self, operation: str, headers: Mapping[str, str], body: bytes, *, target: str = "/", client: str = ""
+    ) -> AccessKey | None:
+        """Return the key that asks, None where nobody has one. `target`: of the request line; `client`: an address."""
+
+
+class OpenDoor:
+    """For loopback: whoever can reach it is let in, under the names of this machine."""
+
+    is_open = True
+
+    def __init__(self, rates: ClientRates | None = None) -> None:
+        self._rates = rates
+
+    def greet(self, headers: Mapping[str, str]) -> None:
+        """Check the Host header."""
+        if not hosts.is_allowed(headers.get("host")):
+            message = (
+                "The Host header must be an address or localhost: a name may be anybody's, and nobody is authenticated"
+            )
+            raise CloudMapError("AccessDeniedException", message)
+
+    def admit(
+        self,
+        operation: str,
+        headers: Mapping[str, str],  # noqa: ARG002 - of the protocol
+        body: bytes,  # noqa: ARG002 - of the protocol
+        *,
+        target: str = "/",  # noqa: ARG002 - of the protocol
+        client: str = "",
+    ) -> AccessKey | None:
+        """Count the request for its address."""
+        if self._rates is not None and not self._rates.admit(client):
+            raise too_many(operation)
+        return None
+
+
+class KeyedDoor:
+    """For everywhere: a signature, and a role that includes what is asked for."""
+
+    is_open = False
+
+    def __init__(self, verifier: Verifier, rates: ClientRates | None = None) -> None:
+        self._verifier = verifier
+        self._rates = rates
+
+    def greet(self, headers: Mapping[str, str]) -> None:
+        """Check what is claimed: a stranger need not send his body."""
+        self._verifier.claimed(headers)
+
+    def admit(
+        self,
+        operation: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        target: str = "/",
+        client: str = "",  # noqa: ARG002 - of the protocol
+    ) -> AccessKey | None:
+        """Verify the signature, count the request for its key, and look at the key's role."""
+        key = self._verifier.verify(headers, body, target=target)
+        if self._rates is not None and not self._rates.admit(key.id):
+            raise too_many(operation)
+        roles.check(key, operation)
+        return key

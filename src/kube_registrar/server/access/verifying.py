@@ -1,0 +1,118 @@
+"""Whose request is it? Verifies a signature, and gives the key that made it.
+
+Nothing is kept of a request that does not verify: a stranger can fill nothing, and learns what AWS would tell him.
+A request may be repeated as it is while its time is young enough, as with AWS; TLS keeps others from having it.
+"""
+
+import hashlib
+import hmac
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from kube_registrar.model.cloudmap.errors import CloudMapError
+from kube_registrar.runtime.clock import Clock
+from kube_registrar.server.access import signature
+from kube_registrar.server.access.keys import AccessKey, KeyRing
+from kube_registrar.server.access.signature import INCOMPLETE, INVALID, MISSING, Signed
+
+SKEW_SECONDS: Final = 300.0
+"""How far the times of client and server may be apart: five minutes, as AWS documents it ("Elements of an AWS API
+request signature", IAM user guide), and as its JSON services say it in their errors."""
+
+_MOST_DERIVED: Final = 1024
+_MISMATCH: Final = (
+    "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key "
+    "and signing method. Consult the service documentation for details."
+)
+
+
+class Verifier:
+    """Verifies requests against the keys of a ring. Derived signing keys are kept, by secret, day and Region.
+
+    By secret, so that none outlives the exchange of the keys.
+    """
+
+    def __init__(self, ring: KeyRing, clock: Clock) -> None:
+        self._ring = ring
+        self._clock = clock
+        self._derived: dict[tuple[str, str, str], bytes] = {}
+
+    def verify(self, headers: Mapping[str, str], body: bytes, method: str = "POST", target: str = "/") -> AccessKey:
+        """Return the key that a request was signed with; `headers` and `target` as in `signature.canonical_request`.
+
+        Raises CloudMapError with AWS's codes.
+        """
+        key, signed = self.claimed(headers)
+        payload_hash = hashlib.sha256(body).hexdigest()
+        said = headers.get("x-amz-content-sha256")
+        if said is not None and said != payload_hash:
+            raise CloudMapError(
+                INVALID,
+                "X-Amz-Content-SHA256 is not the SHA-256 of the request's body: the body must be signed, and be what "
+                "was signed.",
+            )
+        request = signature.canonical_request(method, target, headers, signed.names, payload_hash)
+        known, derived = self._signing_key(key, signed)
+        expected = signature.signature(derived, headers["x-amz-date"], signed.scope, request)
+        if not hmac.compare_digest(expected, signed.signature):
+            raise CloudMapError(INVALID, _MISMATCH)
+        if not known:
+            self._keep(key, signed, derived)
+        return key
+
+    def claimed(self, headers: Mapping[str, str]) -> tuple[AccessKey, Signed]:
+        """Return what can be told without the body: whose request it claims to be. Raises CloudMapError."""
+        authorization = headers.get("authorization")
+        if authorization is None:
+            raise CloudMapError(MISSING, "Request is missing Authentication Token")
+        signed = signature.parsed(authorization)
+        key = self._ring.keys.get(signed.key_id)
+        if key is None:
+            raise CloudMapError("UnrecognizedClientException", "The security token included in the request is invalid.")
+        if "x-amz-security-token" in headers:
+            raise CloudMapError(
+                "UnrecognizedClientException",
+                "The security token included in the request is invalid: keys of this registry go without "
+                "AWS_SESSION_TOKEN.",
+            )
+        signature.check_names(signed, headers)
+        self._check_time(signed, headers.get("x-amz-date"))
+        return key, signed
+
+    def _check_time(self, signed: Signed, date: str | None) -> None:
+        at = signature.seconds_of(date) if date else None
+        if date is None or at is None:
+            raise CloudMapError(INCOMPLETE, "Authorization header requires an 'X-Amz-Date' header, YYYYMMDDTHHMMSSZ.")
+        if date[:8] != signed.day:
+            raise CloudMapError(
+                INVALID, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP."
+            )
+        now = self._clock.time()
+        if at < now - SKEW_SECONDS:
+            raise CloudMapError(
+                INVALID,
+                f"Signature expired: {date} is now earlier than {_shown(now - SKEW_SECONDS)} ({_shown(now)} - 5 min.)",
+            )
+        if at > now + SKEW_SECONDS:
+            raise CloudMapError(
+                INVALID,
+                f"Signature not yet current: {date} is still later than {_shown(now + SKEW_SECONDS)} "
+                f"({_shown(now)} + 5 min.)",
+            )
+
+    def _signing_key(self, key: AccessKey, signed: Signed) -> tuple[bool, bytes]:
+        """Return a derived key, and whether it is one that is kept."""
+        derived = self._derived.get((key.secret, signed.day, signed.region))
+        if derived is not None:
+            return True, derived
+        return False, signature.signing_key(key.secret, signed.day, signed.region)
+
+    def _keep(self, key: AccessKey, signed: Signed, derived: bytes) -> None:
+        if len(self._derived) >= _MOST_DERIVED:
+            self._derived.clear()
+        self._derived[key.secret, signed.day, signed.region] = derived
+
+
+def _shown(seconds: float) -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(seconds))
