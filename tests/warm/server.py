@@ -18,7 +18,11 @@ from typing import Any
 
 MODULES = (
     "kube_registrar.cli.composition",
-    *(f"kube_registrar.cli.commands.{name}" for name in ("run", "plan", "explain", "approve", "discover", "gc")),
+    "kube_registrar.cli.serve",
+    *(
+        f"kube_registrar.cli.commands.{name}"
+        for name in ("run", "plan", "explain", "approve", "discover", "gc", "serve")
+    ),
     "kube_registrar.registries.cloudmap.registry",
     "kube_registrar.registries.embedded.registry",
 )

@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import json
+import ssl
 import threading
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +19,9 @@ from kube_registrar.model.refs import DEFAULT_REGISTRY
 from kube_registrar.model.simulation import simulation
 from kube_registrar.registries.embedded import open_registry
 from kube_registrar.runtime.clock import Clock, SystemClock
+from kube_registrar.server.access.doors import Door
 from kube_registrar.server.cloudmap import app, serve
+from kube_registrar.server.cloudmap.traffic import Traffic
 
 T = TypeVar("T")
 
@@ -45,14 +48,14 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def client(self, region: str = "us-east-1") -> Any:
+    def client(self, region: str = "us-east-1", key: str = "test", secret: str = "test") -> Any:
         """Return a boto3 client that never retries."""
         return boto3.client(
             "servicediscovery",
             endpoint_url=self.url,
             region_name=region,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
             config=Config(inject_host_prefix=False, retries={"total_max_attempts": 1}, proxies={}),
         )
 
@@ -79,8 +82,17 @@ class Server:
 
 
 @contextmanager
-def running(folder: Path, simulate: str = "", clock: Clock | None = None, **options: object) -> Iterator[Server]:
-    """Run a server with its data in `folder`."""
+def running(
+    folder: Path,
+    simulate: str = "",
+    clock: Clock | None = None,
+    *,
+    door: Door | None = None,
+    traffic: Traffic | None = None,
+    tls: ssl.SSLContext | None = None,
+    **options: object,
+) -> Iterator[Server]:
+    """Run a server with its data in `folder`; without a `door` it is open to this machine."""
     ready = threading.Event()
     found: list[Server] = []
     failed: list[BaseException] = []
@@ -91,7 +103,13 @@ def running(folder: Path, simulate: str = "", clock: Clock | None = None, **opti
         config = {"data": folder, "simulate": simulate, **options}
         async with (
             open_registry(config, DEFAULT_REGISTRY, time) as registry,
-            serve(app(registry, simulation(simulate), time), "127.0.0.1", 0) as port,
+            serve(
+                app(registry, simulation(simulate), time, door=door, traffic=traffic),
+                "127.0.0.1",
+                0,
+                is_keyed=door is not None,
+                tls=tls,
+            ) as port,
         ):
             found.append(Server(port, asyncio.get_running_loop()))
             ready.set()
