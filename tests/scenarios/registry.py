@@ -21,14 +21,14 @@ Attributes = Mapping[str, str]
 class Registry:
     """A Cloud Map client of one registry namespace."""
 
-    def __init__(self, endpoint: str, namespace: str) -> None:
+    def __init__(self, endpoint: str, namespace: str, key: str = "test", secret: str = "test") -> None:
         self.namespace = namespace
         self.api: Any = boto3.client(
             "servicediscovery",
             endpoint_url=endpoint,
             region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
             config=Config(
                 inject_host_prefix=False,
                 connect_timeout=5,

@@ -18,6 +18,7 @@ from kube_registrar.server.access.roles import needed
 from kube_registrar.server.cloudmap.traffic import Traffic
 from tests.wire.harness import TARGET, Answer, Server, error_of, running
 from tests.wire.keys import ADMIN, READ, WRITE, Shifted, client, keyed
+from tests.wire.test_article import CommandLine
 
 OPERATIONS = Session().get_service_model("servicediscovery").operation_names
 
@@ -190,3 +191,13 @@ def test_requests_are_counted_by_operation_and_code(tmp_path: Path) -> None:
         ("GetNamespace", "NamespaceNotFound"),
         ("unknown", "UnknownOperationException"),
     ]
+
+
+def test_the_aws_command_line_is_served_with_its_key(server: Server, tmp_path: Path) -> None:
+    aws = CommandLine(server.url, tmp_path, key=WRITE.id, secret=WRITE.secret)
+    assert aws.run("list-namespaces") == {"Namespaces": []}
+    said = aws.error("create-http-namespace --name a")
+    assert said.startswith("An error occurred (AccessDeniedException) when calling the CreateHttpNamespace operation: ")
+    assert "not authorized to perform: servicediscovery:CreateHttpNamespace" in said
+    unknown = CommandLine(server.url, tmp_path, key="AKIDNOBODY", secret=WRITE.secret)
+    assert "(UnrecognizedClientException)" in unknown.error("list-namespaces")

@@ -17,7 +17,7 @@ AWS = Path(__file__).parents[2] / ".venv-aws" / "bin" / "aws"
 class CommandLine:
     """The aws command line, pointed at a server by the environment alone, as its documentation says."""
 
-    def __init__(self, url: str, home: Path) -> None:
+    def __init__(self, url: str, home: Path, key: str = "test", secret: str = "test") -> None:
         if not AWS.exists():
             pytest.fail(f"{AWS} is missing: run `make .venv-aws/.synced`, which `make test` does by itself")
         self._environment = {
@@ -25,8 +25,8 @@ class CommandLine:
             "HOME": str(home),
             "AWS_ENDPOINT_URL_SERVICEDISCOVERY": url,
             "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_ACCESS_KEY_ID": key,
+            "AWS_SECRET_ACCESS_KEY": secret,
             "AWS_DEFAULT_REGION": "us-west-2",
             "AWS_MAX_ATTEMPTS": "1",
             "AWS_PAGER": "",

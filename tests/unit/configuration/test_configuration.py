@@ -6,10 +6,7 @@ from kube_registrar.declared.settings import SETTINGS, Configuration, LogFormat,
 from kube_registrar.model.errors import UserError
 from kube_registrar.model.policy import Policy
 
-KNOWN_KEYS = (
-    "allowUndeclared, apiListen, clusterName, context, defaultRegistry, kubeconfig, leaderElection, leaseName, "
-    "leaseNamespace, listen, logFormat, logLevel, policy, registries, resyncSeconds, watchNamespaces"
-)
+KNOWN_KEYS = ", ".join(sorted(setting.key for setting in SETTINGS if not setting.is_shorthand))
 KNOWN_VARIABLES = ", ".join(sorted(setting.variable for setting in SETTINGS if setting.variable))
 
 

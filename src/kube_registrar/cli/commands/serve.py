@@ -30,10 +30,10 @@ _OF_THE_OPERATOR = frozenset(
 @click.command("serve")
 @settings_options(without=_OF_THE_OPERATOR)
 def command(**flags: object) -> None:
-    """Run the embedded registry alone: a Cloud Map of your own, without Kubernetes.
+    """Run the embedded registry alone: a Cloud Map of your own.
 
-    It speaks AWS Cloud Map's wire API: boto3, the aws command line and every other SDK work against it as they are.
-    Beyond this machine it needs access keys. docs/serve.md tells more.
+    Without Kubernetes. It speaks AWS Cloud Map's wire API: boto3, the aws command line and every other SDK work
+    against it as they are. Beyond this machine it needs access keys. docs/serve.md tells more.
 
     \b
       kube-registrar serve --data ./data
