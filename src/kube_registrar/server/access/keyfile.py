@@ -71,7 +71,7 @@ def _entries(file: Path) -> Sequence[object]:
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UserError(f"{file}{line} is no YAML: write a list of access keys, as docs/access.md shows") from None
-    except (yaml.YAMLError, ValueError):
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise UserError(f"{file} is no YAML: write a list of access keys, as docs/access.md shows") from None
     if not isinstance(found, list):
         raise UserError(f"{file} holds no list: write `- accessKeyID: …` and what belongs to it, for each key")

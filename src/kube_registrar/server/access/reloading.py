@@ -43,7 +43,7 @@ class Watched:
         self._seen = seen
         try:
             self._files = self._load()
-        except KubeRegistrarError as error:
+        except (KubeRegistrarError, OSError) as error:
             _log.error("%s; what was read before is used on", error)
             self._told(self._what, "error")
             return True

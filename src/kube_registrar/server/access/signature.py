@@ -25,34 +25,64 @@ INCOMPLETE: Final = "IncompleteSignatureException"
 INVALID: Final = "InvalidSignatureException"
 MISSING: Final = "MissingAuthenticationTokenException"
 
-_AUTHORIZATION = re.compile(
-    r"AWS4-HMAC-SHA256[ ,]+Credential=(?P<credential>[^\s,]{1,512})[ ,]+"
-    r"SignedHeaders=(?P<names>[^\s,]{1,2048})[ ,]+Signature=(?P<signature>[0-9a-f]{64})\s*"
+_CLAIM = re.compile(
+    r"AWS4-HMAC-SHA256[ ,]+Credential=(?P<credential>[^\s,]{1,512})[ ,]+SignedHeaders=(?P<names>[^\s,]{1,2048})[ ,]+"
 )
+_SIGNATURE = re.compile(r"[0-9a-f]{64}")
 _PARTS: Final = ("Credential", "SignedHeaders", "Signature")
 _REGION = re.compile(r"[a-z0-9-]{1,64}")
 _CREDENTIAL_PARTS: Final = 5
+_DATE_CHARACTERS: Final = 16
 _MUST_BE_SIGNED: Final = ("x-amz-date", "x-amz-target", "x-amz-content-sha256", "x-amz-security-token")
 """Beside host, where they are sent: what this server goes by."""
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
-    """What an Authorization header says. `scope` is `DAY/REGION/SERVICE/aws4_request`."""
+class Claim:
+    """What an Authorization header says but for the signature. `scope` is `DAY/REGION/SERVICE/aws4_request`."""
 
     key_id: str
     day: str
     region: str
     scope: str
     names: Sequence[str]
-    signature: str
 
 
-def parsed(authorization: str) -> Signed:
-    """Read an Authorization header. Raises CloudMapError, which does not repeat it: it may hold another's token."""
-    found = _AUTHORIZATION.fullmatch(authorization)
-    if found is None:
+class Mac:
+    """HMAC-SHA256 with one key, of which the first blocks are hashed already: that is most of the time it takes."""
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes) -> None:
+        """`key` has 64 bytes at most."""
+        block = key.ljust(64, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def hexdigest(self, message: bytes) -> str:
+        """Return the code of a message, in hexadecimal digits."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.hexdigest()
+
+
+def parsed(authorization: str) -> tuple[Claim, str]:
+    """Read an Authorization header: what it claims, and the signature.
+
+    Raises CloudMapError, which does not repeat it: it may hold a token for somebody else.
+    """
+    before, _, found = authorization.rpartition("Signature=")
+    if not _SIGNATURE.fullmatch(found):
         raise _unreadable(authorization)
+    return _claim(before), found
+
+
+@lru_cache(maxsize=1024)  # a client says the same for a whole day
+def _claim(text: str) -> Claim:
+    found = _CLAIM.fullmatch(text)
+    if found is None:
+        raise _unreadable(f"{text}Signature=")
     credential = found["credential"]
     parts = credential.split("/")
     if len(parts) != _CREDENTIAL_PARTS:
@@ -68,22 +98,25 @@ def parsed(authorization: str) -> Signed:
         raise CloudMapError(INVALID, f"Credential should be scoped with a valid terminator: '{TERMINATOR}'.")
     if not _REGION.fullmatch(region):
         raise CloudMapError(INVALID, "Credential should be scoped to a valid region.")
-    scope = credential[len(key_id) + 1 :]
-    return Signed(key_id, day, region, scope, found["names"].split(";"), found["signature"])
+    return Claim(key_id, day, region, credential[len(key_id) + 1 :], tuple(found["names"].split(";")))
 
 
-def check_names(signed: Signed, headers: Mapping[str, str]) -> None:
+def check_names(claim: Claim, headers: Mapping[str, str]) -> None:
     """Check that all is signed that the answer depends on. Raises CloudMapError."""
-    if "host" not in signed.names:
+    if "host" not in claim.names:
         raise CloudMapError(INVALID, "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
     for name in _MUST_BE_SIGNED:
-        if name in headers and name not in signed.names:
+        if name in headers and name not in claim.names:
             raise CloudMapError(INVALID, f"'{name}' must be a 'SignedHeader' in the AWS Authorization.")
 
 
-@lru_cache(maxsize=1024)  # the requests of one second all say the same
 def seconds_of(date: str) -> float | None:
     """Return the seconds since 1970 of an X-Amz-Date, `20260102T030405Z`; None for what is none."""
+    return _seconds_of(date) if len(date) == _DATE_CHARACTERS else None
+
+
+@lru_cache(maxsize=1024)  # the requests of one second all say the same
+def _seconds_of(date: str) -> float | None:
     try:
         return calendar.timegm(time.strptime(date, "%Y%m%dT%H%M%SZ"))
     except ValueError:
@@ -105,18 +138,18 @@ def canonical_request(
     return f"{method}\n{path}\n{query}\n{lines}\n{';'.join(names)}\n{payload_hash}"
 
 
-def signing_key(secret: str, day: str, region: str) -> bytes:
-    """Return the key that requests of a day in a Region are signed with."""
+def signing_key(secret: str, day: str, region: str) -> Mac:
+    """Return what signs requests of a day in a Region."""
     key = f"AWS4{secret}".encode()
     for part in (day, region, SERVICE, TERMINATOR):
         key = hmac.digest(key, part.encode(), "sha256")
-    return key
+    return Mac(key)
 
 
-def signature(key: bytes, date: str, scope: str, request: str) -> str:
+def signature(key: Mac, date: str, scope: str, request: str) -> str:
     """Return the signature of a canonical request, in hexadecimal digits."""
     hashed = hashlib.sha256(request.encode("utf-8", "surrogateescape")).hexdigest()
-    return hmac.digest(key, f"{ALGORITHM}\n{date}\n{scope}\n{hashed}".encode(), "sha256").hex()
+    return key.hexdigest(f"{ALGORITHM}\n{date}\n{scope}\n{hashed}".encode())
 
 
 def _canonical_target(target: str) -> tuple[str, str]:

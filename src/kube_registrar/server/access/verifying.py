@@ -14,7 +14,7 @@ from kube_registrar.model.cloudmap.errors import CloudMapError
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.server.access import signature
 from kube_registrar.server.access.keys import AccessKey, KeyRing
-from kube_registrar.server.access.signature import INCOMPLETE, INVALID, MISSING, Signed
+from kube_registrar.server.access.signature import INCOMPLETE, INVALID, MISSING, Claim, Mac
 
 SKEW_SECONDS: Final = 300.0
 """How far the times of client and server may be apart: five minutes, as AWS documents it ("Elements of an AWS API
@@ -36,14 +36,14 @@ class Verifier:
     def __init__(self, ring: KeyRing, clock: Clock) -> None:
         self._ring = ring
         self._clock = clock
-        self._derived: dict[tuple[str, str, str], bytes] = {}
+        self._derived: dict[tuple[str, str, str], Mac] = {}
 
     def verify(self, headers: Mapping[str, str], body: bytes, method: str = "POST", target: str = "/") -> AccessKey:
         """Return the key that a request was signed with; `headers` and `target` as in `signature.canonical_request`.
 
         Raises CloudMapError with AWS's codes.
         """
-        key, signed = self.claimed(headers)
+        key, claim, given = self.claimed(headers)
         payload_hash = hashlib.sha256(body).hexdigest()
         said = headers.get("x-amz-content-sha256")
         if said is not None and said != payload_hash:
@@ -52,22 +52,22 @@ class Verifier:
                 "X-Amz-Content-SHA256 is not the SHA-256 of the request's body: the body must be signed, and be what "
                 "was signed.",
             )
-        request = signature.canonical_request(method, target, headers, signed.names, payload_hash)
-        known, derived = self._signing_key(key, signed)
-        expected = signature.signature(derived, headers["x-amz-date"], signed.scope, request)
-        if not hmac.compare_digest(expected, signed.signature):
+        request = signature.canonical_request(method, target, headers, claim.names, payload_hash)
+        known, derived = self._signing_key(key, claim)
+        expected = signature.signature(derived, headers["x-amz-date"], claim.scope, request)
+        if not hmac.compare_digest(expected, given):
             raise CloudMapError(INVALID, _MISMATCH)
         if not known:
-            self._keep(key, signed, derived)
+            self._keep(key, claim, derived)
         return key
 
-    def claimed(self, headers: Mapping[str, str]) -> tuple[AccessKey, Signed]:
-        """Return what can be told without the body: whose request it claims to be. Raises CloudMapError."""
+    def claimed(self, headers: Mapping[str, str]) -> tuple[AccessKey, Claim, str]:
+        """Return what can be told without the body: whose request it claims to be, and the signature. CloudMapError."""
         authorization = headers.get("authorization")
         if authorization is None:
             raise CloudMapError(MISSING, "Request is missing Authentication Token")
-        signed = signature.parsed(authorization)
-        key = self._ring.keys.get(signed.key_id)
+        claim, given = signature.parsed(authorization)
+        key = self._ring.keys.get(claim.key_id)
         if key is None:
             raise CloudMapError("UnrecognizedClientException", "The security token included in the request is invalid.")
         if "x-amz-security-token" in headers:
@@ -76,15 +76,15 @@ class Verifier:
                 "The security token included in the request is invalid: keys of this registry go without "
                 "AWS_SESSION_TOKEN.",
             )
-        signature.check_names(signed, headers)
-        self._check_time(signed, headers.get("x-amz-date"))
-        return key, signed
+        signature.check_names(claim, headers)
+        self._check_time(claim, headers.get("x-amz-date"))
+        return key, claim, given
 
-    def _check_time(self, signed: Signed, date: str | None) -> None:
+    def _check_time(self, claim: Claim, date: str | None) -> None:
         at = signature.seconds_of(date) if date else None
         if date is None or at is None:
             raise CloudMapError(INCOMPLETE, "Authorization header requires an 'X-Amz-Date' header, YYYYMMDDTHHMMSSZ.")
-        if date[:8] != signed.day:
+        if date[:8] != claim.day:
             raise CloudMapError(
                 INVALID, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP."
             )
@@ -101,17 +101,17 @@ class Verifier:
                 f"({_shown(now)} + 5 min.)",
             )
 
-    def _signing_key(self, key: AccessKey, signed: Signed) -> tuple[bool, bytes]:
+    def _signing_key(self, key: AccessKey, claim: Claim) -> tuple[bool, Mac]:
         """Return a derived key, and whether it is one that is kept."""
-        derived = self._derived.get((key.secret, signed.day, signed.region))
+        derived = self._derived.get((key.secret, claim.day, claim.region))
         if derived is not None:
             return True, derived
-        return False, signature.signing_key(key.secret, signed.day, signed.region)
+        return False, signature.signing_key(key.secret, claim.day, claim.region)
 
-    def _keep(self, key: AccessKey, signed: Signed, derived: bytes) -> None:
+    def _keep(self, key: AccessKey, claim: Claim, derived: Mac) -> None:
         if len(self._derived) >= _MOST_DERIVED:
             self._derived.clear()
-        self._derived[key.secret, signed.day, signed.region] = derived
+        self._derived[key.secret, claim.day, claim.region] = derived
 
 
 def _shown(seconds: float) -> str:
