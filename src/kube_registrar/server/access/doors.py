@@ -21,6 +21,10 @@ class Door(Protocol):
     def is_open(self) -> bool:
         """Whether nobody needs a key."""
 
+    @property
+    def counts_addresses(self) -> bool:
+        """Whether it needs to know the address that a request comes from."""
+
     def greet(self, headers: Mapping[str, str]) -> None:
         """Refuse what can be refused by its headers alone, before its body is waited for."""
 
@@ -37,6 +41,11 @@ class OpenDoor:
 
     def __init__(self, rates: ClientRates | None = None) -> None:
         self._rates = rates
+
+    @property
+    def counts_addresses(self) -> bool:
+        """Whether there is a rate."""
+        return self._rates is not None and self._rates.is_limited
 
     def greet(self, headers: Mapping[str, str]) -> None:
         """Check the Host header."""
@@ -65,6 +74,7 @@ class KeyedDoor:
     """For everywhere: a signature, and a role that includes what is asked for."""
 
     is_open = False
+    counts_addresses = False
 
     def __init__(self, verifier: Verifier, rates: ClientRates | None = None) -> None:
         self._verifier = verifier

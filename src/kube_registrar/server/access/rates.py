@@ -54,6 +54,11 @@ class ClientRates:
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a rate at all."""
+        return self._rate is not None
+
     def admit(self, client: str) -> bool:
         """Count a request; return whether it is within the rate."""
         rate = self._rate

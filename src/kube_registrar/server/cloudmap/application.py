@@ -44,6 +44,8 @@ class _Server:
     traffic: Traffic
     troubles: Troubles
     catalog: Catalog
+    places: Places | None
+    """The catalog once more, if it knows where things are; to find that out each time would cost more than to ask."""
 
 
 def app(
@@ -58,7 +60,8 @@ def app(
 
     `door` lets requests in, without one all that are for this machine; `traffic` counts them.
     """
-    server = _Server(door or OpenDoor(), traffic or Traffic(), Troubles(simulation, clock), catalog)
+    known = catalog if isinstance(catalog, Places) else None
+    server = _Server(door or OpenDoor(), traffic or Traffic(), Troubles(simulation, clock), catalog, known)
 
     async def handle(request: web.Request) -> web.Response:
         began = server.traffic.now()
@@ -100,7 +103,7 @@ async def _handle(request: web.Request, server: _Server) -> web.Response:
         wanted = validated(operation, protocol.body_of(content))
         region = protocol.region_of(request.headers.get("Authorization"))
         try:
-            return protocol.answer(await _executed(catalog, key, operation, wanted, region))
+            return protocol.answer(await _executed(server, key, operation, wanted, region))
         finally:
             await server.troubles.hang()
             if server.troubles.loses_reply() and request.transport is not None:
@@ -122,13 +125,14 @@ async def _body(request: web.Request) -> bytes:
 
 
 async def _executed(
-    catalog: Catalog, key: AccessKey | None, operation: str, wanted: Mapping[str, Any], region: str | None
+    server: _Server, key: AccessKey | None, operation: str, wanted: Mapping[str, Any], region: str | None
 ) -> Mapping[str, Any]:
     """Carry out an operation; of a key that is limited to registry namespaces, within these."""
     if key is None or key.namespaces is None:
-        return await catalog.execute(operation, wanted, region)
-    if not isinstance(catalog, Places):
+        return await server.catalog.execute(operation, wanted, region)
+    if server.places is None:
         raise roles.denied(key, operation, "because this registry does not tell its registry namespaces apart")
     # Nothing is awaited between the check and what it is for, so a name cannot come to mean another namespace.
-    places.check(key, operation, wanted, catalog)
-    return places.visible(key, operation, await catalog.execute(operation, wanted, region), catalog)
+    places.check(key, operation, wanted, server.places)
+    answer = await server.catalog.execute(operation, wanted, region)
+    return places.visible(key, operation, answer, server.places)
