@@ -57,12 +57,17 @@ class Streams:
         self._open[writer] = None
         try:
             # A client that goes away, is silent, or sends half a message: all the same, the connection ends.
-            with contextlib.suppress(OSError, EOFError, TimeoutError):
-                await self._converse(reader, writer)
+            with contextlib.suppress(OSError, TimeoutError):
+                with contextlib.suppress(EOFError):
+                    await self._converse(reader, writer)
+                writer.close()
+                async with asyncio.timeout(self._idle_seconds):
+                    await writer.wait_closed()
         finally:
+            # At once: who takes no answers would keep them in our memory.
+            writer.transport.abort()
             self._open.pop(writer, None)
             self._tasks.discard(task)
-            writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
