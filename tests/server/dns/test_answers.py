@@ -170,23 +170,24 @@ def test_queries_are_counted_by_type_and_code() -> None:
 
 NAMES = st.sampled_from(["a", "b", "a.b", "b.a", "x.a.b", "."])
 IDS = st.sampled_from(["a", "b", "x", "a.b", "x.a"])
+ZONES = st.sampled_from(["z", "b.z"])
 STEPS = st.one_of(
-    st.tuples(st.just("zone"), st.sampled_from(["z", "b.z", "Z2"]), st.sampled_from([None, 5, 60])),
+    st.tuples(st.just("zone"), st.sampled_from(["z", "b.z", "Z2"]), st.sampled_from(["", "5"])),
     st.tuples(st.just("no zone"), st.sampled_from(["z", "b.z", "Z2"])),
-    st.tuples(st.just("service"), st.sampled_from(["z", "b.z"]), NAMES, st.sampled_from(["A", "SRV", "A SRV"])),
-    st.tuples(st.just("no service"), st.sampled_from(["z", "b.z"]), NAMES),
-    st.tuples(st.just("put"), st.sampled_from(["z", "b.z"]), NAMES, IDS, st.integers(1, 3), st.booleans()),
-    st.tuples(st.just("drop"), st.sampled_from(["z", "b.z"]), NAMES, IDS),
+    st.tuples(st.just("service"), ZONES, NAMES, st.sampled_from(["A", "SRV", "A SRV"])),
+    st.tuples(st.just("no service"), ZONES, NAMES),
+    st.tuples(st.just("put"), ZONES, NAMES, IDS, st.sampled_from("123"), st.sampled_from(["", "healthy"])),
+    st.tuples(st.just("drop"), ZONES, NAMES, IDS),
 )
 
 
-def play(place: Town, step: tuple[object, ...]) -> None:
+def play(place: Town, step: tuple[str, ...]) -> None:
     """Do one step, where the registry would allow it: a namespace goes last."""
-    what, zone, *rest = map(str, step[:4]) if step[0] != "zone" else step[:3]  # type: ignore[misc]
+    what, zone, *rest = step
     service = f"{rest[0]}.{zone}" if rest else ""
     match what:
         case "zone":
-            place.put_zone(zone, step[2])  # type: ignore[arg-type]
+            place.put_zone(zone, int(rest[0]) if rest[0] else None)
         case "no zone" if zone in place.zones and not any(one.zone_id == zone for one in place.services.values()):
             place.remove_zone(zone)
         case "service" if zone in place.zones:
@@ -194,7 +195,7 @@ def play(place: Town, step: tuple[object, ...]) -> None:
         case "no service" if service in place.services:
             place.remove_service(service)
         case "put" if service in place.services:
-            place.put(service, Target(rest[1], f"10.0.0.{step[4]}", port=80, healthy=bool(step[5])))
+            place.put(service, Target(rest[1], f"10.0.0.{rest[2]}", port=80, healthy=bool(rest[3])))
         case "drop" if service in place.services and rest[1] in place.instances[service]:
             place.drop(service, rest[1])
 
@@ -211,9 +212,9 @@ def content(records: Records) -> dict[bytes, list[bytes]]:
     return found
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(st.lists(STEPS, max_size=25))
-def test_whatever_changes_the_records_are_those_of_a_fresh_start(steps: list[tuple[object, ...]]) -> None:
+def test_whatever_changes_the_records_are_those_of_a_fresh_start(steps: list[tuple[str, ...]]) -> None:
     place = Town()
     followed = Asked(place)
     for step in steps:

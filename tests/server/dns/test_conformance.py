@@ -124,7 +124,7 @@ def test_other_opcodes_are_not_implemented_and_echoed(asked: Asked, opcode: int)
     reply = asked.responder.answer(bytes(packet))
     assert reply is not None
     assert reply[2] == 0x80 | opcode << 3 | 1
-    assert (reply[:2], reply[3]) == (packet[:2], dns.rcode.NOTIMP)
+    assert (reply[:2], reply[3]) == (bytes(packet[:2]), 4)
 
 
 def test_case_is_ignored_and_echoed(asked: Asked) -> None:
@@ -185,7 +185,7 @@ def test_a_version_that_is_not_known_is_badvers(asked: Asked) -> None:
 
 
 def test_options_that_are_not_known_are_ignored_and_flags_are_cleared(asked: Asked) -> None:
-    option = dns.edns.GenericOption(65001, b"anything")
+    option = dns.edns.GenericOption("65001", b"anything")
     reply = asked("web.shop.local", use_edns=0, ednsflags=0x7FFF, options=[option])
     assert (len(addresses(reply)), reply.options, reply.ednsflags & 0xFFFF) == (3, (), 0)
 

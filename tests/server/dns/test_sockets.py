@@ -73,7 +73,7 @@ async def test_a_burst_of_datagrams_is_answered_in_full(served: Served) -> None:
         wire = QUERY.to_wire()
         for number in range(1000):
             client.send(struct.pack("!H", number) + wire[2:])
-        ids = set()
+        ids: set[int] = set()
         while len(ids) < 1000:
             ids.add(int.from_bytes((await asyncio.wait_for(loop.sock_recv(client, 4096), 30))[:2], "big"))
     assert ids == set(range(1000))
@@ -154,8 +154,8 @@ async def test_one_connection_too_many_closes_the_one_that_was_silent_for_longes
         for number in (0, 2):
             clients[number][1].write(framed(QUERY))
             assert addresses(await received(clients[number][0]))
-        for _, writer in (*clients, (reader, writer)):
-            writer.close()
+        for _, each in (*clients, (reader, writer)):
+            each.close()
 
     await with_streams(test, connections=3)
 
@@ -164,12 +164,16 @@ async def test_who_takes_no_answers_is_hung_up_on() -> None:
     """Else answers would wait in our memory without end."""
 
     async def test(streams: Streams, port: int) -> None:
-        reader, writer = await connected(port)
+        _, writer = await connected(port)
         writer.transport.pause_reading()  # type: ignore[attr-defined]
-        with pytest.raises(ConnectionError):
+
+        async def send() -> None:
             while True:
                 writer.write(framed(QUERY) * 1000)
-                await asyncio.wait_for(writer.drain(), 30)
+                await writer.drain()
+
+        with pytest.raises(ConnectionError):
+            await asyncio.wait_for(send(), 60)
         writer.close()
 
     await with_streams(test, idle_seconds=0.2)
