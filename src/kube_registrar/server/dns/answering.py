@@ -5,16 +5,16 @@ a draw and one join. Whatever else comes takes the way of `_otherwise`.
 """
 
 import itertools
-import math
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from typing import Final, NamedTuple
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
 from kube_registrar.server.dns import queries
 from kube_registrar.server.dns.queries import Query
-from kube_registrar.server.dns.records import MOST_ANSWERS, Records, RecordSet
+from kube_registrar.server.dns.records import MOST_ANSWERS, Fixed, Pool, Records, RecordSet
 from kube_registrar.server.dns.wire import (
     AAAA,
     ANY,
@@ -38,8 +38,11 @@ from kube_registrar.server.dns.wire import (
 
 _AUTHORITATIVE = 0x04
 _TRUNCATED = 0x02
-_HEADS = (b"\x84\0\0\1\0", b"\x85\0\0\1\0")
-"""What stands between the id and the number of answers, by the bit RD."""
+_HEADS = tuple(
+    [first + bytes((0, 0, 1, 0, number, 0, 0)) for number in range(MOST_ANSWERS + 1)] for first in (b"\x84", b"\x85")
+)
+"""What stands between the id and the number of additional records: by the bit RD, then by the number of answers."""
+_COUNTS = [bytes((0, number)) for number in range(256)]
 _KNOWN_QUERIES = 8192
 _KNOWN_OCTETS = 400
 _MOST_ALIASES = 8
@@ -47,6 +50,9 @@ _CNAME = type_octets(CNAME)
 _NAMED = frozenset(TYPES.values())
 _KINDS: Final = tuple(map(type_octets, (A, AAAA, SRV, CNAME, SOA, NS)))
 """What ANY is answered with: the first of these that is there, which is enough (RFC 8482)."""
+
+
+Order = Callable[[Sequence[Any]], tuple[Any, ...]]
 
 
 class Sections(NamedTuple):
@@ -57,10 +63,16 @@ class Sections(NamedTuple):
     extras: Iterable[tuple[int, bytes]] = ()
 
 
+def _one(at: int) -> Order:
+    return lambda column: (column[at],)
+
+
 @cache
-def orders(count: int) -> bytes:
-    """Return all orders of so many things, one after the other: a draw among them is a true shuffle."""
-    return b"".join(map(bytes, itertools.permutations(range(count))))
+def orders(count: int) -> list[Order]:
+    """Return all orders of so many things, each as what puts a list into it: a draw among them is a true shuffle."""
+    if count <= 1:  # itemgetter gives no tuple of one
+        return [tuple]
+    return [itemgetter(*order) for order in itertools.permutations(range(count))]
 
 
 class Responder:
@@ -73,7 +85,6 @@ class Responder:
         self._random = dice.random
         self._known: dict[bytes, Query] = {}
         self._orders = [orders(count) for count in range(MOST_ANSWERS + 1)]
-        self._chances = [math.factorial(count) for count in range(MOST_ANSWERS + 1)]
         self._plain = [0] * (max(map(int.from_bytes, _KINDS)) + 1)
 
     def answer(self, packet: bytes, *, stream: bool = False) -> bytes | None:
@@ -88,15 +99,14 @@ class Responder:
         if found is None:
             return self._otherwise(packet, query, stream=stream)
         live = found.live
-        bodies = live.bodies
-        chosen = self._draw(len(bodies), found.most)
-        answers = [*map(bodies.__getitem__, chosen)]
-        extras = [*map(live.extras.__getitem__, chosen)] if live.extras else ()
-        more = sum(map(live.numbers.__getitem__, chosen)) if extras else 0
-        head = _HEADS[packet[2] & 1] + bytes((len(answers), 0, 0, 0, more + query.opts))
-        reply = b"".join((packet[:2], head, query.question, *answers, *extras, query.opt))
+        order, more = self._draw(live, found.most)
+        answers = order(live.bodies)
+        extras = order(live.extras) if live.extras else ()
+        head = _HEADS[packet[2] & 1][len(answers)]
+        count = _COUNTS[more + query.opts]
+        reply = b"".join((packet[:2], head, count, query.question, *answers, *extras, query.opt))
         if len(reply) > query.limit and not stream:
-            sections = Sections(answers, (), [(live.numbers[at], live.extras[at]) for at in chosen] if extras else ())
+            sections = Sections(answers, (), zip(order(live.numbers), extras, strict=True) if extras else ())
             return self._packed(packet, query, NOERROR, sections, stream=False)
         self._plain[query.type] += 1
         return reply
@@ -127,17 +137,20 @@ class Responder:
             self._known[rest] = query
         return query
 
-    def _draw(self, count: int, most: int) -> Iterable[int]:
-        """Return which of so many records are answered, in which order: `most` of them at random, all alike."""
-        if most == 1:
-            return (int(self._random() * count),)
-        if count <= MOST_ANSWERS:
-            at = int(self._random() * self._chances[count]) * count
-            return self._orders[count][at : at + count]
+    def _draw(self, live: Pool | Fixed, most: int) -> tuple[Order, int]:
+        """Return what takes the records to answer out of a list, and how many go with those into the last section.
+
+        `most` are taken at random, each as likely as the others, in an order that is as likely as any other.
+        """
+        count = len(live.bodies)
+        if count <= most:
+            choices = self._orders[count]
+            return choices[int(self._random() * len(choices))], live.more
         chosen: dict[int, None] = {}
         while len(chosen) < most:
             chosen[int(self._random() * count)] = None
-        return chosen
+        order = itemgetter(*chosen) if most > 1 else _one(*chosen)
+        return order, sum(order(live.numbers)) if live.numbers else 0
 
     def _otherwise(self, packet: bytes, query: Query, *, stream: bool) -> bytes:
         """Answer what no set of this name and type does."""
@@ -180,8 +193,8 @@ class Responder:
         return name
 
     def _bodies(self, found: RecordSet) -> list[bytes]:
-        bodies = found.live.bodies
-        return [bodies[at] for at in self._draw(len(bodies), found.most)]
+        order, _ = self._draw(found.live, found.most)
+        return list(order(found.live.bodies))
 
     def _owner(self, name: bytes, query: Query) -> bytes:
         """Return a name as the owner of a record: a pointer into the question where that ends with it."""

@@ -20,15 +20,16 @@ class Pool:
     """Records of one name and type in no order, so that one comes or goes without the others.
 
     `bodies` are records whose owner is the question's name. `extras` are the records that go with each into the
-    additional section, and `numbers` how many those are; both are empty where records of this type have none.
+    additional section, and `numbers` how many those are, `more` in all; there are none where this type has none.
     """
 
-    __slots__ = ("_at", "_times", "bodies", "extras", "numbers")
+    __slots__ = ("_at", "_times", "bodies", "extras", "more", "numbers")
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
         self.extras: list[bytes] = []
         self.numbers: list[int] = []
+        self.more = 0
         self._at: dict[bytes, int] = {}
         self._times: dict[bytes, int] = {}
 
@@ -42,6 +43,7 @@ class Pool:
         if extra is not None:
             self.extras.append(extra)
             self.numbers.append(number)
+            self.more += number
 
     def drop(self, body: bytes) -> None:
         """Take a record away, once no instance has it any more."""
@@ -52,6 +54,7 @@ class Pool:
         at = self._at.pop(body)
         _fill(self.bodies, at)
         if self.numbers:
+            self.more -= self.numbers[at]
             _fill(self.extras, at)
             _fill(self.numbers, at)
         if at < len(self.bodies):
@@ -83,6 +86,11 @@ class Fixed:
     def most(self) -> int:
         """How many records one answer holds at most."""
         return MOST_ANSWERS
+
+    @property
+    def more(self) -> int:
+        """How many records go with them."""
+        return sum(self.numbers)
 
 
 @dataclass(slots=True, eq=False)
