@@ -17,7 +17,7 @@ from kube_registrar.model.refs import DEFAULT_REGISTRY
 from kube_registrar.registries.embedded import open_registry
 from kube_registrar.runtime.clock import SystemClock
 from kube_registrar.runtime.metrics import Metrics
-from kube_registrar.testing.memory import MemoryRegistry
+from kube_registrar.testing.fake import FakeRegistry
 
 
 def configuration(listen: str | None) -> Configuration:
@@ -50,9 +50,9 @@ async def test_without_an_address_there_is_no_dns(tmp_path: Path) -> None:
 
 
 async def test_a_registry_without_zones_is_one_sentence() -> None:
+    registries = {DEFAULT_REGISTRY: FakeRegistry()}
     async with AsyncExitStack() as stack:
         with pytest.raises(UserError) as caught:
-            registries = {DEFAULT_REGISTRY: MemoryRegistry(DEFAULT_REGISTRY)}
             await front.serve_dns(stack, configuration("127.0.0.1:0"), registries, Metrics("0"))
     assert str(caught.value) == (
         "--dns-listen is 127.0.0.1:0, and no configured registry answers DNS: an embedded one does; configure one, "

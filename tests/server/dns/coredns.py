@@ -61,7 +61,7 @@ async def test_coredns_answers_our_zone_by_its_forward_plugin(tmp_path: Path, bi
         with Child("CoreDNS", [binary, "-conf", corefile], tmp_path / "coredns.log"):
             through = Place(registry, own)
             async with asyncio.timeout(60):
-                while not await answers(through):
+                while not await answers(through):  # noqa: ASYNC110 - a process, which tells nobody
                     await asyncio.sleep(0.05)
             query = dns.message.make_query("_http._tcp.shop.local", "SRV")
             reply, over_tcp = await dns.asyncquery.udp_with_fallback(query, "127.0.0.1", port=own, timeout=30)

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import sys
 
 from kube_registrar.server.dns.answering import Responder
 
@@ -27,8 +28,8 @@ class Datagrams:
         self._responder = responder
         self._loop = asyncio.get_running_loop()
         sock.setblocking(False)  # noqa: FBT003 - its only parameter
-        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-            _enlarge(sock, option)
+        for option, forced in ((socket.SO_RCVBUF, 33), (socket.SO_SNDBUF, 32)):
+            _enlarge(sock, option, forced)
         self._loop.add_reader(sock, self._readable)
 
     def close(self) -> None:
@@ -45,7 +46,7 @@ class Datagrams:
                 return
             try:
                 reply = answer(packet)
-            except Exception:  # noqa: BLE001 - one query must not end the server; hypothesis has found none yet
+            except Exception:  # noqa: BLE001 - one query must not end the server
                 _log.exception("a DNS query over UDP failed; this is a bug")
                 reply = self._responder.failed(packet)
             if reply is not None:
@@ -54,10 +55,13 @@ class Datagrams:
                     send(reply, address)
 
 
-def _enlarge(sock: socket.socket, option: int) -> None:
-    """Ask for a large buffer: beyond the machine's limit where we may, else up to it, which is no error."""
-    forced = {socket.SO_RCVBUF: 33, socket.SO_SNDBUF: 32}[option]  # SO_RCVBUFFORCE, SO_SNDBUFFORCE of Linux
-    sock.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
-    if sock.getsockopt(socket.SOL_SOCKET, option) < _BUFFER:
+def _enlarge(sock: socket.socket, option: int, forced: int) -> None:
+    """Ask for a large buffer: beyond the machine's limit where we may, else up to it, which is no error.
+
+    `forced` is SO_RCVBUFFORCE or SO_SNDBUFFORCE of Linux, which Python has no names for.
+    """
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
+    if sys.platform == "linux" and sock.getsockopt(socket.SOL_SOCKET, option) < _BUFFER:
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, forced, _BUFFER)

@@ -54,18 +54,14 @@ async def serve(source: ZoneSource, host: str, port: int) -> AsyncIterator[tuple
     stream, datagram = _both(family, address, host, port)
     answering = responder(source, _own_addresses(family, stream))
     streams = Streams(answering)
-    try:
-        await streams.start(stream)
-    except BaseException:
-        stream.close()
-        datagram.close()
-        raise
     datagrams = Datagrams(datagram, answering)
     try:
+        await streams.start(stream)
         yield stream.getsockname()[1], partial(counted, answering)
     finally:
         datagrams.close()
         await streams.close()
+        stream.close()
 
 
 def _both(
