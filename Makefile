@@ -47,7 +47,7 @@ demo: $(STAMP) binaries ## see it work on a control plane of this machine
 test: $(STAMP) $(AWS_STAMP) $(MOTO_STAMP) binaries ## run all tests (ARGS=... as pytest takes them; WORKERS=0: in one process)
 	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(ARGS)
 
-test-coredns: $(STAMP) ## try DNS behind a real CoreDNS, which is built first (some minutes, once)
+test-coredns: $(STAMP) ## try DNS behind a real CoreDNS, which is built first (minutes to half an hour, once)
 	$(BIN)/python -m kube_registrar.testing build coredns
 	$(BIN)/pytest tests/server/dns/coredns.py $(ARGS)
 
