@@ -56,6 +56,7 @@ async def operate(configuration: Configuration) -> None:
         opened = await _opened(stack, configuration, clock, fence)
         take_stock()
         await front.serve_api(stack, configuration, opened, clock)
+        await front.serve_dns(stack, configuration, opened, metrics)
         registries = [Metered(registry, metrics, clock) for registry in opened.values()]
         recorder = Recorder(session)
         policies = _policies(configuration)
