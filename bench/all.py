@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from bench import (
     cloud_map,
     cold_start,
+    dns,
     failover,
     held,
     idle,
@@ -34,6 +35,7 @@ SHORT: dict[str, Callable[[], Iterable[Row]]] = {
     "scale-to-zero": scale_to_zero.rows,
     "failover": failover.rows,
     "cloud-map": cloud_map.short_rows,
+    "dns": dns.rows,
 }
 LONG: dict[str, Callable[[], Iterable[Row]]] = {
     "many-pods": many_pods.rows,

@@ -37,6 +37,7 @@ async def _serve(configuration: Configuration) -> None:
         registry = await stack.enter_async_context(load(entry.kind)(entry.options, name, clock, None))
         opened = {name: registry}
         await front.serve_api(stack, configuration, opened, clock, metrics, close_seconds=DRAIN_SECONDS)
+        await front.serve_dns(stack, configuration, opened, metrics)
         missing.clear()
         try:
             await asyncio.Event().wait()

@@ -153,6 +153,14 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         _meta("A PEM file with the certificate, and its chain, of the Cloud Map API; read again on change.", _TEXT),
     ] = None
     tls_key: Annotated[str | None, _meta("A PEM file with the key of that certificate.", _TEXT)] = None
+    dns_listen: Annotated[
+        str | None,
+        _meta(
+            "Where an embedded registry answers DNS, over UDP and TCP, to anybody who asks; port 0 picks a free one. "
+            "Off without it.",
+            "it must be HOST:PORT",
+        ),
+    ] = None
     kubeconfig: Annotated[
         str | None,
         _meta("The kubeconfig file; without it $KUBECONFIG, ~/.kube/config or the pod's own account.", _TEXT),

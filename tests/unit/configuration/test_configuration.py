@@ -30,6 +30,7 @@ def test_nothing_given_means_the_defaults() -> None:
         lease_name="kube-registrar",
         listen="127.0.0.1:8080",
         api_listen="127.0.0.1:8081",
+        dns_listen=None,
         kubeconfig=None,
         context=None,
         log_format=LogFormat.PLAIN,
@@ -228,6 +229,7 @@ def test_what_kubernetes_says_of_services_of_our_name_is_no_setting() -> None:
             None,
             "KUBE_REGISTRAR_WATCH_NAMESPACES has 'Bad': a namespace's name is at most 63 of a-z, 0-9 and -",
         ),
+        ({"dns_listen": "53"}, {}, None, "--dns-listen: '53' is not HOST:PORT: write it like 127.0.0.1:8080"),
         ({"listen": "8080"}, {}, None, "--listen: '8080' is not HOST:PORT: write it like 127.0.0.1:8080"),
         (
             {},
