@@ -197,3 +197,8 @@ def test_ctrl_c_is_an_end_like_another(tmp_path: Path) -> None:
     with served(tmp_path) as one:
         one.process.signal(signal.SIGINT)
         assert one.process.wait(20) == 0
+
+
+def test_dns_is_answered_where_it_is_asked_for(tmp_path: Path) -> None:
+    with served(tmp_path, "--dns-listen", "127.0.0.1:0") as one:
+        assert one.address("dns").startswith("dns://127.0.0.1:")
