@@ -3,9 +3,9 @@
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -14,25 +14,60 @@ from kube_registrar.model.errors import UserError
 CLOSE_SECONDS = 2.0
 """How long open requests may still take when a server closes."""
 
+Protocols = Callable[[], asyncio.Protocol]
+"""Makes the protocol of a new connection."""
+
+
+class Front(Protocol):
+    """What stands before aiohttp on each connection."""
+
+    def __call__(self) -> asyncio.Protocol:
+        """Make the protocol of a new connection."""
+
+    def close(self) -> None:
+        """Close the connections that aiohttp has not heard of; new ones come no more."""
+
+
+class _Runner(web.AppRunner):
+    """A runner whose sites let `front` have new connections first."""
+
+    front: Front | None = None
+
+    @property
+    def server(self) -> Any:
+        """What makes protocols."""
+        return self.front or super().server
+
 
 @asynccontextmanager
-async def listening(app: web.Application, host: str, port: int, *, flag: str) -> AsyncIterator[int]:
+async def listening(
+    app: web.Application, host: str, port: int, *, flag: str, front: Callable[[Protocols], Front] | None = None
+) -> AsyncIterator[int]:
     """Serve `app` on `host:port` (0: a free port) and yield the port that was bound; close gracefully at the end.
 
     `flag` is the option that gave the address (`--listen`): a UserError names it when the address cannot be had.
     Of a name with several addresses one is taken, IPv4 first: port 0 would pick another port for each.
+    `front` is given what makes aiohttp's protocol for a connection, and what it returns stands before that.
     """
     family, address = await _resolve(host, port, flag)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_SECONDS, handle_signals=False)
+    runner = _Runner(app, access_log=None, shutdown_timeout=CLOSE_SECONDS, handle_signals=False)
     await runner.setup()
+    if front is not None:
+        runner.front = front(runner.server)
     try:
         sock = _bind(family, address, host, port, flag)
         try:
-            await web.SockSite(runner, sock, backlog=1024).start()
+            site = web.SockSite(runner, sock, backlog=1024)
+            await site.start()
         except BaseException:
             sock.close()
             raise
-        yield sock.getsockname()[1]
+        try:
+            yield sock.getsockname()[1]
+        finally:
+            await site.stop()
+            if runner.front is not None:
+                runner.front.close()
     finally:
         await runner.cleanup()
 

@@ -86,6 +86,7 @@ def _register(state: State, operation: Operation, request: Mapping[str, Any], no
     def apply() -> None:
         service.instances[instance.id] = instance
         service.revision = revision
+        service.touch()
 
     stored = storage.put_instance(operation.service_id, instance)
     return Effect((stored, storage.put_revision(operation.service_id, revision)), apply)
@@ -98,6 +99,7 @@ def _deregister(state: State, operation: Operation, now_ms: int) -> Effect:
     def apply() -> None:
         del service.instances[operation.instance_id]
         service.revision = revision
+        service.touch()
 
     stored = storage.remove_instance(operation.service_id, operation.instance_id)
     return Effect((stored, storage.put_revision(operation.service_id, revision)), apply)
@@ -153,5 +155,6 @@ def _update_service(state: State, operation: Operation, request: Mapping[str, An
 
     def apply() -> None:
         service.record = record
+        service.touch()
 
     return Effect((storage.put_service(record, service.revision),), apply)

@@ -10,6 +10,7 @@ from typing import Any
 
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register, SetHealth
 from kube_registrar.model.cloudmap import validation
+from kube_registrar.model.cloudmap.discovered import Discovered
 from kube_registrar.model.cloudmap.errors import CloudMapError
 from kube_registrar.model.errors import NotFound, Refused, RegistryError
 from kube_registrar.model.instances import Health, Query
@@ -82,6 +83,10 @@ class EmbeddedRegistry:
         `region` stands in the ARNs of the answer; None: the configured one. Raises CloudMapError.
         """
         return await api.HANDLERS[operation](self._core, request, region or self._core.options.region)
+
+    def discovered(self, operation: str, request: Mapping[str, Any]) -> Discovered:
+        """Look up what DiscoverInstances or DiscoverInstancesRevision would answer. Raises CloudMapError."""
+        return discovery.discovered(self._core, operation, request)
 
     # The port.
 

@@ -138,6 +138,12 @@ class Service:
     updating: Submission | None = None
     closing: bool = False
     """Its deletion is being stored: nothing may begin here any more."""
+    changes: int = 0
+    """Rises with whatever may change the answer to a discovery, its removal included; `touch` counts."""
+
+    def touch(self) -> None:
+        """Say that discoveries may have other answers from now on."""
+        self.changes += 1
 
     @property
     def expected(self) -> int:
@@ -198,6 +204,7 @@ class State:
 
     def remove_service(self, service: Service) -> None:
         """Forget a service."""
+        service.touch()
         del self.services[service.record.id]
         del service.namespace.services[service.namespace.service_key(service.record.name)]
 
