@@ -75,7 +75,7 @@ class EmbeddedRegistry:
     @property
     def operations(self) -> frozenset[str]:
         """The operations that `execute` knows."""
-        return frozenset(api.HANDLERS)
+        return api.OPERATIONS
 
     async def execute(self, operation: str, request: Mapping[str, Any], region: str | None = None) -> Mapping[str, Any]:
         """Carry out one of Cloud Map's operations; `request` was checked by `model.cloudmap.validation`.
