@@ -266,17 +266,18 @@ def _register_all(server: Served, part: int, services: Sequence[str]) -> None:
 
 
 def _changes(server: Served, count: int) -> list[float]:
-    """Register so many new instances, one after the other; return how long each took to be seen, in milliseconds."""
+    """Register instances anew so many times; return how long each took to be seen, in milliseconds."""
     client, reader = server.client(), server.client("bench-0")
     parent = next(each["Id"] for each in _pages(client, "ListNamespaces", "Namespaces") if each["Name"] == "bench-0")
     where = {"Filters": [{"Name": "NAMESPACE_ID", "Values": [parent]}]}
     found = client.call("ListServices", **where)["Services"]
     service = next(each["Id"] for each in found if each["Name"] == "service-0")
+    ids = [each["Id"] for each in client.call("ListInstances", ServiceId=service)["Instances"]]
     took = []
     for number in range(count):
         given = attributes(number) | {"mark": str(number)}
         began = time.monotonic()
-        client.call("RegisterInstance", ServiceId=service, InstanceId=f"web-{number % 50}", Attributes=given)
+        client.call("RegisterInstance", ServiceId=service, InstanceId=ids[number % 100], Attributes=given)
         while reader.count("service-0", mark=str(number)) != 1:
             pass
         took.append((time.monotonic() - began) * 1000)

@@ -23,6 +23,7 @@ COMMANDS = {
     "explain": "Show the gates on an object's way into a registry.",
     "approve": "Let deregistrations go that are held for safety.",
     "discover": "Ask a registry for the instances of a service.",
+    "backup": "Copy an embedded registry, also while it runs.",
     "gc": "Take a dead cluster's instances out of registries.",
     "takeover": "Make another cluster UID's instances this cluster's own.",
     "completion": "Print the completion script of a shell.",
