@@ -15,11 +15,13 @@ from bench import (
     cloud_map,
     cold_start,
     failover,
+    fuzz,
     held,
     idle,
     latency,
     many_pods,
     outages,
+    registry,
     rollout,
     scale_to_zero,
     watching,
@@ -34,6 +36,7 @@ SHORT: dict[str, Callable[[], Iterable[Row]]] = {
     "scale-to-zero": scale_to_zero.rows,
     "failover": failover.rows,
     "cloud-map": cloud_map.short_rows,
+    "registry": registry.rows,
 }
 LONG: dict[str, Callable[[], Iterable[Row]]] = {
     "many-pods": many_pods.rows,
@@ -41,6 +44,7 @@ LONG: dict[str, Callable[[], Iterable[Row]]] = {
     "outages": outages.rows,
     "idle": idle.rows,
     "cloud-map-long": cloud_map.long_rows,
+    "fuzz": fuzz.rows,
 }
 GROUPS = {"short": list(SHORT), "long": list(LONG), "all": [*SHORT, *LONG]}
 

@@ -2,17 +2,24 @@
 
 import asyncio
 import errno
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from kube_registrar.model.errors import UserError
 
 CLOSE_SECONDS = 2.0
 """How long open requests may still take when a server closes."""
+
+_NO_HTTP = (HttpProcessingError, web.RequestPayloadError)
+_log = logging.getLogger("aiohttp.server.listening")
+# What is no HTTP is answered and is no trouble of ours; aiohttp would log a traceback for each such request.
+_log.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], _NO_HTTP)))
 
 Protocols = Callable[[], asyncio.Protocol]
 """Makes the protocol of a new connection."""
@@ -50,7 +57,7 @@ async def listening(
     `front` is given what makes aiohttp's protocol for a connection, and what it returns stands before that.
     """
     family, address = await _resolve(host, port, flag)
-    runner = _Runner(app, access_log=None, shutdown_timeout=CLOSE_SECONDS, handle_signals=False)
+    runner = _Runner(app, access_log=None, logger=_log, shutdown_timeout=CLOSE_SECONDS, handle_signals=False)
     await runner.setup()
     if front is not None:
         runner.front = front(runner.server)

@@ -18,9 +18,9 @@ from kube_registrar.declared.settings import VARIABLE_PREFIX
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @click.argument("file")
 def command(*, data: str, force: bool, file: str) -> None:
-    """Copy an embedded registry to FILE, also while it runs.
+    """Copy an embedded registry, also while it runs.
 
-    The copy is what was stored at one moment; it is checked before FILE has its name. To restore it, stop the registry
+    FILE is what was stored at one moment; it is checked before it has its name. To restore it, stop the registry
     and put FILE in the place of registry.sqlite3 (docs/embedded-registry.md).
 
     \b

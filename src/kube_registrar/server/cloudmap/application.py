@@ -41,6 +41,9 @@ def app(catalog: Catalog, simulation: Simulation, clock: Clock) -> web.Applicati
             return protocol.error_answer(error)
         except web.HTTPRequestEntityTooLarge:
             return protocol.error_answer(CloudMapError("SerializationException", "The request is larger than 1 MiB"))
+        except web.RequestPayloadError as error:
+            why = str(error).rpartition("\n")[2].strip()
+            return protocol.error_answer(CloudMapError("SerializationException", f"The body cannot be read: {why}"))
         except Exception:  # noqa: BLE001 - the last resort: the client gets an answer, the log the cause
             _log.exception("a request to the Cloud Map API failed; this is a bug")
             return protocol.error_answer(CloudMapError("InternalFailure", "The registry failed; its log says more"))
