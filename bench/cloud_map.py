@@ -9,6 +9,7 @@ was sent, and when, is what that process noted.
 
 import argparse
 import functools
+import itertools
 import sys
 import time
 from collections import Counter
@@ -18,11 +19,12 @@ from pathlib import Path
 
 from bench.crowd import Crowd, Member, declare
 from bench.ground import ground, percentile, used
-from bench.idle import populate
+from bench.idle import AFTER_START_SECONDS, calls_between, next_resync, populate
 from bench.outages import Pods, found
 from bench.registry_process import RegistryProcess, Request
 from bench.table import Row, run
 
+from kube_registrar.sync.following import SPREAD_SECONDS
 from kube_registrar.testing.waiting import wait_until
 from tests.scenarios.harness import Operator
 from tests.scenarios.place import Place
@@ -42,6 +44,7 @@ _MAKING = {
     "CreateHttpNamespace", "CreateService", "GetNamespace", "GetService", "ListNamespaces", "ListServices",
     "ListTagsForResource", "TagResource",
 }  # fmt: skip
+_CALM = "calm"
 _REGISTERED = 'kube_registrar_instances{registry="default",state="registered"}'
 
 
@@ -204,13 +207,17 @@ def _quiet(pods: int = 100) -> Iterator[Row]:
         ("Ready until RegisterInstance is sent", ready),
         ("deletion begins until DeregisterInstance is sent", gone),
     ):
-        p99 = percentile(seconds, 0.99)
-        yield Row(
-            f"{what}, quiet system, p99 of {pods} pods",
-            f"≤ {SENT_BAR * 1000:.0f} ms",
-            f"{p99 * 1000:.0f} ms (median {percentile(seconds, 0.5) * 1000:.0f} ms)",
-            p99 <= SENT_BAR,
-        )
+        yield _sent_row(f"{what}, quiet system", seconds)
+
+
+def _sent_row(what: str, seconds: Sequence[float]) -> Row:
+    p99 = percentile(seconds, 0.99)
+    return Row(
+        f"{what}, p99 of {len(seconds)} pods",
+        f"≤ {SENT_BAR * 1000:.0f} ms",
+        f"{p99 * 1000:.0f} ms (median {percentile(seconds, 0.5) * 1000:.0f} ms)",
+        p99 <= SENT_BAR,
+    )
 
 
 def _sent(registry: RegistryProcess, operation: str, pod: str, act: Callable[[], None]) -> float:
@@ -226,8 +233,8 @@ def _sent(registry: RegistryProcess, operation: str, pod: str, act: Callable[[],
     return max(0.0, wait_until(noted, f"{operation} for {pod}", every=0.01).came - acted)
 
 
-def _idle(pods: int = 1000, services: int = 100, seconds: float = 600.0) -> Iterator[Row]:
-    """Count the calls of an operator that has nothing to do."""
+def _idle(pods: int = 1000, services: int = 100) -> Iterator[Row]:
+    """Count the calls of an operator that has nothing to do, over one whole period of the resync."""
     for bar, what, spec in (
         (IDLE_BAR, "without custom health", {}),
         (IDLE_HEALTH_BAR, "with custom health", {"healthCheck": {"type": "Custom"}}),
@@ -236,10 +243,9 @@ def _idle(pods: int = 1000, services: int = 100, seconds: float = 600.0) -> Iter
             populate(place, pods, services, **spec)
             operator.start()
             _until_registered(operator, pods)
-            wait_until(_is_quiet_for(registry, 6.0), "the start to be over", seconds=90, every=0.5)
-            began = time.time()
-            time.sleep(seconds)
-            calls = registry.requests(began)
+            began = next_resync(registry, time.time() + AFTER_START_SECONDS)
+            ended = next_resync(registry, began + SPREAD_SECONDS)
+            calls, seconds = calls_between(registry, began, ended), ended - began
             print(f"  {what}: {dict(calls)}; {used(operator)}", flush=True)
         a_minute = calls.total() / seconds * 60
         yield Row(
@@ -254,15 +260,15 @@ def _chaos(pods: int = 200, services: int = 20, seconds: float = 120.0) -> Itera
     """Change pods for two minutes while a fifth of all calls fails, and a twentieth is done and never answered."""
     with _scene(SLOW) as (place, registry, operator):
         crowd = Pods(place, pods, services)
-        declare(place, crowd.services)
+        declare(place, [*crowd.services, _CALM])
         crowd.make()
         operator.start()
         _until_registered(operator, pods)
         registry.again(TROUBLES)
-        until = time.monotonic() + seconds
+        until, calm = time.monotonic() + seconds, list[float]()
         while time.monotonic() < until:
             crowd.change()
-            time.sleep(10.0)
+            calm += _calm(place, registry, len(calm), min(until, time.monotonic() + 10.0))
         registry.again(SLOW)
         ended, wanted = time.monotonic(), crowd.wanted()
         wait_until(
@@ -276,6 +282,17 @@ def _chaos(pods: int = 200, services: int = 20, seconds: float = 120.0) -> Itera
         what = f"20 % of calls fail and 5 % hang after success, for {seconds:.0f} s, half of {pods} pods changing"
         yield Row(f"{what}: converged", f"≤ {CONVERGED_BAR:g} s after its end", f"{took:.1f} s", took <= CONVERGED_BAR)
         yield Row(f"{what}: live ready pods deregistered", "0", str(len(gone)), not gone)
+        yield _sent_row(f"{what}: Ready until RegisterInstance is first sent, in a service that is not changed", calm)
+
+
+def _calm(place: Place, registry: RegistryProcess, first: int, until: float) -> Iterator[float]:
+    """Make one pod after another Ready in a service that nothing else happens to; yield when each was sent."""
+    for number in itertools.count(first):
+        if time.monotonic() >= until:
+            return
+        name = f"calm-{number:04}"
+        place.unready_pod(name, _CALM)
+        yield _sent(registry, "RegisterInstance", name, lambda: place.set_status(name, ready=True))  # noqa: B023
 
 
 def _members(place: Place, services: Sequence[str], pods: int) -> list[Member]:

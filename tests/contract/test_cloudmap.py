@@ -1,6 +1,7 @@
 """The Cloud Map backend keeps the contract, over real boto3 and the wire of the embedded registry."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from kube_registrar.runtime.fence import Fence
 from kube_registrar.server.cloudmap.application import app
 from kube_registrar.server.cloudmap.serving import serve
 from kube_registrar.testing.contract import RegistryContract
+from tests.contract.patient import Patient
 
 # The server keeps to no rates, and what is tested here is not the waiting.
 UNLIMITED = dict.fromkeys(DEFAULT_RATES, "100000/100000")
@@ -29,6 +31,11 @@ class TestCloudMap(RegistryContract):
 
     @pytest.fixture
     async def registry(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fence: Fence) -> AsyncIterator[Registry]:
+        async with self.opened(tmp_path, monkeypatch, fence) as registry:
+            yield registry
+
+    @asynccontextmanager
+    async def opened(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fence: Fence) -> AsyncIterator[Registry]:
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         clock = SystemClock()
@@ -47,7 +54,18 @@ class TestCloudMap(RegistryContract):
                 yield registry
 
 
-class TestSlowCloudMap(TestCloudMap):
-    """Operations that take their time, as they do in AWS."""
+class TestSlowThrottledCloudMap(TestCloudMap):
+    """Operations that take their time, as they do in AWS, and more requests than are let through."""
 
-    simulated = "operation-delay=10ms-60ms"
+    simulated = "operation-delay=10ms-60ms,throttle=400/3"
+
+
+class TestFaultyCloudMap(TestCloudMap):
+    """Requests that fail before or after they were done. Whoever asks does it again, as the engine does."""
+
+    simulated = "operation-delay=5ms,faults=0.06,lost-replies=0.04,late-failure=0.04"
+
+    @pytest.fixture
+    async def registry(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fence: Fence) -> AsyncIterator[Registry]:
+        async with self.opened(tmp_path, monkeypatch, fence) as registry:
+            yield Patient(registry)

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from kube_registrar.model.changes import Register
+from kube_registrar.model.errors import Unreachable
 from kube_registrar.runtime.fence import WRITE_SECONDS
 from kube_registrar.testing import builders
 from kube_registrar.testing.faults import Op
@@ -210,3 +211,27 @@ async def test_a_write_on_its_way_when_leadership_was_lost_is_looked_at_by_the_n
     await others.advance(WRITE_SECONDS)
     assert others.names() == []
     assert others.deregistered() != []
+
+
+async def test_the_first_look_is_waited_for_but_not_longer_than_asked(ground: Ground) -> None:
+    ground.registry.faults.delay(Op.INSTANCES, 10.0)
+    await ground.start(leads=False)
+    patient = asyncio.create_task(ground.engine.first_look(60.0))
+    ground.lead()
+    hasty = asyncio.create_task(ground.engine.first_look(3.0))
+    await ground.advance(2.0)
+    assert not hasty.done()
+    await ground.advance(2.0)
+    assert hasty.done()
+    await ground.advance(5.0)
+    assert not patient.done()
+    await ground.advance(2.0)
+    assert patient.done()
+
+
+async def test_a_registry_that_cannot_be_read_has_been_looked_at(ground: Ground) -> None:
+    ground.registry.faults.fail(Op.FIND, Unreachable("no connection"), times=None)
+    await ground.start()
+    waiting = asyncio.create_task(ground.engine.first_look(60.0))
+    await ground.advance(2.0)
+    assert waiting.done()

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,12 +38,10 @@ def _operators(plane: ControlPlane, tmp_path: Path) -> Iterator[NewOperator]:
     with ExitStack() as stack:
         made: list[Operator] = []
 
-        def new(
-            *flags: str, kubeconfig: Path | None = None, endpoint: str | None = None, name: str = "operator"
-        ) -> Operator:
+        def new(*flags: str, kubeconfig: Path | None = None, name: str = "operator", **more: Any) -> Operator:
             folder = tmp_path / name
             folder.mkdir(exist_ok=True)
-            operator = Operator(folder, kubeconfig or plane.kubeconfig, *flags, endpoint=endpoint, is_warm=True)
+            operator = Operator(folder, kubeconfig or plane.kubeconfig, *flags, is_warm=True, **more)
             stack.callback(operator.kill)
             made.append(operator)
             return operator
@@ -54,7 +53,7 @@ def _operators(plane: ControlPlane, tmp_path: Path) -> Iterator[NewOperator]:
 
 @pytest.fixture
 def new_operator(plane: ControlPlane, tmp_path: Path) -> Iterator[NewOperator]:
-    """Make an operator with an embedded registry: flags; `kubeconfig`, `endpoint`, `name` (of its folder) if need be.
+    """Make an operator with an embedded registry: flags; `kubeconfig`, `name` (of its folder), what `Operator` takes.
 
     It is not started. Whatever happens to the test it is killed, and its log must hold no sign of a mistake of ours.
     """

@@ -42,9 +42,18 @@ class Operator:
     """`kube-registrar run`, to be started, killed and started again on the same folder and the same API port."""
 
     def __init__(
-        self, folder: Path, kubeconfig: Path, *flags: str, endpoint: str | None = None, is_warm: bool = False
+        self,
+        folder: Path,
+        kubeconfig: Path,
+        *flags: str,
+        endpoint: str | None = None,
+        config: Path | None = None,
+        variables: Mapping[str, str] | None = None,
+        is_warm: bool = False,
     ) -> None:
-        """Without `endpoint` it runs the embedded registry; with it, Cloud Map at that address.
+        """Without `endpoint` it runs the embedded registry; with it, Cloud Map at that address; with `config`, its own.
+
+        `variables`: of its environment, beside those that every operator of ours has.
 
         `is_warm`: it is forked from a process that has imported all of it, which spares seconds of CPU a start.
         It has a Lease of its own, so that it need not wait for the operator of another test to be out of office.
@@ -55,6 +64,8 @@ class Operator:
         self.flags = ["--lease-name", f"lease-{secrets.token_hex(4)}", *flags]
         self._api_port = free_port()
         self._endpoint = endpoint
+        self._config = config
+        self._variables = dict(variables or {})
         self._runs = 0
         self._is_warm = is_warm
         self._child: Child | warm.Process | None = None
@@ -65,11 +76,17 @@ class Operator:
         return self._endpoint or f"http://127.0.0.1:{self._api_port}"
 
     @property
+    def _has_api(self) -> bool:
+        return self._endpoint is None and self._config is None
+
+    @property
     def arguments(self) -> list[str]:
         """What stands behind `kube-registrar`."""
         registry = ["--registry", "embedded", "--data", str(self.data), "--api-listen", f"127.0.0.1:{self._api_port}"]
         if self._endpoint:
             registry = ["--registry", "cloudmap", "--endpoint-url", self._endpoint, "--region", "us-east-1"]
+        if self._config:
+            registry = ["--config", str(self._config)]
         fixed = ["--listen", "127.0.0.1:0", "--log-format", "json", "--kubeconfig", str(self.kubeconfig)]
         return ["run", *registry, *fixed, *self.flags]
 
@@ -89,10 +106,10 @@ class Operator:
         assert self._child is None, "the operator runs already"
         self._runs += 1
         if self._is_warm:
-            self._child = warm.Process(self.arguments, self.log, environment())
+            self._child = warm.Process(self.arguments, self.log, environment() | self._variables)
         else:
             command = [sys.executable, "-m", "kube_registrar", *self.arguments]
-            self._child = Child("the operator", command, self.log, env=environment())
+            self._child = Child("the operator", command, self.log, env=environment() | self._variables)
         if wait:
             self.wait_until_ready()
         return self
@@ -108,7 +125,7 @@ class Operator:
         """Return what it still waits for; empty when it is ready. Fails if it has ended."""
         code = self.child.poll()
         assert code is None, f"the operator has ended with code {code}; its log ends with\n{self.tail()}"
-        if self.address("probes") is None or (self._endpoint is None and self.address("api") is None):
+        if self.address("probes") is None or (self._has_api and self.address("api") is None):
             return "it does not listen yet"
         status, text = self.probe("/readyz")
         return "" if status == 200 else text

@@ -24,6 +24,10 @@ from kube_registrar.runtime.tasks import keep_running
 from kube_registrar.server.wedges import idle_election
 from kube_registrar.sync.engine import Engine
 
+FIRST_LOOK_SECONDS = 3.0
+"""kopf reads every object of ours when it starts, which takes the processor for seconds when there are hundreds. What a
+predecessor left undone comes first, for so long at most."""
+
 
 def rights(configuration: Configuration) -> Sequence[Right]:
     """Return what this replica must be allowed."""
@@ -72,10 +76,14 @@ async def take_part(elector: Elector | None, engine: Engine, lead: Lead) -> None
 def leading(engine: Engine, context: Context, session: Session, namespaces: Sequence[str]) -> Lead:
     """Return what only the leader does: registries, our kinds, and their statuses."""
 
+    async def our_kinds() -> None:
+        await engine.first_look(FIRST_LOOK_SECONDS)
+        await running.run(context, session.login, namespaces)
+
     async def lead() -> None:
         async with asyncio.TaskGroup() as group:
             keep_running(group, "registries", engine.lead())
-            keep_running(group, "kopf", running.run(context, session.login, namespaces))
+            keep_running(group, "kopf", our_kinds())
             keep_running(group, "statuses", _statuses(engine, context, session).run())
             keep_running(group, "keeper", Keeper(context, Statuses(session)).run())
 

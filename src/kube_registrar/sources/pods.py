@@ -25,7 +25,7 @@ from kube_registrar.sources.asked import Asked, Gathering, Taken
 from kube_registrar.sources.attributes import attributes_of, standard_of_pod, user_attributes
 from kube_registrar.sources.offers import Layer, Layered, Offer, Unread, offers_of
 from kube_registrar.sources.resolving import Unresolved
-from kube_registrar.sources.wishes import Wish
+from kube_registrar.sources.wishes import Wish, some
 from kube_registrar.sources.world import World
 
 MAX_PROBLEMS = 10
@@ -152,9 +152,9 @@ class _Wishing:
             registrations=tuple(self.registrations),
             problems=tuple(told)[:MAX_PROBLEMS],
             held=self.own.held or self.asking.held or found.held,
-            settled=frozenset(filter(found.is_certain, self.services)),
+            settled=some(filter(found.is_certain, self.services)),
             settled_ids=frozenset(self.settled_ids),
-            unready=frozenset(self.unready),
+            unready=some(self.unready),
             absent_because="; ".join(dict.fromkeys(found.reasons)),
             unresolved=found.unresolved,
         )

@@ -29,7 +29,7 @@ from kube_registrar.sources.pods import MAX_PROBLEMS
 from kube_registrar.sources.presences import Presence, Presences, presences_of
 from kube_registrar.sources.resolving import Unresolved
 from kube_registrar.sources.services import ServiceAsks, asks_of
-from kube_registrar.sources.wishes import Wish
+from kube_registrar.sources.wishes import Wish, some
 from kube_registrar.sources.world import World
 
 
@@ -104,9 +104,9 @@ class _Publishing:
             registrations=tuple(self.registrations.values()),
             problems=tuple(told)[:MAX_PROBLEMS],
             held=found.held,
-            settled=frozenset(ref for ref, _ in found.asked if found.is_certain(ref)),
+            settled=some(ref for ref, _ in found.asked if found.is_certain(ref)),
             settled_ids=frozenset(self.ids),
-            unready=frozenset(self.unready),
+            unready=some(self.unready),
             absent_because="; ".join(dict.fromkeys(found.reasons)),
             unresolved=found.unresolved,
             addresses_to_check=frozenset(self.to_check),

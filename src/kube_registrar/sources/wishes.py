@@ -1,10 +1,22 @@
 """What one object asks of the registries."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from kube_registrar.model.instances import Registration
 from kube_registrar.model.reasons import Problem
 from kube_registrar.model.refs import InstanceId, ServiceRef
+
+
+def some(services: Iterable[ServiceRef]) -> frozenset[ServiceRef]:
+    """Return the set of these services: the same object for equal ones, for thousands of pods have equal ones."""
+    return _shared(frozenset(services))
+
+
+@lru_cache(maxsize=4096)
+def _shared(services: frozenset[ServiceRef]) -> frozenset[ServiceRef]:
+    return services
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ from kube_registrar.sync.wanted import WantedState
 
 __all__ = ["KINDS", "Counts", "Engine"]
 
+_GLANCE_SECONDS = 0.1
 _CHUNK = 200
 _REST = 3.0
 """After a round over all pods, so many times its duration goes to everything else before the next one begins."""
@@ -277,6 +278,12 @@ class Engine:
             self._leading, self._leads = self._new_leading(), False
             await self._evidence.close()
             await self._second.close()
+
+    async def first_look(self, seconds: float) -> None:
+        """Return once what the registries hold was read since we lead, or could not be; after `seconds` at most."""
+        deadline = self._clock.monotonic() + seconds
+        while self._clock.monotonic() < deadline and not (self._leads and self._leading.has_looked):
+            await self._clock.sleep(_GLANCE_SECONDS)
 
     async def run(self) -> None:
         """Keep what is wanted true to the cluster until cancelled, leading or not."""

@@ -106,6 +106,12 @@ class Leading:
         tried = all(follower.has_tried for follower in self._followers)
         return tried and self.gates.is_quiet and all(sync.is_quiet for sync in self.syncs.values())
 
+    @property
+    def has_looked(self) -> bool:
+        """Whether every registry was tried, and what it was found to have was read."""
+        tried = all(follower.has_tried for follower in self._followers)
+        return tried and not any(sync.is_looking for sync in self.syncs.values())
+
     def instances(self, service: ServiceRef) -> Mapping[InstanceId, Instance]:
         """Return what a service is known to hold."""
         sync = self.syncs.get(service.namespace.registry)

@@ -162,6 +162,11 @@ class RegistrySync:
         return self.queue.is_idle and not self._sending and not self._looking
 
     @property
+    def is_looking(self) -> bool:
+        """Whether a service waits for being read in full, or for its plan."""
+        return bool(self._looking or not self.queue.is_idle)
+
+    @property
     def stuck_seconds(self) -> float:
         """How long a service has waited for the worker, which takes them in no time; 0 while there is no worker."""
         if self._running_since is None or self.circuit.is_open:

@@ -1,12 +1,6 @@
 """Several accounts in one operator: each registry assumes the role of its entry."""
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs
 
 import pytest
 
@@ -15,62 +9,14 @@ from kube_registrar.model.refs import RegistryName
 from kube_registrar.registries.cloudmap import open_registry
 from kube_registrar.runtime.clock import SystemClock
 from tests.registries.cloudmap.scripted import Script
+from tests.registries.cloudmap.sts import Sts, serving
 
 DEV, PROD = (f"arn:aws:iam::{account * 12}:role/registrar" for account in ("1", "2"))
-_ANSWER = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
-<AccessKeyId>{key}</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>
-<Expiration>{until}</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"""
-_REFUSAL = """<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>
-<Code>AccessDenied</Code><Message>you may not</Message></Error></ErrorResponse>"""
-
-
-@dataclass
-class Sts:
-    """An endpoint that answers AssumeRole and nothing else."""
-
-    url: str = ""
-    asked: list[dict[str, str]] = field(default_factory=list)
-    seconds: float = 3600.0
-    refuses: bool = False
-
-    def answer(self, body: str) -> tuple[int, str]:
-        asked = {key: values[0] for key, values in parse_qs(body).items()}
-        self.asked.append(asked)
-        if self.refuses:
-            return 403, _REFUSAL
-        until = datetime.now(UTC) + timedelta(seconds=self.seconds)
-        return 200, _ANSWER.format(key=f"AKID{asked['RoleArn'][13:25]}", until=until.strftime("%Y-%m-%dT%H:%M:%SZ"))
-
-
-@contextmanager
-def _serving(sts: Sts) -> Iterator[Sts]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            status, text = sts.answer(self.rfile.read(int(self.headers["Content-Length"])).decode())
-            self.send_response(status)
-            self.send_header("Content-Type", "text/xml")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    sts.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield sts
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture
 def sts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sts]:
-    with _serving(Sts()) as sts:
+    with serving(Sts()) as sts:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.url)
         yield sts
 

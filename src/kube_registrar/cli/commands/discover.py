@@ -2,22 +2,24 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
-from kube_registrar.cli.loopback import on_this_machine
-from kube_registrar.cli.options import configured, settings_options
-from kube_registrar.cli.tables import table
+from kube_registrar.cli.listing.asking import asked, registry_options
 from kube_registrar.declared import shorthand
-from kube_registrar.declared.settings import Configuration, RegistryEntry
-from kube_registrar.model import attributes as keys
-from kube_registrar.model.errors import UserError
+from kube_registrar.model.errors import RegistryError
 from kube_registrar.model.instances import HealthFilter, Instance, Query
-from kube_registrar.model.refs import DEFAULT_REGISTRY, NamespaceRef, ServiceRef
+from kube_registrar.model.refs import NamespaceRef, ServiceRef
+
+if TYPE_CHECKING:
+    from kube_registrar.cli.listing.changes import Seen
+    from kube_registrar.registries.port import Registry
 
 _HEALTH = [word.value.lower().replace("_", "-") for word in HealthFilter]
+LEAST_SECONDS, SECONDS = 0.2, 2.0
 
 
 @click.command("discover")
@@ -40,7 +42,16 @@ _HEALTH = [word.value.lower().replace("_", "-") for word in HealthFilter]
     show_default=True,
     help="wide adds where an instance comes from; json is the shape of the aws command line.",
 )
-@settings_options("registry", "endpoint_url", "region", "log_level")
+@click.option("-w", "--watch", is_flag=True, help="Go on, and show each change as a line of its own, until Ctrl-C.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=LEAST_SECONDS),
+    default=SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often --watch asks.",
+)
+@registry_options
 def command(
     *,
     namespace: str,
@@ -49,6 +60,8 @@ def command(
     optional: Sequence[str],
     health: str,
     output: str,
+    watch: bool,
+    interval: float,
     **flags: object,
 ) -> None:
     """Ask a registry for the instances of a service.
@@ -59,24 +72,19 @@ def command(
     \b
       kube-registrar discover test-namespace flask-app -q stage=dev --endpoint-url http://127.0.0.1:8081
     """  # noqa: D301 - \b is the character by which click leaves lines as they are
-    asked = Query(
-        service=ServiceRef(NamespaceRef(DEFAULT_REGISTRY, namespace), service),
-        parameters=_parameters("--query", query),
-        optional_parameters=_parameters("--optional", optional),
-        health=HealthFilter(health.upper().replace("-", "_")),
-    )
-    from kube_registrar.runtime import logs  # noqa: PLC0415 - help does not need it
+    parameters, filtered = _parameters("--query", query), HealthFilter(health.upper().replace("-", "_"))
+    optionally = _parameters("--optional", optional)
 
-    configuration = _configuration(flags)
-    logs.configure(configuration.log_format, configuration.log_level)
-    entry = on_this_machine(configuration.registries[configuration.default_registry])
-    found = asyncio.run(_discover(entry, asked))
-    if output == "json":
-        click.echo(json.dumps({"Instances": [_json(instance, asked) for instance in found]}, indent=2))
-    elif found:
-        click.echo(_table(found, is_wide=output == "wide"))
-    else:
-        click.echo(f"{namespace}/{service} has no such instances", err=True)
+    async def ask() -> None:
+        async with asked(flags) as registry:
+            about = ServiceRef(NamespaceRef(registry.name, namespace), service)
+            wish = Query(about, parameters, optionally, filtered)
+            found = await _found(registry, wish)
+            _show(found, about, output)
+            if watch:
+                await _watch(registry, wish, found, output, interval)
+
+    asyncio.run(ask())
 
 
 def _parameters(flag: str, texts: Sequence[str]) -> dict[str, str]:
@@ -86,53 +94,53 @@ def _parameters(flag: str, texts: Sequence[str]) -> dict[str, str]:
         raise click.UsageError(f"{flag}: {error}") from None
 
 
-def _configuration(flags: Mapping[str, object]) -> Configuration:
-    """Return the settings; their default registry is the one to ask: Cloud Map, where none is given."""
-    is_given = flags["registry"] or flags["config"]
-    is_given = is_given or {"KUBE_REGISTRAR_REGISTRY", "KUBE_REGISTRAR_CONFIG"} & os.environ.keys()
-    configuration = configured(flags if is_given else {**flags, "registry": "cloudmap"})
-    if configuration.default_registry not in configuration.registries:
-        raise UserError("no registry is configured: try --registry cloudmap with --region or --endpoint-url")
-    if configuration.registries[configuration.default_registry].kind == "embedded":
-        raise UserError(
-            "the embedded registry lives inside the operator that runs it: ask that through its API, with "
-            "--registry cloudmap --endpoint-url http://127.0.0.1:8081 (run says the address)"
-        )
-    return configuration
+async def _found(registry: "Registry", wish: Query) -> Sequence[Instance]:
+    return sorted(await registry.discover(wish), key=lambda instance: instance.id)
 
 
-async def _discover(entry: RegistryEntry, asked: Query) -> Sequence[Instance]:
-    from kube_registrar.registries.loading import load  # noqa: PLC0415 - help does not need it
-    from kube_registrar.runtime.clock import SystemClock  # noqa: PLC0415 - see above
+def _show(found: Sequence[Instance], service: ServiceRef, output: str) -> None:
+    from kube_registrar.cli.listing import showing  # noqa: PLC0415 - help does not need it
 
-    async with load(entry.kind)(entry.options, DEFAULT_REGISTRY, SystemClock()) as registry:
-        return sorted(await registry.discover(asked), key=lambda instance: instance.id)
-
-
-def _json(instance: Instance, asked: Query) -> dict[str, object]:
-    return {
-        "InstanceId": instance.id,
-        "NamespaceName": asked.service.namespace.name,
-        "ServiceName": asked.service.name,
-        "HealthStatus": instance.health.value,
-        "Attributes": dict(instance.attributes),
-    }
+    if output == showing.JSON:
+        showing.as_json("Instances", [showing.discovered_json(instance, service) for instance in found])
+        return
+    is_wide = output == showing.WIDE
+    headings = [*showing.INSTANCE, *(showing.WHERE_FROM if is_wide else ())]
+    rows = [showing.instance_row(instance, is_wide=is_wide) for instance in found]
+    showing.shown(f"{service.namespace.name}/{service.name}", headings, rows, "has no such instances")
 
 
-def _table(found: Sequence[Instance], *, is_wide: bool) -> str:
-    headings = ["INSTANCE", "ADDRESS", "PORT", "HEALTH", "ATTRIBUTES"]
-    if is_wide:
-        headings += ["CLUSTER", "POD", "WORKLOAD", "ZONE"]
-    return table(headings, [_row(instance, is_wide=is_wide) for instance in found])
+async def _watch(registry: "Registry", wish: Query, found: Sequence[Instance], output: str, interval: float) -> None:
+    """Ask again and again, and print what is different. A registry that fails is said once, and asked again."""
+    from kube_registrar.cli.listing.changes import by_id, changes  # noqa: PLC0415 - a single answer does not need it
+
+    before, trouble = by_id(found), ""
+    while True:
+        await asyncio.sleep(interval)
+        try:
+            after = by_id(await _found(registry, wish))
+        except RegistryError as error:
+            if not trouble:
+                click.echo(f"{error}; it is asked again", err=True)
+            trouble = str(error)
+            continue
+        if trouble:
+            click.echo(f"registry {registry.name} answers again", err=True)
+        for seen in changes(before, after):
+            click.echo(_line(seen, wish.service, output))
+        before, trouble = after, ""
 
 
-def _row(instance: Instance, *, is_wide: bool) -> list[str]:
-    given = instance.attributes
-    addresses = [given[key] for key in (keys.IPV4, keys.IPV6) if key in given]
-    custom = ",".join(f"{key}={value}" for key, value in sorted(given.items()) if not keys.is_reserved(key))
-    row = [instance.id, ",".join(addresses), given.get(keys.PORT, ""), instance.health.value, custom]
-    if is_wide:
-        pod = f"{given[keys.NAMESPACE]}/{given.get(keys.POD, '')}" if keys.NAMESPACE in given else ""
-        cluster = given.get(keys.CLUSTER) or given.get(keys.CLUSTER_UID, "")
-        row += [cluster, pod, given.get(keys.WORKLOAD, ""), given.get(keys.AVAILABILITY_ZONE, "")]
-    return row
+def _line(seen: "Seen", service: ServiceRef, output: str) -> str:
+    from kube_registrar.cli.listing import showing  # noqa: PLC0415 - help does not need it
+
+    when = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if output == showing.JSON:
+        told: Mapping[str, object] = {
+            "Time": when,
+            "Event": seen.event.value,
+            "Instance": showing.discovered_json(seen.instance, service),
+        }
+        return json.dumps(told)
+    cells = showing.instance_row(seen.instance, is_wide=output == showing.WIDE)
+    return "   ".join([f"{when} {seen.event.sign}", *(cell or "-" for cell in cells)])

@@ -220,6 +220,7 @@ def _make(options: Options, name: RegistryName) -> Any:
         if not _is_aws(client.meta.endpoint_url):
             # Against an endpoint of one's own the SDK would call `data-HOST`, which hardly ever resolves.
             client = _client(session, options, inject_host_prefix=False)
+        _forget_files(client)
         return client
     except sdk.NoRegionError:
         raise UserError(
@@ -248,6 +249,17 @@ def _client(session: Any, options: Options, **settings: object) -> Any:
         **settings,
     )
     return session.client("servicediscovery", endpoint_url=options.endpoint_url, config=config)
+
+
+def _forget_files(client: Any) -> None:
+    """Let the SDK forget the files that it has made the client from: as objects they take 7 MB, and are read no more.
+
+    Among them is the description of every endpoint of AWS. There is no public way; where the SDK keeps them elsewhere
+    by now, they stay.
+    """
+    kept = getattr(getattr(client, "_loader", None), "_cache", None)
+    if isinstance(kept, dict):
+        kept.clear()
 
 
 def _is_aws(endpoint_url: str) -> bool:

@@ -1,0 +1,1 @@
+"""Asking a registry as its clients and its owners see it, and showing that: `discover` and the lists."""

@@ -1,0 +1,62 @@
+"""An endpoint that answers AssumeRole and nothing else, with a key that tells whose role was assumed."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
+
+_ANSWER = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
+<AccessKeyId>{key}</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>
+<Expiration>{until}</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"""
+_REFUSAL = """<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>
+<Code>AccessDenied</Code><Message>you may not</Message></Error></ErrorResponse>"""
+
+
+@dataclass
+class Sts:
+    """Answers with a key that tells the account; `asked` is what it was asked."""
+
+    url: str = ""
+    asked: list[dict[str, str]] = field(default_factory=list)
+    seconds: float = 3600.0
+    refuses: bool = False
+
+    def answer(self, body: str) -> tuple[int, str]:
+        """Return the status and the text."""
+        asked = {key: values[0] for key, values in parse_qs(body).items()}
+        self.asked.append(asked)
+        if self.refuses:
+            return 403, _REFUSAL
+        until = datetime.now(UTC) + timedelta(seconds=self.seconds)
+        return 200, _ANSWER.format(key=f"AKID{asked['RoleArn'][13:25]}", until=until.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
+@contextmanager
+def serving(sts: Sts) -> Iterator[Sts]:
+    """Serve on a free port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            status, text = sts.answer(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            self.send_response(status)
+            self.send_header("Content-Type", "text/xml")
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    sts.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield sts
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
