@@ -4,6 +4,7 @@ import json
 import random
 import socket
 import string
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,6 +106,21 @@ def test_what_is_no_http_is_not_logged(filled: tuple[Server, list[str]], caplog:
         with socket.create_connection(("127.0.0.1", filled[0].port), 10) as connection:
             connection.sendall(data)
             assert connection.recv(100).startswith(b"HTTP/1.0 400 ")
+    assert caplog.records == []
+
+
+def test_a_client_that_goes_in_the_middle_of_its_request_is_not_logged(
+    filled: tuple[Server, list[str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    target = f"X-Amz-Target: {TARGET}.ListNamespaces\r\n"
+    head = f"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n{target}Content-Length: 70000\r\n\r\n{{"
+    with socket.create_connection(("127.0.0.1", filled[0].port), 10) as connection:
+        connection.sendall(head.encode())
+        # The next one is answered after this one is being read.
+        assert filled[0].call("ListNamespaces").status == 200
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    for _ in range(5):
+        assert filled[0].call("ListNamespaces").status == 200
     assert caplog.records == []
 
 

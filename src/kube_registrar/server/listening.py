@@ -16,10 +16,10 @@ from kube_registrar.model.errors import UserError
 CLOSE_SECONDS = 2.0
 """How long open requests may still take when a server closes."""
 
-_NO_HTTP = (HttpProcessingError, web.RequestPayloadError)
+_THEIRS = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
 _log = logging.getLogger("aiohttp.server.listening")
-# What is no HTTP is answered and is no trouble of ours; aiohttp would log a traceback for each such request.
-_log.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], _NO_HTTP)))
+# What is no HTTP, and who goes in the middle of a request, is no trouble of ours; aiohttp would log a traceback.
+_log.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], _THEIRS)))
 
 Protocols = Callable[[], asyncio.Protocol]
 """Makes the protocol of a new connection."""

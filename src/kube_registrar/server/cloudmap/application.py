@@ -44,6 +44,8 @@ def app(catalog: Catalog, simulation: Simulation, clock: Clock) -> web.Applicati
         except web.RequestPayloadError as error:
             why = str(error).rpartition("\n")[2].strip()
             return protocol.error_answer(CloudMapError("SerializationException", f"The body cannot be read: {why}"))
+        except ConnectionError:
+            raise  # the client has gone: aiohttp knows what to do
         except Exception:  # noqa: BLE001 - the last resort: the client gets an answer, the log the cause
             _log.exception("a request to the Cloud Map API failed; this is a bug")
             return protocol.error_answer(CloudMapError("InternalFailure", "The registry failed; its log says more"))
