@@ -9,6 +9,7 @@ import uvloop
 
 from kube_registrar.cli.composition import operate
 from kube_registrar.declared.settings import Configuration
+from kube_registrar.runtime.allocator import be_small
 
 _log = logging.getLogger(__name__)
 
@@ -18,6 +19,7 @@ def run(configuration: Configuration) -> None:
 
     Raises UserError, in a group if several parts were at work, for what a person must change.
     """
+    be_small()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_until_signal(configuration))
 
