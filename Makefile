@@ -12,7 +12,7 @@ MOTO_STAMP := $(MOTO_VENV)/.synced
 export UV_LINK_MODE ?= copy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench bench-large lint format lock lock-check binaries clean
+.PHONY: help setup demo test test-sdks test-coredns bench bench-large lint format lock lock-check binaries clean
 
 help: ## show these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -46,6 +46,13 @@ demo: $(STAMP) binaries ## see it work on a control plane of this machine
 
 test: $(STAMP) $(AWS_STAMP) $(MOTO_STAMP) binaries ## run all tests (ARGS=... as pytest takes them; WORKERS=0: in one process)
 	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(ARGS)
+
+test-sdks: $(STAMP) ## try the AWS SDKs for Go, Java, JavaScript and Python as they are, with the toolchains that are there
+	$(BIN)/pytest -rs tests/sdks/check_sdks.py $(ARGS)
+
+test-coredns: $(STAMP) ## try DNS behind a real CoreDNS, which is built first (minutes to half an hour, once)
+	$(BIN)/python -m kube_registrar.testing build coredns
+	$(BIN)/pytest tests/server/dns/coredns.py $(ARGS)
 
 bench: $(STAMP) binaries ## the short half of what docs/benchmarks.md promises, ten minutes; exit 1 if a bar is missed
 	$(BIN)/python -m bench.all short

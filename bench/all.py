@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from bench import (
     cloud_map,
     cold_start,
+    dns,
     failover,
     fuzz,
     held,
@@ -37,6 +38,7 @@ SHORT: dict[str, Callable[[], Iterable[Row]]] = {
     "failover": failover.rows,
     "cloud-map": cloud_map.short_rows,
     "registry": registry.rows,
+    "dns": dns.rows,
 }
 LONG: dict[str, Callable[[], Iterable[Row]]] = {
     "many-pods": many_pods.rows,

@@ -26,6 +26,7 @@ from kube_registrar.operator.withholding import Withholding
 from kube_registrar.registries.loading import load
 from kube_registrar.registries.metered import Metered
 from kube_registrar.registries.port import Registry
+from kube_registrar.runtime.allocator import take_stock
 from kube_registrar.runtime.clock import Clock, SystemClock
 from kube_registrar.runtime.fence import Fence
 from kube_registrar.runtime.metrics import Metrics
@@ -53,7 +54,9 @@ async def operate(configuration: Configuration) -> None:
         _log.info("cluster %s, Kubernetes %s, at %s", cluster.uid, cluster.version, session.server)
         elector = replicas.elector(configuration, session, fence, metrics)
         opened = await _opened(stack, configuration, clock, fence)
+        take_stock()
         await front.serve_api(stack, configuration, opened, clock)
+        await front.serve_dns(stack, configuration, opened, metrics)
         registries = [Metered(registry, metrics, clock) for registry in opened.values()]
         recorder = Recorder(session)
         policies = _policies(configuration)

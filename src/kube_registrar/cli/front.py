@@ -1,4 +1,4 @@
-"""What this process serves: probes and metrics, and the Cloud Map API where a registry is its own catalog."""
+"""What this process serves: probes and metrics; the Cloud Map API and DNS where a registry is made for that."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +15,8 @@ from kube_registrar.runtime.metrics import Metrics
 from kube_registrar.server.cloudmap.application import app
 from kube_registrar.server.cloudmap.catalog import Catalog
 from kube_registrar.server.cloudmap.serving import serve
+from kube_registrar.server.dns import serving as dns
+from kube_registrar.server.dns.source import Publisher
 from kube_registrar.server.listening import listening
 from kube_registrar.server.probes import probes
 
@@ -51,12 +53,35 @@ async def serve_api(
         _say("api", host, bound)
 
 
+async def serve_dns(
+    stack: AsyncExitStack, configuration: Configuration, registries: Mapping[RegistryName, Registry], metrics: Metrics
+) -> None:
+    """Answer DNS for the registry that has zones, if that was asked for, until the stack closes.
+
+    Whoever reaches the address is answered: DNS knows no authentication. Raises UserError if no registry has zones, or
+    if the port is taken.
+    """
+    if configuration.dns_listen is None:
+        return
+    publishers = [registry for registry in registries.values() if isinstance(registry, Publisher)]
+    if not publishers:
+        raise UserError(
+            f"--dns-listen is {configuration.dns_listen}, and no configured registry answers DNS: an embedded one "
+            "does; configure one, or leave --dns-listen out"
+        )
+    host, port = parse_listen(configuration.dns_listen)
+    for publisher in publishers:
+        bound, counted = await stack.enter_async_context(dns.serve(publisher.zones, host, port))
+        metrics.read_dns_queries(counted)
+        _say("dns", host, bound, scheme="dns")
+
+
 def _troubles(configuration: Configuration, name: RegistryName) -> Simulation:
     """Return what the wire pretends; the registry itself has refused, when it was opened, what is neither kind."""
     switches = configuration.registries[name].options.get("simulate", "")
     return simulation(switches if isinstance(switches, str | Mapping) else "")
 
 
-def _say(what: str, host: str, port: int) -> None:
-    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _say(what: str, host: str, port: int, scheme: str = "http") -> None:
+    address = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
     _log.info("listening: %s=%s", what, address, extra={"serves": what, "address": address})

@@ -14,6 +14,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _METAVARS = {
     "listen": "HOST:PORT",
     "api_listen": "HOST:PORT",
+    "dns_listen": "HOST:PORT",
     "registry": "KIND",
     "endpoint_url": "URL",
     "region": "REGION",

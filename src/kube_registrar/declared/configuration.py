@@ -173,7 +173,7 @@ def _one_registry(shorthand: Mapping[str, object], given: Mapping[str, _Given]) 
 
 def _check(result: Configuration, given: Mapping[str, _Given]) -> None:
     """Say what no type can say."""
-    for name in ("listen", "api_listen"):
+    for name in ("listen", "api_listen", "dns_listen"):
         if name in given:
             try:
                 parse_listen(getattr(result, name))

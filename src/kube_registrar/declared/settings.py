@@ -124,6 +124,14 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         str,
         _meta("Where an embedded registry serves the Cloud Map API; port 0 picks a free one.", "it must be HOST:PORT"),
     ] = "127.0.0.1:8081"
+    dns_listen: Annotated[
+        str | None,
+        _meta(
+            "Where an embedded registry answers DNS, over UDP and TCP, to anybody who asks; port 0 picks a free one. "
+            "Off without it.",
+            "it must be HOST:PORT",
+        ),
+    ] = None
     kubeconfig: Annotated[
         str | None,
         _meta("The kubeconfig file; without it $KUBECONFIG, ~/.kube/config or the pod's own account.", _TEXT),

@@ -192,6 +192,10 @@ class Metrics:
         """Show how many Kubernetes Events were never posted, as `read` says; called once."""
         self.registry.register(_EventsDropped(read))
 
+    def read_dns_queries(self, read: Callable[[], Iterable[tuple[str, str, int]]]) -> None:
+        """Show the DNS queries that `read` returns, as type, code and number; called once."""
+        self.registry.register(_DnsQueries(read))
+
     def before_render(self, update: Callable[[], None]) -> None:
         """Call `update` before each rendering, to set gauges that are costly to follow and cheap to read."""
         self._updates.append(update)
@@ -252,3 +256,21 @@ class _EventsDropped:
 
     def describe(self) -> Iterator[Metric]:
         yield CounterMetricFamily("kube_registrar_events_dropped", "")
+
+
+class _DnsQueries:
+    """What the DNS server counts, as a metric: its hot path knows no labels."""
+
+    def __init__(self, read: Callable[[], Iterable[tuple[str, str, int]]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self.describe():
+            for type_, code, count in self._read():
+                family.add_metric([type_, code], count)
+            yield family
+
+    def describe(self) -> Iterator[CounterMetricFamily]:
+        yield CounterMetricFamily(
+            "kube_registrar_dns_queries", "DNS queries, by the type that was asked for.", labels=["type", "code"]
+        )

@@ -56,13 +56,13 @@ async def listening(
     Of a name with several addresses one is taken, IPv4 first: port 0 would pick another port for each.
     `front` is given what makes aiohttp's protocol for a connection, and what it returns stands before that.
     """
-    family, address = await _resolve(host, port, flag)
+    family, address = await resolve(host, port, flag)
     runner = _Runner(app, access_log=None, logger=_log, shutdown_timeout=CLOSE_SECONDS, handle_signals=False)
     await runner.setup()
     if front is not None:
         runner.front = front(runner.server)
     try:
-        sock = _bind(family, address, host, port, flag)
+        sock = bind(family, address, host, port, flag)
         try:
             site = web.SockSite(runner, sock, backlog=1024)
             await site.start()
@@ -79,7 +79,8 @@ async def listening(
         await runner.cleanup()
 
 
-async def _resolve(host: str, port: int, flag: str) -> tuple[int, Any]:
+async def resolve(host: str, port: int, flag: str) -> tuple[socket.AddressFamily, Any]:
+    """Return the family and the address to bind. Raises UserError for what is no address of this machine."""
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)
@@ -93,7 +94,8 @@ async def _resolve(host: str, port: int, flag: str) -> tuple[int, Any]:
     return family, address
 
 
-def _bind(family: int, address: Any, host: str, port: int, flag: str) -> socket.socket:
+def bind(family: int, address: Any, host: str, port: int, flag: str) -> socket.socket:
+    """Return a TCP socket that listens. Raises UserError if the address cannot be had."""
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         # A server that restarts must not wait for the last one's connections to time out.
@@ -105,8 +107,13 @@ def _bind(family: int, address: Any, host: str, port: int, flag: str) -> socket.
         sock.listen(1024)
     except OSError as error:
         sock.close()
-        raise UserError(_sentence(error, _shown(host, port), flag)) from None
+        raise refused(error, host, port, flag) from None
     return sock
+
+
+def refused(error: OSError, host: str, port: int, flag: str) -> UserError:
+    """Return the one sentence for an address that cannot be had."""
+    return UserError(_sentence(error, _shown(host, port), flag))
 
 
 def _shown(host: str, port: int) -> str:

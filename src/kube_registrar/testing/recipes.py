@@ -102,12 +102,19 @@ RECIPES = (
         ("helm.sh/helm/v4/internal/version.version={version}",),
         {},
     ),
+    Recipe(
+        "coredns",
+        "github.com/coredns/coredns",
+        {"coredns": "github.com/coredns/coredns"},
+        (),  # the version is a constant of its source
+        {},
+    ),
 )
 
 NAMES = tuple(binary for recipe in RECIPES for binary in recipe.packages)
 """Every binary that can be built."""
 
-CONTROL_PLANE = tuple(name for name in NAMES if name != "helm")
+CONTROL_PLANE = tuple(name for name in NAMES if name not in {"helm", "coredns"})
 """What a control plane runs on."""
 
 

@@ -7,8 +7,8 @@ from kube_registrar.model.errors import UserError
 from kube_registrar.model.policy import Policy
 
 KNOWN_KEYS = (
-    "allowUndeclared, apiListen, clusterName, context, defaultRegistry, kubeconfig, leaderElection, leaseName, "
-    "leaseNamespace, listen, logFormat, logLevel, policy, registries, resyncSeconds, watchNamespaces"
+    "allowUndeclared, apiListen, clusterName, context, defaultRegistry, dnsListen, kubeconfig, leaderElection, "
+    "leaseName, leaseNamespace, listen, logFormat, logLevel, policy, registries, resyncSeconds, watchNamespaces"
 )
 KNOWN_VARIABLES = ", ".join(sorted(setting.variable for setting in SETTINGS if setting.variable))
 
@@ -33,6 +33,7 @@ def test_nothing_given_means_the_defaults() -> None:
         lease_name="kube-registrar",
         listen="127.0.0.1:8080",
         api_listen="127.0.0.1:8081",
+        dns_listen=None,
         kubeconfig=None,
         context=None,
         log_format=LogFormat.PLAIN,
@@ -231,6 +232,7 @@ def test_what_kubernetes_says_of_services_of_our_name_is_no_setting() -> None:
             None,
             "KUBE_REGISTRAR_WATCH_NAMESPACES has 'Bad': a namespace's name is at most 63 of a-z, 0-9 and -",
         ),
+        ({"dns_listen": "53"}, {}, None, "--dns-listen: '53' is not HOST:PORT: write it like 127.0.0.1:8080"),
         ({"listen": "8080"}, {}, None, "--listen: '8080' is not HOST:PORT: write it like 127.0.0.1:8080"),
         (
             {},

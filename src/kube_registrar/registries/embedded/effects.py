@@ -84,9 +84,7 @@ def _register(state: State, operation: Operation, request: Mapping[str, Any], no
     revision = state.next_revision(now_ms)
 
     def apply() -> None:
-        service.instances[instance.id] = instance
-        service.revision = revision
-        service.touch()
+        state.put_instance(service, instance, revision)
 
     stored = storage.put_instance(operation.service_id, instance)
     return Effect((stored, storage.put_revision(operation.service_id, revision)), apply)
@@ -97,9 +95,7 @@ def _deregister(state: State, operation: Operation, now_ms: int) -> Effect:
     revision = state.next_revision(now_ms)
 
     def apply() -> None:
-        del service.instances[operation.instance_id]
-        service.revision = revision
-        service.touch()
+        state.remove_instance(service, operation.instance_id, revision)
 
     stored = storage.remove_instance(operation.service_id, operation.instance_id)
     return Effect((stored, storage.put_revision(operation.service_id, revision)), apply)
@@ -139,7 +135,7 @@ def _update_namespace(state: State, operation: Operation, request: Mapping[str, 
     record = replace(namespace.record, **request["change"])
 
     def apply() -> None:
-        namespace.record = record
+        state.change_namespace(namespace, record)
 
     return Effect((storage.put_namespace(record),), apply)
 
@@ -154,7 +150,6 @@ def _update_service(state: State, operation: Operation, request: Mapping[str, An
     record = msgspec.convert({**msgspec.to_builtins(service.record), **request["change"]}, ServiceRecord)
 
     def apply() -> None:
-        service.record = record
-        service.touch()
+        state.change_service(service, record)
 
     return Effect((storage.put_service(record, service.revision),), apply)

@@ -67,6 +67,6 @@ async def _put(core: Core, service: Service, instance_id: str, status: Status) -
         instance = service.instances.get(instance_id)
         if instance is not None:
             instance.health, instance.next_health, instance.next_health_ms = status
-            service.touch()
+            core.state.instance_changed(service, instance_id)
 
     await core.write([storage.put_health(service.record.id, instance_id, status)], apply)

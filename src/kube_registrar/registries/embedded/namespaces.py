@@ -99,7 +99,7 @@ def _repeated(core: Core, wanted: NamespaceRecord, wanted_tags: Mapping[str, str
                 return made
             raise CloudMapError(
                 "NamespaceAlreadyExists",
-                f"There is {_NAMES[wanted.type]} namespace named {namespace.record.name!r} already",
+                f"There is {_NAMES[namespace.record.type]} namespace named {namespace.record.name!r} already",
                 NamespaceId=namespace.record.id,
                 **rendering.creator(namespace.record.creator),
             )
@@ -107,10 +107,14 @@ def _repeated(core: Core, wanted: NamespaceRecord, wanted_tags: Mapping[str, str
 
 
 def _collide(one: NamespaceRecord, other: NamespaceRecord) -> bool:
-    """Whether two namespaces may not be there together. Names in DNS that differ in case only are the same name."""
-    if one.type != other.type or one.vpc != other.vpc:
-        return False
-    return one.name == other.name if one.type == HTTP else one.name.lower() == other.name.lower()
+    """Whether two namespaces may not be there together.
+
+    One name may be there again in another type or VPC. Names that differ in case only are the same name in DNS, and
+    this registry has one DNS for all VPCs: which of the two was meant, nobody could tell.
+    """
+    if one.name != other.name:
+        return HTTP not in {one.type, other.type} and one.name.lower() == other.name.lower()
+    return one.type == other.type and one.vpc == other.vpc
 
 
 def _is_same(one: NamespaceRecord, other: NamespaceRecord) -> bool:

@@ -1,7 +1,8 @@
-"""The embedded registry with its two faces: the port for the engine, Cloud Map's operations for the wire.
+"""The embedded registry with its faces: the port for the engine, Cloud Map's operations for the wire, zones for DNS.
 
-Both stand on one core, so what one writes the other reads at once. Neither knows the other: the server asks for
-`execute` only (`server/cloudmap/catalog.py`), the engine for the port's methods (`registries/port.py`).
+All stand on one core, so what one writes the others read at once. None knows another: the server asks for `execute`
+(`server/cloudmap/catalog.py`) and for `zones` (`server/dns/source.py`), the engine for the port's methods
+(`registries/port.py`).
 """
 
 import asyncio
@@ -28,6 +29,7 @@ from kube_registrar.registries.embedded import (
     translation,
 )
 from kube_registrar.registries.embedded.core import Core
+from kube_registrar.registries.embedded.publishing import Publishing
 from kube_registrar.registries.embedded.state import Namespace, Service
 from kube_registrar.registries.port import Capabilities, Found
 from kube_registrar.runtime.fence import Fence
@@ -69,6 +71,11 @@ class EmbeddedRegistry:
     def capabilities(self) -> Capabilities:
         """What it can do: what Cloud Map can, less the health checks of its own."""
         return CAPABILITIES
+
+    @property
+    def zones(self) -> Publishing:
+        """What of it is published in DNS, for whoever answers queries."""
+        return Publishing(self._core.state)
 
     # Cloud Map's operations.
 

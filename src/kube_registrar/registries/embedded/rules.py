@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from kube_registrar.model.cloudmap.errors import CloudMapError, invalid
+from kube_registrar.registries.embedded import dnsnames
 from kube_registrar.registries.embedded.state import HTTP, Service
 
 CUSTOM_ATTRIBUTES: Final = 30
@@ -29,7 +30,6 @@ _PORT = "AWS_INSTANCE_PORT"
 STANDARD: Final = frozenset({_ALIAS, _EC2, _INIT, _CNAME, _IPV4, _IPV6, _PORT})
 """The attributes that Cloud Map gives a meaning; all others are custom ones, which it counts."""
 
-_LABEL_CHARACTERS = 63
 _PORTS = 65535
 
 
@@ -42,7 +42,7 @@ def check_instance(service: Service, instance_id: str, attributes: Mapping[str, 
     else:
         _check_needed(service, attributes)
     if "SRV" in service.record.record_types:
-        _check_label(instance_id)
+        dnsnames.check_target(service, instance_id)
 
 
 def check_quota(service: Service) -> None:
@@ -118,6 +118,8 @@ def _check_needed(service: Service, attributes: Mapping[str, str]) -> None:
     for type_, key in (("A", _IPV4), ("AAAA", _IPV6), ("SRV", _PORT), ("CNAME", _CNAME)):
         if type_ in service.record.record_types and key not in attributes:
             raise _missing(key, type_)
+    if "CNAME" in service.record.record_types:
+        dnsnames.check_alias(attributes[_CNAME])
     if "SRV" in service.record.record_types and _IPV4 not in attributes and _IPV6 not in attributes:
         raise _missing(f"{_IPV4} or {_IPV6}", "SRV")
 
@@ -125,11 +127,3 @@ def _check_needed(service: Service, attributes: Mapping[str, str]) -> None:
 def _missing(key: str, record_type: str) -> CloudMapError:
     rule = f"the service has {record_type} records, which need it"
     return CloudMapError("InvalidInput", f"Attributes[{key}] is missing: {rule}", field=f"Attributes[{key}]", rule=rule)
-
-
-def _check_label(instance_id: str) -> None:
-    """Check that an id can be the first label of an SRV record's target, `<id>.<service>.<namespace>`."""
-    if any(not 1 <= len(label) <= _LABEL_CHARACTERS for label in instance_id.split(".")):
-        raise invalid(
-            "InstanceId", instance_id, "in a service with SRV records 63 characters are the most of a DNS label"
-        )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from kube_registrar.model.cloudmap.errors import CloudMapError, invalid
-from kube_registrar.registries.embedded import ids, rendering, settings, storage, tags
+from kube_registrar.registries.embedded import dnsnames, ids, rendering, settings, storage, tags
 from kube_registrar.registries.embedded.core import Core, Duplicate
 from kube_registrar.registries.embedded.state import (
     DELETE_NAMESPACE,
@@ -49,6 +49,8 @@ async def made(core: Core, request: Mapping[str, Any], region: str) -> Service:
     existing = namespace.services.get(namespace.service_key(record.name))
     if existing is not None:
         return _repeated(core, existing, record, wanted_tags, region)
+    if record.records:
+        dnsnames.check_service(namespace, record.name)
     revision = core.state.next_revision(core.ledger.now_ms())
     stored = (storage.put_service(record, revision), storage.put_tags("service", record.id, wanted_tags))
 

@@ -39,6 +39,9 @@ def service_dns(namespace: NamespaceRecord, request: Mapping[str, Any]) -> dict[
     routing = config.get("RoutingPolicy", "MULTIVALUE")
     if types == {"CNAME"} and routing != "WEIGHTED":
         raise invalid("DnsConfig.RoutingPolicy", config.get("RoutingPolicy"), "CNAME needs WEIGHTED")
+    if types == {"CNAME"} and request["Name"] == ".":
+        rule = "the namespace itself has SOA and NS records, and beside CNAME nothing is allowed"
+        raise invalid("Name", request["Name"], rule)
     whole = f"{request['Name']}.{namespace.name}"
     if len(whole) > _NAME_CHARACTERS:
         raise invalid(

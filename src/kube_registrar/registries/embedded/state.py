@@ -7,7 +7,7 @@ under way. All of it is touched by the event loop only.
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from kube_registrar.model.cloudmap.errors import CloudMapError
 from kube_registrar.model.refs import InstanceId
@@ -168,9 +168,25 @@ class Namespace:
         return name if self.record.type == HTTP else name.lower()
 
 
+class Follower(Protocol):
+    """Who is told of each change when it is visible. It neither fails nor waits, and looks for itself what there is."""
+
+    def namespace_changed(self, namespace_id: str) -> None:
+        """A namespace was made, changed or removed."""
+
+    def service_changed(self, service_id: str) -> None:
+        """A service was made, changed or removed."""
+
+    def instance_changed(self, service_id: str, instance_id: str) -> None:
+        """An instance was registered, changed or deregistered, or its health is another one."""
+
+
 @dataclass(slots=True)
 class State:
-    """Everything. `arriving`: namespaces whose creation is under way; they are not visible yet."""
+    """Everything. `arriving`: namespaces whose creation is under way; they are not visible yet.
+
+    What is visible changes by these methods only: they tell the followers.
+    """
 
     namespaces: dict[str, Namespace] = field(default_factory=dict)
     arriving: dict[str, tuple[NamespaceRecord, Submission]] = field(default_factory=dict)
@@ -182,17 +198,28 @@ class State:
     sequence: int = 0
     revision: int = 0
     """The highest revision any service ever had: a service made anew must not go back."""
+    followers: list[Follower] = field(default_factory=list)
 
     def add_namespace(self, record: NamespaceRecord, tags: dict[str, str]) -> None:
         """Make a namespace visible."""
         namespace = Namespace(record, tags)
         self.namespaces[record.id] = namespace
         self.by_http_name[record.http_name] = namespace
+        for follower in self.followers:
+            follower.namespace_changed(record.id)
+
+    def change_namespace(self, namespace: Namespace, record: NamespaceRecord) -> None:
+        """Give a namespace other settings."""
+        namespace.record = record
+        for follower in self.followers:
+            follower.namespace_changed(record.id)
 
     def remove_namespace(self, identifier: str) -> None:
         """Forget a namespace."""
         namespace = self.namespaces.pop(identifier)
         del self.by_http_name[namespace.record.http_name]
+        for follower in self.followers:
+            follower.namespace_changed(identifier)
 
     def add_service(self, record: ServiceRecord, tags: dict[str, str], revision: int) -> Service:
         """Make a service visible."""
@@ -200,13 +227,42 @@ class State:
         service = Service(record, namespace, tags, revision)
         self.services[record.id] = namespace.services[namespace.service_key(record.name)] = service
         self.revision = max(self.revision, revision)
+        for follower in self.followers:
+            follower.service_changed(record.id)
         return service
+
+    def change_service(self, service: Service, record: ServiceRecord) -> None:
+        """Give a service other settings."""
+        service.record = record
+        service.touch()
+        for follower in self.followers:
+            follower.service_changed(record.id)
 
     def remove_service(self, service: Service) -> None:
         """Forget a service."""
         service.touch()
         del self.services[service.record.id]
         del service.namespace.services[service.namespace.service_key(service.record.name)]
+        for follower in self.followers:
+            follower.service_changed(service.record.id)
+
+    def put_instance(self, service: Service, instance: Instance, revision: int) -> None:
+        """Make an instance visible, in place of what it was."""
+        service.instances[instance.id] = instance
+        service.revision = revision
+        self.instance_changed(service, instance.id)
+
+    def remove_instance(self, service: Service, instance_id: str, revision: int) -> None:
+        """Forget an instance."""
+        del service.instances[instance_id]
+        service.revision = revision
+        self.instance_changed(service, instance_id)
+
+    def instance_changed(self, service: Service, instance_id: str) -> None:
+        """Tell that an instance is another one, or that its health is."""
+        service.touch()
+        for follower in self.followers:
+            follower.instance_changed(service.record.id, instance_id)
 
     def add_operation(self, operation: Operation) -> None:
         """Remember an operation."""
