@@ -16,11 +16,13 @@ from bench import (
     cold_start,
     dns,
     failover,
+    fuzz,
     held,
     idle,
     latency,
     many_pods,
     outages,
+    registry,
     rollout,
     scale_to_zero,
     watching,
@@ -35,6 +37,7 @@ SHORT: dict[str, Callable[[], Iterable[Row]]] = {
     "scale-to-zero": scale_to_zero.rows,
     "failover": failover.rows,
     "cloud-map": cloud_map.short_rows,
+    "registry": registry.rows,
     "dns": dns.rows,
 }
 LONG: dict[str, Callable[[], Iterable[Row]]] = {
@@ -43,6 +46,7 @@ LONG: dict[str, Callable[[], Iterable[Row]]] = {
     "outages": outages.rows,
     "idle": idle.rows,
     "cloud-map-long": cloud_map.long_rows,
+    "fuzz": fuzz.rows,
 }
 GROUPS = {"short": list(SHORT), "long": list(LONG), "all": [*SHORT, *LONG]}
 

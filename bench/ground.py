@@ -73,8 +73,17 @@ def cpu_seconds(pid: int) -> float:
 
 def peak_memory(pid: int) -> float:
     """Return the most memory that a process has had, VmHWM, in MiB."""
+    return _memory(pid, "VmHWM")
+
+
+def memory(pid: int) -> float:
+    """Return the memory that a process has now, VmRSS, in MiB."""
+    return _memory(pid, "VmRSS")
+
+
+def _memory(pid: int, which: str) -> float:
     lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(which))
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -1,11 +1,15 @@
 """Whatever is sent, the answer is one of Cloud Map's: never a failure of the registry itself."""
 
 import json
+import random
+import socket
 import string
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bench.fuzz import Requests, Sender
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -87,3 +91,47 @@ def test_no_request_makes_the_registry_fail(filled: tuple[Server, list[str]], op
 def test_no_bytes_make_the_registry_fail(filled: tuple[Server, list[str]], body: bytes, target: str) -> None:
     answer = filled[0].post(body, {"X-Amz-Target": f"{TARGET}.{target}"})
     assert answer.status in {200, 400}
+
+
+def test_a_body_that_is_not_encoded_as_it_says_is_refused(filled: tuple[Server, list[str]]) -> None:
+    headers = {"X-Amz-Target": f"{TARGET}.ListNamespaces", "Content-Encoding": "gzip"}
+    answer = filled[0].post(b"no gzip at all", headers)
+    assert (answer.status, answer.body["__type"]) == (400, "SerializationException")
+    assert answer.body["message"] == "The body cannot be read: Can not decode content-encoding: gzip"
+
+
+def test_what_is_no_http_is_not_logged(filled: tuple[Server, list[str]], caplog: pytest.LogCaptureFixture) -> None:
+    """Anybody could fill a disk with it."""
+    for data in (b"\x16\x03\x01\x00\x00\r\n\r\n", b"POST / HTTP/1.1\r\n\xff: x\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", filled[0].port), 10) as connection:
+            connection.sendall(data)
+            assert connection.recv(100).startswith(b"HTTP/1.0 400 ")
+    assert caplog.records == []
+
+
+def test_a_client_that_goes_in_the_middle_of_its_request_is_not_logged(
+    filled: tuple[Server, list[str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    target = f"X-Amz-Target: {TARGET}.ListNamespaces\r\n"
+    head = f"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n{target}Content-Length: 70000\r\n\r\n{{"
+    with socket.create_connection(("127.0.0.1", filled[0].port), 10) as connection:
+        connection.sendall(head.encode())
+        # The next one is answered after this one is being read.
+        assert filled[0].call("ListNamespaces").status == 200
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    for _ in range(5):
+        assert filled[0].call("ListNamespaces").status == 200
+    assert caplog.records == []
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@given(seed=st.integers(0, 2**32))
+def test_no_stream_of_nearly_right_requests_makes_the_registry_fail(
+    filled: tuple[Server, list[str]], seed: int
+) -> None:
+    server, known = filled
+    dice = random.Random(seed)
+    fitting = {"ServiceId": known[1], "NamespaceName": "example.com", "ServiceName": "web"}
+    sender = Sender(server.port, dice, Requests(dice, fitting, known).draw)
+    sender.send()
+    assert sender.troubles == []

@@ -2,13 +2,15 @@
 
 import asyncio
 import errno
+import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from kube_registrar.model.errors import UserError
 
@@ -18,6 +20,35 @@ CLOSE_SECONDS = 2.0
 IDLE_SECONDS = 75.0
 """How long a connection may wait for its next request, or take to send the headers of one; a minute is what SDKs keep
 theirs at most."""
+
+_THEIRS = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
+_log = logging.getLogger("aiohttp.server.listening")
+# What is no HTTP, and who goes in the middle of a request, is no trouble of ours; aiohttp would log a traceback.
+_log.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], _THEIRS)))
+
+Protocols = Callable[[], asyncio.Protocol]
+"""Makes the protocol of a new connection."""
+
+
+class Front(Protocol):
+    """What stands before aiohttp on each connection."""
+
+    def __call__(self) -> asyncio.Protocol:
+        """Make the protocol of a new connection."""
+
+    def close(self) -> None:
+        """Close the connections that aiohttp has not heard of; new ones come no more."""
+
+
+class _Runner(web.AppRunner):
+    """A runner whose sites let `front` have new connections first."""
+
+    front: Front | None = None
+
+    @property
+    def server(self) -> Any:
+        """What makes protocols."""
+        return self.front or super().server
 
 
 @asynccontextmanager
@@ -29,25 +60,40 @@ async def listening(
     flag: str,
     tls: ssl.SSLContext | None = None,
     close_seconds: float = CLOSE_SECONDS,
+    front: Callable[[Protocols], Front] | None = None,
 ) -> AsyncIterator[int]:
     """Serve `app` on `host:port` (0: a free port) and yield the port that was bound; close gracefully at the end.
 
     `flag` is the option that gave the address (`--listen`): a UserError names it when the address cannot be had.
     Of a name with several addresses one is taken, IPv4 first: port 0 would pick another port for each.
+    `front` is given what makes aiohttp's protocol for a connection, and what it returns stands before that.
     """
     family, address = await resolve(host, port, flag)
-    runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=close_seconds, handle_signals=False, keepalive_timeout=IDLE_SECONDS
+    runner = _Runner(
+        app,
+        access_log=None,
+        logger=_log,
+        shutdown_timeout=close_seconds,
+        handle_signals=False,
+        keepalive_timeout=IDLE_SECONDS,
     )
     await runner.setup()
+    if front is not None:
+        runner.front = front(runner.server)
     try:
         sock = bind(family, address, host, port, flag)
         try:
-            await web.SockSite(runner, sock, backlog=1024, ssl_context=tls).start()
+            site = web.SockSite(runner, sock, backlog=1024, ssl_context=tls)
+            await site.start()
         except BaseException:
             sock.close()
             raise
-        yield sock.getsockname()[1]
+        try:
+            yield sock.getsockname()[1]
+        finally:
+            await site.stop()
+            if runner.front is not None:
+                runner.front.close()
     finally:
         await runner.cleanup()
 

@@ -213,6 +213,24 @@ async def test_a_full_disk_refuses_and_changes_nothing(tmp_path: Path) -> None:
         assert await contents(registry) == after
 
 
+async def test_a_disk_that_became_read_only_refuses_and_changes_nothing(tmp_path: Path) -> None:
+    async with opened(tmp_path, SystemClock()) as registry:
+        identifier = await make(registry)
+        connection = registry._core.writer._connection
+        await asyncio.to_thread(connection.execute, "PRAGMA query_only = ON")
+        request = {"ServiceId": identifier, "Attributes": {}}
+        error, before = await until_it_fails(registry, request)
+        assert error.message == (
+            "The registry could not store this (attempt to write a readonly database); nothing was changed"
+        )
+        assert await contents(registry) == before
+        await asyncio.to_thread(connection.execute, "PRAGMA query_only = OFF")
+        await call(registry, "RegisterInstance", **request, InstanceId="a")
+        after = await contents(registry)
+    async with opened(tmp_path, SystemClock()) as registry:
+        assert await contents(registry) == after
+
+
 @contextmanager
 def process(folder: Path, switches: str) -> Iterator[tuple[Server, subprocess.Popen[str]]]:
     """Run a server in a process of its own."""

@@ -38,3 +38,6 @@ HANDLERS: Mapping[str, Handler] = {
     "UpdateService": services.update,
 }
 """Each takes the core, a request that was checked against the table of shapes, and the Region for ARNs."""
+
+OPERATIONS = frozenset(HANDLERS)
+"""Their names."""

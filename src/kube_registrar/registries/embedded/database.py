@@ -16,14 +16,16 @@ LOCK = "registry.lock"
 
 
 @contextlib.contextmanager
-def opened(folder: Path) -> Iterator[sqlite3.Connection]:
+def opened(folder: Path, now_ms: int) -> Iterator[sqlite3.Connection]:
     """Open the database in `folder`, which is made if it is missing; hold it against other processes meanwhile.
 
-    The connection may be used by one thread at a time, whichever. Raises UserError, one sentence with the next step.
+    One that is a backup put back gets revisions above all that it holds, and above `now_ms`: clients may have seen
+    what came after it, and must look again. The connection may be used by one thread at a time, whichever. Raises
+    UserError, one sentence with the next step.
     """
     lock = _locked(folder)
     try:
-        connection = _connected(folder / FILE)
+        connection = _connected(folder / FILE, now_ms)
         try:
             yield connection
         finally:
@@ -58,19 +60,20 @@ def _locked(folder: Path) -> IO[str]:
     return lock
 
 
-def _connected(path: Path) -> sqlite3.Connection:
+def _connected(path: Path, now_ms: int) -> sqlite3.Connection:
     try:
         # Transactions are ours: begun and committed by the writer, many changes in one.
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
         raise UserError(f"The database {path} cannot be opened ({error}): make it readable and writable") from None
     try:
-        _check(connection, path)
+        check(connection, path)
         # FULL: a commit is on the disk, not only with the operating system, before anybody is told.
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         schema.migrate(connection)
+        _raise_revisions(connection, now_ms)
     except sqlite3.OperationalError as error:
         connection.close()
         raise UserError(
@@ -86,8 +89,20 @@ def _connected(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse, unchanged, what is damaged, of a newer version, or not ours."""
+def _raise_revisions(connection: sqlite3.Connection, now_ms: int) -> None:
+    """Raise all revisions of a backup that was put back, once."""
+    if not connection.execute("SELECT 1 FROM counters WHERE name = ?", (schema.COPIED,)).fetchone():
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    highest = "(SELECT max(value) FROM (SELECT revision AS value FROM services UNION SELECT value FROM counters))"
+    connection.execute(f"UPDATE counters SET value = max({highest} + 1, ?) WHERE name = 'revision'", (now_ms,))  # noqa: S608
+    connection.execute("UPDATE services SET revision = (SELECT value FROM counters WHERE name = 'revision')")
+    connection.execute("DELETE FROM counters WHERE name = ?", (schema.COPIED,))
+    connection.execute("COMMIT")
+
+
+def check(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse, unchanged, what is damaged, of a newer version, or not ours. Raises UserError or sqlite3.Error."""
     problems = [row[0] for row in connection.execute("PRAGMA integrity_check(1)")]
     if problems != ["ok"]:
         raise UserError(_damaged(path, str(problems[0]).partition("\n")[0]))

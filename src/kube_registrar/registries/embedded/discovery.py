@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
+from kube_registrar.model.cloudmap.discovered import Discovered
 from kube_registrar.model.cloudmap.errors import CloudMapError
 from kube_registrar.registries.embedded import rendering
 from kube_registrar.registries.embedded.core import Core
@@ -32,13 +35,7 @@ class Criteria:
 async def discover(core: Core, request: Mapping[str, Any], region: str) -> dict[str, Any]:  # noqa: ARG001
     """Answer DiscoverInstances."""
     service = _service(core, request)
-    criteria = Criteria(
-        request.get("QueryParameters", {}),
-        request.get("OptionalParameters", {}),
-        request.get("HealthStatus", "HEALTHY"),
-        request.get("MaxResults", DEFAULT_RESULTS),
-    )
-    found = chosen(service, criteria, core.dice)
+    found = chosen(service, _criteria(request), core.dice)
     instances = [rendering.discovered(service, instance) for instance in found]
     return {"Instances": instances, "InstancesRevision": service.revision}
 
@@ -46,6 +43,25 @@ async def discover(core: Core, request: Mapping[str, Any], region: str) -> dict[
 async def revision(core: Core, request: Mapping[str, Any], region: str) -> dict[str, Any]:  # noqa: ARG001
     """Answer DiscoverInstancesRevision."""
     return {"InstancesRevision": _service(core, request).revision}
+
+
+def discovered(core: Core, operation: str, request: Mapping[str, Any]) -> Discovered:
+    """Return what either operation would answer, to be kept until it changes."""
+    service = _service(core, request)
+    if operation == "DiscoverInstancesRevision":
+        return Discovered(None, 0, service.revision, service, service.changes)
+    criteria = _criteria(request)
+    rows = [msgspec.json.encode(rendering.discovered(service, each)) for each in matching(service, criteria)]
+    return Discovered(rows, criteria.most, service.revision, service, service.changes)
+
+
+def _criteria(request: Mapping[str, Any]) -> Criteria:
+    return Criteria(
+        request.get("QueryParameters", {}),
+        request.get("OptionalParameters", {}),
+        request.get("HealthStatus", "HEALTHY"),
+        request.get("MaxResults", DEFAULT_RESULTS),
+    )
 
 
 def _service(core: Core, request: Mapping[str, Any]) -> Service:
@@ -59,12 +75,18 @@ def _service(core: Core, request: Mapping[str, Any]) -> Service:
 
 def chosen(service: Service, criteria: Criteria, dice: random.Random) -> list[Instance]:
     """Return the instances that match, in random order, as many as are wanted at most."""
+    found = matching(service, criteria)
+    return dice.sample(found, min(criteria.most, len(found)))
+
+
+def matching(service: Service, criteria: Criteria) -> list[Instance]:
+    """Return all instances that match, however many are wanted."""
     found = _matching(service.instances.values(), criteria.parameters)
     if service.record.custom_health:
         found = _by_health(found, criteria.health)
     if criteria.optional:
         found = _matching(found, criteria.optional) or found
-    return dice.sample(found, min(criteria.most, len(found)))
+    return found
 
 
 def _matching(instances: Iterable[Instance], parameters: Mapping[str, str]) -> list[Instance]:

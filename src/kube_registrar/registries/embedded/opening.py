@@ -30,7 +30,9 @@ async def open_registry(
         # Checking a large file takes a while: not in the event loop.
         holder = contextlib.ExitStack()
         stack.push_async_callback(asyncio.to_thread, holder.close)
-        connection = await asyncio.to_thread(holder.enter_context, database.opened(chosen.data))
+        connection = await asyncio.to_thread(
+            holder.enter_context, database.opened(chosen.data, int(clock.time() * 1000))
+        )
         loaded = await asyncio.to_thread(storage.load, connection)
         dice = random.Random(chosen.simulation.seed)
         writer = Writer(connection)

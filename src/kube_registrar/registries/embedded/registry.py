@@ -11,6 +11,7 @@ from typing import Any
 
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register, SetHealth
 from kube_registrar.model.cloudmap import validation
+from kube_registrar.model.cloudmap.discovered import Discovered
 from kube_registrar.model.cloudmap.errors import CloudMapError
 from kube_registrar.model.errors import NotFound, Refused, RegistryError
 from kube_registrar.model.instances import Health, Query
@@ -82,7 +83,7 @@ class EmbeddedRegistry:
     @property
     def operations(self) -> frozenset[str]:
         """The operations that `execute` knows."""
-        return frozenset(api.HANDLERS)
+        return api.OPERATIONS
 
     async def execute(self, operation: str, request: Mapping[str, Any], region: str | None = None) -> Mapping[str, Any]:
         """Carry out one of Cloud Map's operations; `request` was checked by `model.cloudmap.validation`.
@@ -94,6 +95,10 @@ class EmbeddedRegistry:
     def place_of(self, kind: str, identifier: str) -> str | None:
         """Return the name of the registry namespace in which something is; see `server.access.places.Places`."""
         return places.place_of(self._core, kind, identifier)
+
+    def discovered(self, operation: str, request: Mapping[str, Any]) -> Discovered:
+        """Look up what DiscoverInstances or DiscoverInstancesRevision would answer. Raises CloudMapError."""
+        return discovery.discovered(self._core, operation, request)
 
     # The port.
 

@@ -58,6 +58,9 @@ MIGRATIONS: Final = (
 
 VERSION: Final = len(MIGRATIONS)
 
+COPIED: Final = "copied"
+"""The counter that only a backup has: it was not opened as a registry yet."""
+
 
 def version(connection: sqlite3.Connection) -> int:
     """Return the version of the tables; 0: there are none yet."""

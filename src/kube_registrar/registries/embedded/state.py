@@ -140,6 +140,12 @@ class Service:
     updating: Submission | None = None
     closing: bool = False
     """Its deletion is being stored: nothing may begin here any more."""
+    changes: int = 0
+    """Rises with whatever may change the answer to a discovery, its removal included; `touch` counts."""
+
+    def touch(self) -> None:
+        """Say that discoveries may have other answers from now on."""
+        self.changes += 1
 
     @property
     def expected(self) -> int:
@@ -235,11 +241,13 @@ class State:
     def change_service(self, service: Service, record: ServiceRecord) -> None:
         """Give a service other settings."""
         service.record = record
+        service.touch()
         for follower in self.followers:
             follower.service_changed(record.id)
 
     def remove_service(self, service: Service) -> None:
         """Forget a service."""
+        service.touch()
         del self.services[service.record.id]
         del service.namespace.services[service.namespace.service_key(service.record.name)]
         for follower in self.followers:
@@ -259,6 +267,7 @@ class State:
 
     def instance_changed(self, service: Service, instance_id: str) -> None:
         """Tell that an instance is another one, or that its health is."""
+        service.touch()
         for follower in self.followers:
             follower.instance_changed(service.record.id, instance_id)
 

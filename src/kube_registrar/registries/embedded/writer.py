@@ -34,7 +34,8 @@ class Writer:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._batches: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
+        self._next: list[Job] = []
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="registry-writer", daemon=True)
         self.commits = 0
@@ -44,8 +45,19 @@ class Writer:
         self._thread.start()
 
     def submit(self, job: Job) -> None:
-        """Write this job with the next commit."""
-        self._jobs.put(job)
+        """Write this job with the next commit.
+
+        All that is submitted in one turn of the event loop is handed over at once: the thread, woken by the first,
+        would commit that alone.
+        """
+        self._next.append(job)
+        if len(self._next) == 1:
+            self._loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        if self._next:
+            self._batches.put(self._next)
+            self._next = []
 
     async def write(self, statements: Sequence[Statement], apply: Callable[[], None]) -> None:
         """Write, do `apply` in the loop, and return. Raises what stood in the way if nothing was written."""
@@ -65,7 +77,8 @@ class Writer:
 
     async def close(self) -> None:
         """Write what waits, tell everybody, and end the thread."""
-        self._jobs.put(None)
+        self._hand_over()
+        self._batches.put(None)
         await asyncio.to_thread(self._thread.join)
         # The last commit's callbacks were handed to the loop before the thread ended: let them run.
         await asyncio.sleep(0)
@@ -82,13 +95,13 @@ class Writer:
     def _waiting(self) -> tuple[list[Job], bool]:
         """Return the jobs that wait, one at least, and whether the end was among them."""
         jobs: list[Job] = []
-        item = self._jobs.get()
-        while item is not None:
-            jobs.append(item)
-            if len(jobs) == _MOST_JOBS:
+        batch = self._batches.get()
+        while batch is not None:
+            jobs += batch
+            if len(jobs) >= _MOST_JOBS:
                 return jobs, False
             try:
-                item = self._jobs.get_nowait()
+                batch = self._batches.get_nowait()
             except queue.Empty:
                 return jobs, False
         return jobs, True

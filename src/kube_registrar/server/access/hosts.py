@@ -5,6 +5,7 @@ the Host header still tells that name.
 """
 
 import ipaddress
+from functools import lru_cache
 
 from kube_registrar.model.errors import UserError
 
@@ -28,6 +29,7 @@ def require_loopback(host: str, flag: str) -> None:
         )
 
 
+@lru_cache(maxsize=256)  # each request asks, nearly always for the same one
 def is_allowed(header: str | None) -> bool:
     """Whether a Host header names an address or localhost, also with the `data-` that SDKs put before it."""
     name = _name(header or "").removeprefix("data-")

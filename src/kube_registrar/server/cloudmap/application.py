@@ -6,8 +6,10 @@ troubles stand where the real ones would: throttles and faults before anything i
 
 import asyncio
 import logging
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from aiohttp import web
@@ -20,8 +22,10 @@ from kube_registrar.server.access import places, roles
 from kube_registrar.server.access.doors import Door, OpenDoor
 from kube_registrar.server.access.keys import AccessKey
 from kube_registrar.server.access.places import Places
-from kube_registrar.server.cloudmap import protocol
-from kube_registrar.server.cloudmap.catalog import Catalog
+from kube_registrar.server.cloudmap import discoveries, protocol
+from kube_registrar.server.cloudmap.catalog import Catalog, Discovering
+from kube_registrar.server.cloudmap.discoveries import Discoveries
+from kube_registrar.server.cloudmap.lane import Quick
 from kube_registrar.server.cloudmap.simulation import Troubles
 from kube_registrar.server.cloudmap.traffic import UNKNOWN, Traffic
 
@@ -30,7 +34,13 @@ _log = logging.getLogger(__name__)
 _MOST_BYTES = 1024 * 1024
 """The largest request: a register with all its attributes has 5,000 characters."""
 
+QUICK: web.AppKey[Quick] = web.AppKey("quick")
+"""What `serving` may answer in the fast lane; not there where all requests must come this way."""
+
 _OPERATION = web.RequestKey("operation", str)
+
+_MOST_REMEMBERED = 1024
+"""Characters of a question that is remembered."""
 
 _BODY_SECONDS = 20.0
 """How long a body may take to come once its headers are there."""
@@ -62,6 +72,7 @@ def app(
     """
     known = catalog if isinstance(catalog, Places) else None
     server = _Server(door or OpenDoor(), traffic or Traffic(), Troubles(simulation, clock), catalog, known)
+    kept = Discoveries(catalog, random.Random(simulation.seed)) if isinstance(catalog, Discovering) else None
 
     async def handle(request: web.Request) -> web.Response:
         began = server.traffic.now()
@@ -74,6 +85,13 @@ def app(
         except web.HTTPRequestEntityTooLarge:
             code = "SerializationException"
             return protocol.error_answer(CloudMapError(code, "The request is larger than 1 MiB"))
+        except web.RequestPayloadError as error:
+            code = "SerializationException"
+            why = str(error).rpartition("\n")[2].strip()
+            return protocol.error_answer(CloudMapError(code, f"The body cannot be read: {why}"))
+        except ConnectionError:
+            code = "ConnectionLost"
+            raise  # the client has gone: aiohttp knows what to do
         except Exception:  # noqa: BLE001 - the last resort: the client gets an answer, the log the cause
             code = "InternalFailure"
             _log.exception("a request to the Cloud Map API failed; this is a bug")
@@ -83,7 +101,48 @@ def app(
 
     application = web.Application(client_max_size=_MOST_BYTES)
     application.router.add_route("*", "/{path:.*}", handle)
+    # A rate by address needs the address, which the fast lane does not have.
+    if kept is not None and server.troubles.are_none and not server.door.counts_addresses:
+        application[QUICK] = _quick(kept, server)
     return application
+
+
+def _quick(kept: Discoveries, server: _Server) -> Quick:
+    """Return what answers a discovery whose headers are as they should be. It lets in whom `_handle` lets in.
+
+    All that is to be refused is left to `_handle`, which has the sentences.
+    """
+
+    def quick(headers: Mapping[str, str], body: bytes) -> bytes | None:
+        operation = discoveries.TARGETS.get(headers.get("x-amz-target", ""))
+        if operation is None:
+            return None
+        began = server.traffic.now()
+        try:
+            if server.door.is_open:
+                server.door.greet(headers)
+            key = server.door.admit(operation, headers, body)
+            if key is not None and key.namespaces is not None:
+                _check_place(server.places, key, operation, body)
+            answer = kept.answer(operation, body)
+        except CloudMapError:
+            return None
+        server.traffic.answered(operation, "ok", began)
+        return answer
+
+    return quick
+
+
+def _check_place(known: Places | None, key: AccessKey, operation: str, body: bytes) -> None:
+    """Raise CloudMapError unless a discovery is within what a limited key is for, or where that is not told here."""
+    if len(body) > _MOST_REMEMBERED or known is None:
+        raise roles.denied(key, operation, "in the fast lane")
+    places.check(key, operation, _asked(operation, body), known)
+
+
+@lru_cache(maxsize=4096)  # clients ask the same again and again
+def _asked(operation: str, body: bytes) -> Mapping[str, Any]:
+    return validated(operation, protocol.body_of(body))
 
 
 async def _handle(request: web.Request, server: _Server) -> web.Response:

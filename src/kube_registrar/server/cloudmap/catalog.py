@@ -1,7 +1,9 @@
-"""What the wire needs of a registry: one method, as Cloud Map's API is one list of operations."""
+"""What the wire needs of a registry: Cloud Map's operations, through one method; and one more that makes it fast."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
+
+from kube_registrar.model.cloudmap.discovered import Discovered
 
 
 @runtime_checkable
@@ -18,5 +20,17 @@ class Catalog(Protocol):
         `request` was checked against `model.cloudmap.shapes`. `region` is the one that the caller signed for; it
         stands in the ARNs of the answer. Raises model.cloudmap.errors.CloudMapError and nothing else. A change
         that was answered is durable.
+        """
+        ...
+
+
+@runtime_checkable
+class Discovering(Protocol):
+    """A catalog whose answers to discoveries can be kept: it knows when they change."""
+
+    def discovered(self, operation: str, request: Mapping[str, Any]) -> Discovered:
+        """Look up what DiscoverInstances or DiscoverInstancesRevision would answer; at once, as it is in memory.
+
+        `request` was checked against `model.cloudmap.shapes`. Raises CloudMapError.
         """
         ...

@@ -3,6 +3,7 @@
 Source: the AWS JSON 1.1 protocol (Smithy), and the service model's targetPrefix.
 """
 
+import itertools
 import re
 import uuid
 from collections.abc import Iterable, Mapping
@@ -16,6 +17,10 @@ from kube_registrar.model.cloudmap.shapes import NOT_YET, OPERATIONS
 
 TARGET_PREFIX = "Route53AutoNaming_v20170314"
 CONTENT_TYPE = "application/x-amz-json-1.1"
+
+# Ids of requests are for finding one again in two logs: a random beginning and a count are enough, and cost nothing.
+_PREFIX = str(uuid.uuid4())[:24]
+_COUNT = itertools.count(int.from_bytes(uuid.uuid4().bytes[:5]))
 
 _SCOPE = re.compile(r"Credential=[^/,\s]*/\d{8}/(?P<region>[a-z0-9-]{1,64})/")
 # Codes that the service model knows spell this member with a capital, those that all services share do not.
@@ -87,7 +92,12 @@ def body_of(content: bytes) -> object:
 
 def answer(members: Mapping[str, Any]) -> web.Response:
     """Return the HTTP answer for an operation that succeeded."""
-    return web.Response(body=msgspec.json.encode(members), headers=_headers())
+    return ready_answer(msgspec.json.encode(members))
+
+
+def ready_answer(body: bytes) -> web.Response:
+    """Return the HTTP answer for an operation that succeeded, from its JSON."""
+    return web.Response(body=body, headers=_headers())
 
 
 def error_answer(error: CloudMapError) -> web.Response:
@@ -98,5 +108,10 @@ def error_answer(error: CloudMapError) -> web.Response:
     return web.Response(status=error.status, body=msgspec.json.encode(body), headers=headers)
 
 
+def request_id() -> str:
+    """Return a new id, in the form of a UUID."""
+    return f"{_PREFIX}{next(_COUNT) & 0xFFFFFFFFFFFF:012x}"
+
+
 def _headers() -> dict[str, str]:
-    return {"Content-Type": CONTENT_TYPE, "x-amzn-RequestId": str(uuid.uuid4())}
+    return {"Content-Type": CONTENT_TYPE, "x-amzn-RequestId": request_id()}

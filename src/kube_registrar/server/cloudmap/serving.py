@@ -3,10 +3,14 @@
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from aiohttp import web
 
+from kube_registrar.runtime.clock import SystemClock
 from kube_registrar.server.access.hosts import require_loopback
+from kube_registrar.server.cloudmap.application import QUICK
+from kube_registrar.server.cloudmap.lane import Lanes
 from kube_registrar.server.listening import CLOSE_SECONDS, listening
 
 FLAG = "--api-listen"
@@ -29,5 +33,8 @@ async def serve(
     """
     if not is_keyed:
         require_loopback(host, FLAG)
-    async with listening(app, host, port, flag=FLAG, tls=tls, close_seconds=close_seconds) as bound:
+    # What stands before the application, a middleware, must see every request.
+    quick = app.get(QUICK) if not app.middlewares else None
+    front = partial(Lanes, quick, SystemClock()) if quick is not None else None
+    async with listening(app, host, port, flag=FLAG, tls=tls, close_seconds=close_seconds, front=front) as bound:
         yield bound

@@ -41,6 +41,12 @@ class Troubles:
         self._dice = random.Random(simulation.seed)
         self._buckets: dict[str, _Bucket] = {}
 
+    @property
+    def are_none(self) -> bool:
+        """Whether nothing is pretended at the wire."""
+        wire = ("latency", "throttle", "faults", "lost_replies", "hangs")
+        return all(getattr(self._simulation, name) == getattr(Simulation(), name) for name in wire)
+
     async def before(self, operation: str) -> None:
         """What happens before a request is looked at. Raises CloudMapError for a throttle or a fault."""
         latency = self._simulation.latency.draw(self._dice)
