@@ -16,11 +16,6 @@ class Role(StrEnum):
     ADMIN = "admin"
     """Everything."""
 
-    @property
-    def rank(self) -> int:
-        """How much it includes."""
-        return list(Role).index(self)
-
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:

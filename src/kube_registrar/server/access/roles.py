@@ -18,9 +18,10 @@ def needed(operation: str) -> Role:
 
 def check(key: AccessKey, operation: str) -> None:
     """Raise CloudMapError AccessDeniedException for what the key's role does not include."""
-    least = needed(operation)
-    if key.role.rank < least.rank:
-        raise denied(key, operation, f"because its role is {key.role}, and this needs {least}")
+    # Each request comes here: by identity, for to compare enumerations by their order takes microseconds.
+    if key.role is Role.ADMIN or operation.startswith(_READS) or (key.role is Role.WRITE and operation in _WRITES):
+        return
+    raise denied(key, operation, f"because its role is {key.role}, and this needs {needed(operation)}")
 
 
 def denied(key: AccessKey, operation: str, why: str) -> CloudMapError:
