@@ -73,7 +73,7 @@ def test_files_that_anybody_may_read_are_told(tmp_path: Path) -> None:
         ("- {accessKeyID: AKIDONE, role: read}", "needs secretAccessKey or secretAccessKeyFile: give one of the two"),
         (ENTRY.replace("role", "secretAccessKeyFile: x, role"), "needs secretAccessKey or secretAccessKeyFile"),
         (ENTRY.replace(SECRET, "short"), "must be a text of 20 printable ASCII characters or more"),
-        (ENTRY.replace(SECRET, "1234567890123456789012345"), "must be a text of 20 printable"),
+        (ENTRY.replace(SECRET, "1234567890123456789012345"), "is a number as it stands: put it in quotes"),
         (ENTRY.replace("role", "registryNamespaces: [], role"), "must be a list of names of registry namespaces"),
         (ENTRY + ENTRY, "has the access key AKIDONE twice: keep one of them"),
         (f"- {{accessKeyID: AKIDONE\n  secretAccessKey: {SECRET}", "is no YAML: write a list of access keys"),

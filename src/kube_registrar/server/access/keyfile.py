@@ -104,6 +104,8 @@ def _secret(where: str, entry: Mapping[object, object], folder: Path, secrets: l
         file = folder / named
         given = _text(file).strip()
         secrets.append(file)
+    if isinstance(given, int | float):
+        raise UserError(f"{where}: the secret access key is a number as it stands: put it in quotes")
     if not isinstance(given, str) or len(given) < SECRET_CHARACTERS or not given.isascii() or not given.isprintable():
         raise UserError(
             f"{where}: the secret access key must be a text of {SECRET_CHARACTERS} printable ASCII characters or more, "
