@@ -24,7 +24,7 @@ from bench.ground import Client, memory
 from bench.registry import Served, attributes, served
 from bench.table import Row, run
 
-from kube_registrar.model.cloudmap.shapes import NOT_YET, OPERATIONS, SHAPES, Many, Shape, Structure, Table, Text, Whole
+from kube_registrar.model.cloudmap.shapes import OPERATIONS, SHAPES, Many, Shape, Structure, Table, Text, Whole
 
 _SECONDS = 10.0
 _QUIET_SECONDS = 0.2
@@ -50,7 +50,7 @@ class Requests:
     def draw(self) -> bytes:
         """Return the bytes of a request, whole or not."""
         dice = self._dice
-        operation = dice.choice(("DiscoverInstances", *OPERATIONS, *NOT_YET))
+        operation = dice.choice(("DiscoverInstances", *OPERATIONS))
         content = self._content(operation)
         target = f"Route53AutoNaming_v20170314.{operation}"
         if dice.random() < 0.03:

@@ -16,9 +16,9 @@ from botocore.session import Session
 from kube_registrar.server.access.keys import AccessKey, Role
 from kube_registrar.server.access.roles import needed
 from kube_registrar.server.cloudmap.traffic import Traffic
+from tests.warm.command_line import CommandLine
 from tests.wire.harness import TARGET, Answer, Server, error_of, running
 from tests.wire.keys import ADMIN, READ, WRITE, Shifted, client, keyed
-from tests.wire.test_article import CommandLine
 
 OPERATIONS = Session().get_service_model("servicediscovery").operation_names
 

@@ -1,58 +1,12 @@
 """The walk-through of the AWS documentation, with the aws command line and with boto3, to the letter but for ids."""
 
-import json
-import os
 import re
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.warm.command_line import CommandLine
 from tests.wire.harness import Server
-
-AWS = Path(__file__).parents[2] / ".venv-aws" / "bin" / "aws"
-
-
-class CommandLine:
-    """The aws command line, pointed at a server by the environment alone, as its documentation says."""
-
-    def __init__(self, url: str, home: Path, key: str = "test", secret: str = "test") -> None:
-        if not AWS.exists():
-            pytest.fail(f"{AWS} is missing: run `make .venv-aws/.synced`, which `make test` does by itself")
-        self._environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(home),
-            "AWS_ENDPOINT_URL_SERVICEDISCOVERY": url,
-            "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
-            "AWS_ACCESS_KEY_ID": key,
-            "AWS_SECRET_ACCESS_KEY": secret,
-            "AWS_DEFAULT_REGION": "us-west-2",
-            "AWS_MAX_ATTEMPTS": "1",
-            "AWS_PAGER": "",
-        }
-
-    def run(self, command: str) -> Any:
-        """Run `aws servicediscovery COMMAND` and return its output."""
-        done = self._done(command)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout) if done.stdout.strip() else None
-
-    def error(self, command: str) -> str:
-        """Run a command that must fail and return what it says."""
-        done = self._done(command)
-        assert done.returncode in {254, 255}, done.stdout  # 255 in version 1, 254 since
-        return done.stderr.strip()
-
-    def _done(self, command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [AWS, "servicediscovery", *command.split()],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
 
 
 @pytest.fixture
@@ -199,6 +153,41 @@ def test_the_other_commands_of_the_documentation(aws: CommandLine) -> None:
     listed = aws.run("list-operations --filters Name=STATUS,Condition=IN,Values=PENDING,SUCCESS")["Operations"]
     assert len(listed) == 5
     assert {each["Status"] for each in listed} == {"SUCCESS"}
+
+
+def test_the_tutorial_of_ecs_with_the_command_line(aws: CommandLine) -> None:
+    """ "Creating an Amazon ECS service that uses service discovery", without what asks ECS and Route 53.
+
+    Where it calls `ecs create-service --service-registries`, a task is registered as ECS registers it.
+    """
+    operation = aws.run("create-private-dns-namespace --name tutorial --vpc vpc-abcd1234")["OperationId"]
+    namespace = aws.run(f"get-operation --operation-id {operation}")["Operation"]["Targets"]["NAMESPACE"]
+    service = aws.run(
+        f"create-service --name myapplication --dns-config NamespaceId={namespace},DnsRecords=[{{Type=A,TTL=300}}] "
+        "--health-check-custom-config FailureThreshold=1"
+    )["Service"]
+    assert (service["NamespaceId"], service["DnsConfig"]["DnsRecords"]) == (namespace, [{"Type": "A", "TTL": 300}])
+    assert service["HealthCheckCustomConfig"] == {"FailureThreshold": 1}
+    task = {
+        "AWS_INIT_HEALTH_STATUS": "HEALTHY",
+        "AWS_INSTANCE_IPV4": "172.16.10.5",
+        "AVAILABILITY_ZONE": "us-west-2a",
+        "ECS_CLUSTER_NAME": "tutorial",
+        "ECS_SERVICE_NAME": "ecs-service-discovery",
+        "ECS_TASK_DEFINITION_FAMILY": "tutorial-task-def",
+        "REGION": "us-west-2",
+    }
+    name = "16becc26-8558-4af1-9fbd-f81be062a266"
+    given = ",".join(f"{key}={value}" for key, value in task.items())
+    aws.run(f"register-instance --service-id {service['Arn']} --instance-id {name} --attributes {given}")
+    listed = aws.run(f"list-instances --service-id {service['Id']}")
+    assert [(each["Id"], each["Attributes"]) for each in listed["Instances"]] == [(name, task)]
+    [found] = aws.run("discover-instances --namespace-name tutorial --service-name myapplication")["Instances"]
+    assert (found["InstanceId"], found["HealthStatus"], found["Attributes"]) == (name, "HEALTHY", task)
+    aws.run(f"deregister-instance --service-id {service['Id']} --instance-id {name}")
+    assert aws.run(f"delete-service --id {service['Id']}") is None
+    operation = aws.run(f"delete-namespace --id {namespace}")["OperationId"]
+    assert aws.run(f"get-operation --operation-id {operation}")["Operation"]["Status"] == "SUCCESS"
 
 
 def test_the_walk_through_with_boto3(server: Server) -> None:

@@ -118,6 +118,8 @@ def test_the_revision_rises_with_registrations_and_not_with_health(api: Any) -> 
     seen.append(revision())
     register(api, identifier, "a", stage="dev")
     seen.append(revision())
+    register(api, identifier, "a", stage="dev")
+    assert revision() == seen[-1], "nothing has changed"
     api.update_instance_custom_health_status(ServiceId=identifier, InstanceId="a", Status="UNHEALTHY")
     assert revision() == seen[-1]
     api.deregister_instance(ServiceId=identifier, InstanceId="a")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import pytest
 from kube_registrar.model.cloudmap.errors import CloudMapError
 from kube_registrar.model.cloudmap.validation import validated
 from kube_registrar.model.refs import DEFAULT_REGISTRY
-from kube_registrar.registries.embedded import open_registry
+from kube_registrar.registries.embedded import open_registry, opening
+from kube_registrar.registries.embedded.checks.checker import Checker
+from kube_registrar.registries.embedded.checks.endpoints import Endpoint
 from kube_registrar.registries.embedded.registry import EmbeddedRegistry
 from kube_registrar.server.dns import serving
 from kube_registrar.testing.clock import FakeClock
@@ -133,6 +136,41 @@ async def test_custom_health_decides_when_it_takes_effect(place: Place, clock: F
         while await place.addresses() == ["10.0.0.1"]:
             pass
     assert await place.addresses() == ["10.0.0.1", "10.0.0.2"]
+
+
+async def test_what_the_registry_finds_unhealthy_leaves_dns_and_comes_back(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sick = {"10.0.0.1"}
+
+    async def probe(endpoint: Endpoint) -> str:
+        return "no connection" if endpoint.address in sick else ""
+
+    monkeypatch.setattr(opening, "Checker", partial(Checker, probe=probe))
+    async with (
+        open_registry({"data": tmp_path}, DEFAULT_REGISTRY, clock) as registry,
+        serving.serve(registry.zones, LOCAL, 0) as (port, _),
+    ):
+        place = Place(registry, port)
+        service = await place.service(await place.namespace(), HealthCheckConfig={"Type": "TCP"})
+        await place.register(service, "i-1", 1)
+        await place.register(service, "i-2", 2)
+        both = ["10.0.0.1", "10.0.0.2"]
+
+        async def becomes(wanted: list[str]) -> None:
+            await clock.advance(34)
+            async with asyncio.timeout(30):  # The clock has turned, and what was found is being stored.
+                while await place.addresses() != wanted:
+                    pass
+
+        assert await place.addresses() == both
+        await becomes(["10.0.0.2"])
+        sick.clear()
+        await becomes(both)
+        sick.add("10.0.0.2")
+        await becomes(["10.0.0.1"])
+        await place.do("UpdateService", Id=service, Service={"DnsConfig": {"DnsRecords": [{"Type": "A", "TTL": 60}]}})
+        assert await place.addresses() == both, "what is not checked counts as healthy"
 
 
 async def test_ttls_of_an_update_are_answered(place: Place) -> None:

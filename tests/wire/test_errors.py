@@ -60,6 +60,12 @@ def full(place: Place) -> dict[str, Any]:
     return {"ServiceId": place.service, "InstanceId": "one-more", "Attributes": {}}
 
 
+def thirty_attributes(place: Place) -> dict[str, Any]:
+    attributes = {f"k{number}": "" for number in range(30)}
+    place.api.update_service_attributes(ServiceId=place.service, Attributes=attributes)
+    return {"ServiceId": place.service, "Attributes": {"one-more": ""}}
+
+
 def updated_twice(operation: str, kind: str) -> Callable[[Place], dict[str, Any]]:
     """Return a case of an update that another one is under way for."""
 
@@ -127,6 +133,8 @@ CASES: dict[tuple[str, str], Case] = {
     ("DeleteService", "InvalidInput"): given(Id=BAD_ARN),
     ("DeleteService", "ResourceInUse"): lambda place: {"Id": place.service},
     ("DeleteService", "ServiceNotFound"): given(Id="srv-none"),
+    ("DeleteServiceAttributes", "InvalidInput"): given(ServiceId=BAD_ARN, Attributes=["a"]),
+    ("DeleteServiceAttributes", "ServiceNotFound"): given(ServiceId="srv-none", Attributes=["a"]),
     ("DeregisterInstance", "DuplicateRequest"): lambda place: place.busy(),
     ("DeregisterInstance", "InstanceNotFound"): lambda place: place.instance("none"),
     ("DeregisterInstance", "InvalidInput"): lambda place: place.instance("x" * 65),
@@ -146,6 +154,8 @@ CASES: dict[tuple[str, str], Case] = {
     ("GetOperation", "OperationNotFound"): given(OperationId="none"),
     ("GetService", "InvalidInput"): given(Id=BAD_ARN),
     ("GetService", "ServiceNotFound"): given(Id="srv-none"),
+    ("GetServiceAttributes", "InvalidInput"): given(ServiceId=BAD_ARN),
+    ("GetServiceAttributes", "ServiceNotFound"): given(ServiceId="srv-none"),
     ("ListInstances", "InvalidInput"): lambda place: {"ServiceId": place.service, "NextToken": "x"},
     ("ListInstances", "ServiceNotFound"): given(ServiceId="srv-none"),
     ("ListNamespaces", "InvalidInput"): given(NextToken="x"),
@@ -182,6 +192,12 @@ CASES: dict[tuple[str, str], Case] = {
     ("UpdateService", "DuplicateRequest"): service_updated_twice,
     ("UpdateService", "InvalidInput"): lambda place: {"Id": place.service, "Service": {}},
     ("UpdateService", "ServiceNotFound"): given(Id="srv-none", Service={}),
+    ("UpdateServiceAttributes", "InvalidInput"): lambda place: {
+        "ServiceId": place.service,
+        "Attributes": {f"k{number}": "" for number in range(31)},
+    },
+    ("UpdateServiceAttributes", "ServiceAttributesLimitExceededException"): thirty_attributes,
+    ("UpdateServiceAttributes", "ServiceNotFound"): given(ServiceId="srv-none", Attributes={"a": ""}),
 }
 for _name, (_taken, _members) in NAMESPACES.items():
     CASES |= {

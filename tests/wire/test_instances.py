@@ -225,3 +225,20 @@ def test_a_token_of_another_list_is_refused(api: Any, http: str) -> None:
                 "answered for only"
             ),
         )
+
+
+def test_a_request_that_is_repeated_when_it_is_done_is_not_done_twice(api: Any) -> None:
+    """By its CreatorRequestId, as an SDK repeats what it lost the answer of; without it, health would begin anew."""
+    identifier = service(api, namespace(api), HealthCheckCustomConfig={})
+    request = {"ServiceId": identifier, "InstanceId": "i-1", "Attributes": {"a": "1"}, "CreatorRequestId": "once"}
+    first = api.register_instance(**request)["OperationId"]
+    target = {"ServiceId": identifier, "InstanceId": "i-1"}
+    api.update_instance_custom_health_status(**target, Status="UNHEALTHY")
+    assert api.register_instance(**request)["OperationId"] == first
+    assert api.get_instances_health_status(ServiceId=identifier)["Status"] == {"i-1": "UNHEALTHY"}
+    for other in ({"Attributes": {"a": "2"}}, {"CreatorRequestId": "twice", "Attributes": {"a": "2"}}):
+        assert api.register_instance(**request | other)["OperationId"] != first
+    assert api.get_instances_health_status(ServiceId=identifier)["Status"] == {"i-1": "HEALTHY"}
+    api.register_instance(**request)
+    api.deregister_instance(**target)
+    assert api.register_instance(**request)["OperationId"] != first

@@ -75,16 +75,44 @@ def test_an_http_service_has_no_records(api: Any, private: str) -> None:
     assert (made["Type"], made["DnsConfig"]) == ("HTTP", {})
 
 
-def test_health_checks_by_the_registry_are_refused_with_the_way_out(api: Any, private: str) -> None:
+@pytest.fixture
+def public(api: Any) -> str:
+    done = api.get_operation(OperationId=api.create_public_dns_namespace(Name="example.org")["OperationId"])
+    identifier: str = done["Operation"]["Targets"]["NAMESPACE"]
+    return identifier
+
+
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [
+        ({"Type": "HTTP"}, {"Type": "HTTP", "ResourcePath": "/", "FailureThreshold": 1}),
+        (
+            {"Type": "HTTPS", "ResourcePath": "/up", "FailureThreshold": 3},
+            {"Type": "HTTPS", "ResourcePath": "/up", "FailureThreshold": 3},
+        ),
+        ({"Type": "TCP", "FailureThreshold": 10}, {"Type": "TCP", "FailureThreshold": 10}),
+    ],
+)
+def test_the_registry_checks_health_where_it_is_asked_to(
+    api: Any, public: str, given: dict[str, Any], made: dict[str, Any]
+) -> None:
+    http = namespace(api, "http")
+    for request in ({"NamespaceId": http}, {"NamespaceId": public, "DnsConfig": A}):
+        answer = api.create_service(Name="web", HealthCheckConfig=given, **request)["Service"]
+        assert answer["HealthCheckConfig"] == made
+        assert api.get_service(Id=answer["Id"])["Service"] == answer
+
+
+def test_where_the_registry_cannot_check_health_it_says_so(api: Any, private: str, public: str) -> None:
     http = namespace(api, "http")
     check = {"Type": "HTTP", "ResourcePath": "/"}
-    message = "this registry makes no health checks of its own in this version; use HealthCheckCustomConfig"
-    assert error_of(api.create_service, Name="web", NamespaceId=http, HealthCheckConfig=check) == (
-        "InvalidInput",
-        f"HealthCheckConfig is 'HTTP': {message}",
-    )
     assert error_of(api.create_service, Name="web", NamespaceId=private, HealthCheckConfig=check)[1] == (
         "HealthCheckConfig is 'HTTP': health checks by the registry are for public DNS and HTTP namespaces only"
+    )
+    cname = records("CNAME", RoutingPolicy="WEIGHTED")
+    request = {"Name": "web", "NamespaceId": public, "DnsConfig": cname, "HealthCheckConfig": check}
+    assert error_of(api.create_service, **request)[1] == (
+        "HealthCheckConfig is 'HTTP': a service with CNAME records has no health checks by the registry"
     )
     both = {"HealthCheckConfig": check, "HealthCheckCustomConfig": {"FailureThreshold": 1}}
     assert error_of(api.create_service, Name="web", NamespaceId=http, **both)[1] == (
@@ -94,6 +122,50 @@ def test_health_checks_by_the_registry_are_refused_with_the_way_out(api: Any, pr
     assert error_of(api.create_service, Name="web", NamespaceId=http, HealthCheckConfig=tcp)[1] == (
         "HealthCheckConfig.ResourcePath is '/': TCP checks have no ResourcePath"
     )
+
+
+def test_an_update_adds_changes_and_deletes_a_health_check(api: Any, public: str) -> None:
+    identifier = service(api, public, DnsConfig=A)
+
+    def check(**change: Any) -> Any:
+        api.update_service(Id=identifier, Service={"DnsConfig": A, **change})
+        return api.get_service(Id=identifier)["Service"].get("HealthCheckConfig")
+
+    assert check(HealthCheckConfig={"Type": "TCP", "FailureThreshold": 2}) == {"Type": "TCP", "FailureThreshold": 2}
+    assert check(HealthCheckConfig={"Type": "TCP", "FailureThreshold": 4})["FailureThreshold"] == 4
+    wanted = {"DnsConfig": A, "HealthCheckConfig": {"Type": "HTTP"}}
+    assert error_of(api.update_service, Id=identifier, Service=wanted) == (
+        "InvalidInput",
+        (
+            "Service.HealthCheckConfig.Type is 'HTTP': the type of a health check cannot be changed from TCP; "
+            "delete it first, then add one"
+        ),
+    )
+    assert check() is None
+    assert check(HealthCheckConfig={"Type": "HTTP"})["Type"] == "HTTP"
+
+
+def test_an_instance_that_is_to_be_checked_needs_an_address_and_a_port(api: Any, public: str) -> None:
+    web = service(api, public, DnsConfig=A, HealthCheckConfig={"Type": "TCP"})
+    assert error_of(register, api=api, service_id=web, AWS_INSTANCE_IPV4="10.0.0.1") == (
+        "InvalidInput",
+        "Attributes[AWS_INSTANCE_PORT] is missing: the service has a health check, which needs it",
+    )
+    by_api = service(api, public, "by-api", Type="HTTP", HealthCheckConfig={"Type": "TCP"})
+    assert error_of(register, api=api, service_id=by_api, AWS_INSTANCE_PORT="80")[1] == (
+        "Attributes[AWS_INSTANCE_IPV4 or AWS_INSTANCE_IPV6] is missing: the service has a health check, which needs it"
+    )
+    place = {"AWS_INSTANCE_IPV4": "169.254.169.254", "AWS_INSTANCE_PORT": "80"}
+    assert error_of(register, api=api, service_id=by_api, **place)[1] == (
+        "Attributes[AWS_INSTANCE_IPV4] is '169.254.169.254': the service has a health check, and 169.254.169.254 is "
+        "an address of a cloud's metadata, which is never checked"
+    )
+    weighted = service(
+        api, public, "alias", DnsConfig={**A, "RoutingPolicy": "WEIGHTED"}, HealthCheckConfig={"Type": "TCP"}
+    )
+    register(api, weighted, AWS_ALIAS_DNS_NAME="lb.example.org")
+    status = api.get_instances_health_status(ServiceId=weighted)["Status"]
+    assert status == {"i-1": "HEALTHY"}, "an alias is not checked, and counts as healthy as Route 53 has it"
 
 
 def test_the_threshold_of_a_custom_check_is_one(api: Any) -> None:

@@ -19,6 +19,7 @@ _METAVARS = {
     "endpoint_url": "URL",
     "region": "REGION",
     "data": "FOLDER",
+    "quotas": "cloud-map|none",
     "simulate": "KEY=VALUE,…",
     "watch_namespaces": "NAMESPACE",
     "cluster_name": "NAME",

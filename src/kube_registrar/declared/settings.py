@@ -199,6 +199,10 @@ class Shorthand(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     ] = ""
     region: Annotated[str, _meta("Its AWS region.", _TEXT)] = ""
     data: Annotated[str, _meta("The folder in which the embedded registry keeps its data.", _TEXT)] = ""
+    quotas: Annotated[
+        str,
+        _meta("How much the embedded registry lets there be: cloud-map, as much as Cloud Map does, or none.", _TEXT),
+    ] = ""
     simulate: Annotated[
         str,
         _meta(

@@ -117,9 +117,19 @@ class ServiceSpec:
     def publishes_port(self) -> bool:
         """Whether an instance's port means something here: not where all records are A, AAAA or CNAME.
 
-        Source: ECS takes no port for a registry whose records are A only (Amazon ECS, service discovery).
+        Sources: ECS takes no port for a registry whose records are A only (Amazon ECS, service discovery);
+        RegisterInstance requires one where Route 53 checks health (AWS Cloud Map API reference).
         """
-        return self.dns is None or any(record.type is RecordType.SRV for record in self.dns.records)
+        if self.dns is None or self.health_check is HealthCheckType.ROUTE53:
+            return True
+        return any(record.type is RecordType.SRV for record in self.dns.records)
+
+    @property
+    def needs_port(self) -> str:
+        """What of it needs a port of every instance, after "it has …"; empty if nothing does."""
+        if RecordType.SRV in self.record_types:
+            return "SRV records, which need a port"
+        return "a Route53 health check, which needs a port" if self.health_check is HealthCheckType.ROUTE53 else ""
 
     @property
     def record_types(self) -> frozenset[RecordType]:

@@ -17,7 +17,7 @@ from kube_registrar.declared.references import ArnReference, LocalReference, Nam
 from kube_registrar.model.reasons import UNKNOWN_ARN, UNKNOWN_NAMESPACE, UNKNOWN_SERVICE, Problem
 from kube_registrar.model.records import Pod
 from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef
-from kube_registrar.model.specs import RecordType, ServiceSpec
+from kube_registrar.model.specs import ServiceSpec
 from kube_registrar.sources.offers import Layer, Layered, Offer, Unread
 from kube_registrar.sources.ports import port_of
 from kube_registrar.sources.resolving import Target, Unresolved, resolve
@@ -225,8 +225,8 @@ def _why_no_port(offer: Offer, target: Target) -> str:
     """Say why an endpoint's port cannot be told where one is needed; its Service is told as well."""
     if not offer.has_port or not target.service.publishes_port:
         return ""
-    if offer.number is None and RecordType.SRV in target.service.record_types:
-        return offer.why_no_port or f"{target.text} has SRV records, and {offer.source} has no port"
+    if offer.number is None and (needed := target.service.needs_port):
+        return offer.why_no_port or f"{target.text} has {needed}, and {offer.source} has none"
     return offer.why_no_port
 
 

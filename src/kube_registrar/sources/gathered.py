@@ -15,7 +15,6 @@ from kube_registrar.declared.templates import Template
 from kube_registrar.model.reasons import INVALID_PORT, Problem
 from kube_registrar.model.records import KubeService, ServicePort
 from kube_registrar.model.refs import ServiceRef
-from kube_registrar.model.specs import RecordType
 from kube_registrar.sources.asked import LOOKED_FOR, may_mean
 from kube_registrar.sources.resolving import Target, Unresolved, resolve
 from kube_registrar.sources.services import ServiceAsks, ServiceItem, service_port
@@ -131,8 +130,8 @@ class ServiceGathering:
         if not target.service.publishes_port:
             return None
         port = service_port(self.service, item)
-        if port is None and RecordType.SRV in target.service.record_types:
-            rule = f"{shown(target.text)} has SRV records, which need a port, and Service {self.service.name} has none"
+        if port is None and (needed := target.service.needs_port):
+            rule = f"{shown(target.text)} has {needed}, and Service {self.service.name} has none"
             with told_at(PORT, item.item.places.port):
                 raise wrong(PORT, "absent", rule, "Add one to spec.ports of the Service", reason=INVALID_PORT)
         return port

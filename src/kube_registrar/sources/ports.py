@@ -6,7 +6,7 @@ from kube_registrar.declared.ports import KEY, PortRequest
 from kube_registrar.declared.problems import AnnotationError, shown, wrong
 from kube_registrar.model.reasons import INVALID_PORT
 from kube_registrar.model.records import ContainerPort, Pod
-from kube_registrar.model.specs import RecordType, ServiceSpec
+from kube_registrar.model.specs import ServiceSpec
 
 _TOLD = 8  # candidates in a message
 
@@ -45,8 +45,8 @@ def _only_port(pod: Pod, service: ServiceSpec) -> int | None:
     if numbers:
         rule = f"the pod declares several TCP ports, and {shown(str(service.ref))} takes one"
         raise _invalid("absent", rule, f"Add it with one of {_choices(_spelled(port) for port in pod.ports)}")
-    if RecordType.SRV in service.record_types:
-        rule = f"{shown(str(service.ref))} has SRV records, which need a port, and the pod declares no TCP port"
+    if service.needs_port:
+        rule = f"{shown(str(service.ref))} has {service.needs_port}, and the pod declares no TCP port"
         raise _invalid("absent", rule, "Add it with the number of the port")
     return None
 

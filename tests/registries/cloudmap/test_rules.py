@@ -212,7 +212,7 @@ def test_an_instance_that_is_never_taken_is_told_which_field_and_rule(
 @pytest.mark.parametrize(
     ("kind", "spec", "name", "attributes", "told"),
     [
-        (PRIVATE, {"dns": dns(A)}, "a", {IPV6: "::1"}, (f"attributes.{IPV4}", f"{IPV4}, for the A records")),
+        (PRIVATE, {"dns": dns(A)}, "a", {IPV6: "2001:db8::1"}, (f"attributes.{IPV4}", f"{IPV4}, for the A records")),
         (PRIVATE, {"dns": dns(A, AAAA)}, "a", IP, (f"attributes.{IPV6}", f"{IPV6}, for the AAAA records")),
         (PRIVATE, {"dns": dns(SRV)}, "a", IP, (f"attributes.{PORT}", f"{PORT}, for the SRV records")),
         (PRIVATE, {"dns": dns(SRV)}, "a", {PORT: "80"}, (f"attributes.{IPV4}", f"{IPV4} or {IPV6}")),
@@ -220,6 +220,13 @@ def test_an_instance_that_is_never_taken_is_told_which_field_and_rule(
         (PRIVATE, {"dns": dns(CNAMES, routing=WEIGHTED)}, "a", IP, (f"attributes.{CNAME}", f"{CNAME}, for the CNAME")),
         (PRIVATE, {"dns": dns(A)}, "a", {ALIAS: "lb"}, (f"attributes.{ALIAS}", "weighted routing only")),
         (PRIVATE, {}, "a", {EC2: "i-0"}, (f"attributes.{EC2}", "in namespaces of type HTTP only")),
+        (
+            PUBLIC,
+            {"dns": dns(A), "health_check": ROUTE53, "route53": PROBE},
+            "a",
+            IP,
+            (f"attributes.{PORT}", f"{PORT}, for the health check"),
+        ),
         (HTTP, {}, "a", {**IP, INIT_HEALTH: "HEALTHY"}, (f"attributes.{INIT_HEALTH}", "no custom health check")),
     ],
 )
@@ -311,11 +318,11 @@ def services(draw: st.DrawFn, parent: NamespaceSpec) -> ServiceSpec:
 @st.composite
 def instances(draw: st.DrawFn, spec: ServiceSpec) -> Instance:
     attributes = draw(st.dictionaries(KEYS, VALUES, max_size=3))
-    for key, value in ((IPV4, "10.0.0.1"), (IPV6, "::1"), (PORT, "80"), (CNAME, "a.example.com")):
+    for key, value in ((IPV4, "10.0.0.1"), (IPV6, "2001:db8::1"), (PORT, "80"), (CNAME, "a.example.com")):
         if draw(st.booleans()):
             attributes[key] = value
     name = draw(st.just("web-1") | WORDS | ODD)
-    usual = Instance(InstanceId("web-1"), {IPV4: "10.0.0.1", IPV6: "::1", PORT: "80"})
+    usual = Instance(InstanceId("web-1"), {IPV4: "10.0.0.1", IPV6: "2001:db8::1", PORT: "80"})
     return Instance(InstanceId(name), attributes) if draw(st.booleans()) else usual
 
 
@@ -383,8 +390,7 @@ def _try_one(strict: Strict, data: st.DataObject) -> None:
         check_service(spec, above)
         request = shapes.create_service(spec, namespace_id, "creator")
         validated("CreateService", request)
-        if spec.route53 is None:  # which the strict registry has none of
-            _live(strict, above, spec, members, request)
+        _live(strict, above, spec, members, request)
     except Refused:
         pass
     finally:
@@ -406,6 +412,8 @@ def _live(
                 check_in_service(instance, spec, above.type)
             except Refused:
                 continue
+            if spec.route53 is not None and not {IPV4, IPV6} & instance.attributes.keys():
+                continue  # Route 53 would resolve a name, which the strict registry never does.
             change = {"ServiceId": service_id, "InstanceId": instance.id}
             strict.execute("RegisterInstance", {**change, "Attributes": dict(instance.attributes)})
             strict.execute("DeregisterInstance", change)

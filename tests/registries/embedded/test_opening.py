@@ -45,8 +45,8 @@ async def names(folder: Path) -> list[str]:
         (
             {"data": "x", "dta": "y"},
             (
-                "Registry default: unknown option 'dta'; known are data, accountId, region, customHealthDelaySeconds, "
-                "simulate; did you mean data?"
+                "Registry default: unknown option 'dta'; known are data, accountId, region, quotas, "
+                "customHealthDelaySeconds, checkIntervalSeconds, checkAddresses, simulate; did you mean data?"
             ),
         ),
         (
@@ -64,6 +64,24 @@ async def names(folder: Path) -> list[str]:
         (
             {"data": "x", "customHealthDelaySeconds": True},
             "Registry default: option customHealthDelaySeconds is True: a number of seconds from 0 to 3,600 is needed",
+        ),
+        (
+            {"data": "x", "checkIntervalSeconds": 0.5},
+            "Registry default: option checkIntervalSeconds is 0.5: a number of seconds from 1 to 3,600 is needed",
+        ),
+        (
+            {"data": "x", "quotas": "all"},
+            "Registry default: option quotas is 'all': cloud-map or none is allowed",
+        ),
+        *(
+            (
+                {"data": "x", "checkAddresses": wrong},
+                (
+                    f"Registry default: option checkAddresses is {wrong!r}: a list of address ranges such as "
+                    "10.0.0.0/8 or 2001:db8::/32 is needed, with no bits beyond the prefix"
+                ),
+            )
+            for wrong in ("10.0.0.0/8", [], ["10.0.0.1/8"], ["localhost"], 7)
         ),
         (
             {"data": "x", "simulate": 1},

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,18 @@ from kube_registrar.model.instances import Health
 from kube_registrar.model.refs import DEFAULT_REGISTRY, NamespaceRef, ServiceRef
 from kube_registrar.model.specs import (
     CreationPolicy,
+    DnsRecord,
+    DnsSettings,
     HealthCheckType,
     NamespaceSpec,
     NamespaceType,
+    RecordType,
     Route53Check,
     ServiceSpec,
 )
 from kube_registrar.registries.embedded import open_registry
 from kube_registrar.registries.embedded.registry import EmbeddedRegistry
+from kube_registrar.registries.port import Found
 from kube_registrar.testing import builders
 from kube_registrar.testing.clock import FakeClock
 from kube_registrar.testing.contract.base import apply, deregister, register, set_health
@@ -214,10 +219,13 @@ async def test_a_private_namespace_is_conflicting_in_another_vpc(tmp_path: Path,
 async def test_what_it_cannot_do_is_refused_with_the_field(tmp_path: Path, clock: FakeClock) -> None:
     async with open_registry({"data": tmp_path}, DEFAULT_REGISTRY, clock) as registry:
         await registry.ensure(NamespaceSpec(NAMESPACE), "me")
-        route53 = ServiceSpec(SERVICE, health_check=HealthCheckType.ROUTE53, route53=Route53Check("HTTP", "/", 1))
+        route53 = ServiceSpec(SERVICE, health_check=HealthCheckType.ROUTE53, route53=Route53Check("TCP", "/", 1))
         with pytest.raises(Refused) as caught:
             await registry.ensure(route53, "me")
-        assert (caught.value.field, "HealthCheckCustomConfig" in caught.value.rule) == ("HealthCheckConfig", True)
+        assert (caught.value.field, caught.value.rule) == (
+            "HealthCheckConfig.ResourcePath",
+            "TCP checks have no ResourcePath",
+        )
         with pytest.raises(Refused) as caught:
             await registry.ensure(NamespaceSpec(NamespaceRef(DEFAULT_REGISTRY, "arn:x")), "me")
         assert caught.value.field == "Name"
@@ -237,3 +245,41 @@ async def test_deregistering_from_a_service_that_is_gone_is_done(tmp_path: Path,
         assert errors["a"] is None
         assert isinstance(errors["b"], NotFound)
         assert builders.origin("a") == deregister("a").origin
+
+
+async def test_health_checks_are_made_kept_changed_and_deleted_as_they_are_asked_for(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    def spec(check: Route53Check | None, ttl: int = 60) -> ServiceSpec:
+        kind = HealthCheckType.ROUTE53 if check else HealthCheckType.NONE
+        dns = DnsSettings((DnsRecord(RecordType.A, ttl),))
+        return ServiceSpec(SERVICE, dns=dns, health_check=kind, route53=check)
+
+    def found(there: Found) -> tuple[HealthCheckType, Route53Check | None]:
+        assert isinstance(there.spec, ServiceSpec)
+        return there.spec.health_check, there.spec.route53
+
+    async with open_registry({"data": tmp_path}, DEFAULT_REGISTRY, clock) as registry:
+        public = NamespaceSpec(replace(NAMESPACE, name="example.org"), NamespaceType.DNS_PUBLIC)
+        await registry.ensure(public, "me")
+        service = ServiceRef(public.ref, "web")
+        for check, seen in (
+            (Route53Check("HTTP"), Route53Check("HTTP", "/", 1)),
+            (Route53Check("HTTP", "/", 1), Route53Check("HTTP", "/", 1)),
+            (Route53Check("HTTP", "/up", 3), Route53Check("HTTP", "/up", 3)),
+            (None, None),
+            (Route53Check("TCP"), Route53Check("TCP")),
+        ):
+            wanted = replace(spec(check), ref=service)
+            assert found(await registry.ensure(wanted, "me")) == (wanted.health_check, seen)
+        await registry.ensure(replace(spec(Route53Check("TCP"), ttl=5), ref=service), "me")
+        [listed] = await registry.find(public.ref)
+        assert found(listed) == (HealthCheckType.ROUTE53, Route53Check("TCP"))
+        with pytest.raises(Conflict, match="exists with health check Route53, not Custom"):
+            await registry.ensure(replace(spec(None), ref=service, health_check=HealthCheckType.CUSTOM), "me")
+
+
+async def test_without_quotas_there_are_no_bounds_that_the_engine_must_know(tmp_path: Path, clock: FakeClock) -> None:
+    async with open_registry({"data": tmp_path, "quotas": "none"}, DEFAULT_REGISTRY, clock) as registry:
+        can = registry.capabilities
+        assert (can.max_instances, can.max_attributes, can.max_attribute_characters) == (None, None, None)

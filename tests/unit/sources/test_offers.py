@@ -228,7 +228,7 @@ def test_srv_records_need_a_port_of_a_headless_service_too(world: World, pod: Ma
     service = _kube_service(annotations={"service": "test-namespace/srv"}, ports=(), cluster_ips=())
     wish = wish_of(pod({}, labels=LABELS), _with(world, service, _slice(HERE, ports=())))
     assert (wish.registrations, wish.held) == ((), True)
-    assert wish.absent_because == "test-namespace/srv has SRV records, and Service web has no port"
+    assert wish.absent_because == "test-namespace/srv has SRV records, which need a port, and Service web has none"
     plain = _with(world, replace(service, annotations=ASKING), _slice(HERE, ports=()))
     assert _ports(wish_of(pod({}, labels=LABELS), plain)) == [("flask-app", None)]
 

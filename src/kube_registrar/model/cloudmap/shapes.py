@@ -52,6 +52,8 @@ class Table:
 
     key: str
     value: str
+    least: int = 0
+    most: int | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,8 @@ SHAPES: Mapping[str, Shape] = {
     "ResourceId": Text(64),
     "ResourcePath": Text(255),
     "RoutingPolicy": Text(values=("MULTIVALUE", "WEIGHTED")),
+    "ServiceAttributeKey": Text(255),
+    "ServiceAttributeValue": Text(1024),
     "ServiceFilterName": Text(values=("NAMESPACE_ID", "RESOURCE_OWNER")),
     "ServiceName": Text(
         pattern=f"((?=^.{{1,127}}$)^{_LABEL}(\\.{_LABEL})*$)|(^\\.$)",
@@ -143,10 +147,12 @@ SHAPES: Mapping[str, Shape] = {
     "InstanceIdList": Many("ResourceId", 1),
     "NamespaceFilters": Many("NamespaceFilter"),
     "OperationFilters": Many("OperationFilter"),
+    "ServiceAttributeKeyList": Many("ServiceAttributeKey", 1, 30),
     "ServiceFilters": Many("ServiceFilter"),
     "TagKeyList": Many("TagKey", 0, 200),
     "TagList": Many("Tag", 0, 200),
     "Attributes": Table("AttrKey", "AttrValue"),
+    "ServiceAttributesMap": Table("ServiceAttributeKey", "ServiceAttributeValue", 1, 30),
     "DnsConfig": _structure("NamespaceId=ResourceId RoutingPolicy DnsRecords!=DnsRecordList"),
     "DnsConfigChange": _structure("DnsRecords!=DnsRecordList"),
     "DnsRecord": _structure("Type!=RecordType TTL!=RecordTTL"),
@@ -192,6 +198,7 @@ OPERATIONS: Mapping[str, Structure] = {
         "HealthCheckCustomConfig Type=ServiceTypeOption",
         "DeleteNamespace": "Id!=Arn",
         "DeleteService": "Id!=Arn",
+        "DeleteServiceAttributes": "ServiceId!=Arn Attributes!=ServiceAttributeKeyList",
         "DeregisterInstance": _INSTANCE,
         "DiscoverInstances": "NamespaceName! ServiceName! MaxResults=DiscoverMaxResults QueryParameters=Attributes "
         "OptionalParameters=Attributes HealthStatus=HealthStatusFilter OwnerAccount=AWSAccountId",
@@ -201,6 +208,7 @@ OPERATIONS: Mapping[str, Structure] = {
         "GetNamespace": "Id!=Arn",
         "GetOperation": "OperationId! OwnerAccount=AWSAccountId",
         "GetService": "Id!=Arn",
+        "GetServiceAttributes": "ServiceId!=Arn",
         "ListInstances": f"ServiceId!=Arn {_PAGE}",
         "ListNamespaces": f"{_PAGE} Filters=NamespaceFilters",
         "ListOperations": f"{_PAGE} Filters=OperationFilters",
@@ -214,9 +222,7 @@ OPERATIONS: Mapping[str, Structure] = {
         "UpdatePrivateDnsNamespace": f"{_UPDATE} Namespace!=PrivateDnsNamespaceChange",
         "UpdatePublicDnsNamespace": f"{_UPDATE} Namespace!=PublicDnsNamespaceChange",
         "UpdateService": "Id!=Arn Service!=ServiceChange",
+        "UpdateServiceAttributes": "ServiceId!=Arn Attributes!=ServiceAttributesMap",
     }.items()
 }
-"""The operations that are known, each with its request."""
-
-NOT_YET = frozenset({"DeleteServiceAttributes", "GetServiceAttributes", "UpdateServiceAttributes"})
-"""Operations of the API that no registry of ours serves yet."""
+"""All operations of the API, each with its request."""

@@ -5,7 +5,7 @@ InvalidInput ("a required value might be missing, a numeric value might be outsi
 value might exceed length constraints", says the API reference).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from typing import Any
 
 from kube_registrar.model.cloudmap.errors import CloudMapError, invalid, shown
@@ -87,23 +87,28 @@ def _whole(path: str, shape: Whole, value: object) -> int:
 def _many(path: str, shape: Many, value: object) -> list[Any]:
     if not isinstance(value, list | tuple):
         raise _wrong_type(path, value, "a list")
-    if len(value) < shape.least:
-        raise invalid(path, value, f"at least {shape.least} is needed")
-    if shape.most is not None and len(value) > shape.most:
-        rule = f"at most {shape.most} are allowed"
-        raise CloudMapError("InvalidInput", f"{path} has {len(value)} items: {rule}", field=path, rule=rule)
+    _count(path, shape, value)
     return [_checked(f"{path}[{index}]", SHAPES[shape.of], item) for index, item in enumerate(value)]
 
 
 def _table(path: str, shape: Table, value: object) -> dict[str, str]:
     if not isinstance(value, Mapping):
         raise _wrong_type(path, value, "an object")
+    _count(path, shape, value)
     keys, values = SHAPES[shape.key], SHAPES[shape.value]
     checked = {}
     for key, item in value.items():
         name: str = _checked(f"{path} key", keys, key)
         checked[name] = _checked(f"{path}[{name}]", values, item)
     return checked
+
+
+def _count(path: str, shape: Many | Table, value: Sized) -> None:
+    if len(value) < shape.least:
+        raise invalid(path, value, f"at least {shape.least} is needed")
+    if shape.most is not None and len(value) > shape.most:
+        rule = f"at most {shape.most} are allowed"
+        raise CloudMapError("InvalidInput", f"{path} has {len(value)} items: {rule}", field=path, rule=rule)
 
 
 def _join(path: str, name: str) -> str:

@@ -130,6 +130,9 @@ def _check_needed(attributes: Mapping[str, str], service: ServiceSpec) -> None:
     if RecordType.SRV in service.record_types and not {keys.IPV4, keys.IPV6} & attributes.keys():
         rule = f"{keys.IPV4} or {keys.IPV6}, for the SRV records of {service.ref}"
         raise refused("an instance without an address", f"attributes.{keys.IPV4}", rule, "Add one")
+    if service.health_check is HealthCheckType.ROUTE53 and keys.PORT not in attributes:
+        rule = f"{keys.PORT}, for the health check of {service.ref}"
+        raise refused(f"an instance without {keys.PORT}", f"attributes.{keys.PORT}", rule, "Add it")
 
 
 def _check_target(instance: Instance, service: ServiceSpec) -> None:

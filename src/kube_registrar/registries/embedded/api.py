@@ -3,7 +3,16 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from kube_registrar.registries.embedded import discovery, health, instances, lists, namespaces, services, tags
+from kube_registrar.registries.embedded import (
+    attributes,
+    discovery,
+    health,
+    instances,
+    lists,
+    namespaces,
+    services,
+    tags,
+)
 from kube_registrar.registries.embedded.core import Core
 
 Handler = Callable[[Core, Mapping[str, Any], str], Awaitable[dict[str, Any]]]
@@ -15,6 +24,7 @@ HANDLERS: Mapping[str, Handler] = {
     "CreateService": services.create,
     "DeleteNamespace": namespaces.delete,
     "DeleteService": services.delete,
+    "DeleteServiceAttributes": attributes.delete,
     "DeregisterInstance": instances.deregister,
     "DiscoverInstances": discovery.discover,
     "DiscoverInstancesRevision": discovery.revision,
@@ -23,6 +33,7 @@ HANDLERS: Mapping[str, Handler] = {
     "GetNamespace": namespaces.get,
     "GetOperation": lists.operation,
     "GetService": services.get,
+    "GetServiceAttributes": attributes.get,
     "ListInstances": instances.list_instances,
     "ListNamespaces": lists.namespaces,
     "ListOperations": lists.operations,
@@ -36,6 +47,7 @@ HANDLERS: Mapping[str, Handler] = {
     "UpdatePrivateDnsNamespace": namespaces.update_private,
     "UpdatePublicDnsNamespace": namespaces.update_public,
     "UpdateService": services.update,
+    "UpdateServiceAttributes": attributes.update,
 }
 """Each takes the core, a request that was checked against the table of shapes, and the Region for ARNs."""
 

@@ -82,7 +82,7 @@ def chosen(service: Service, criteria: Criteria, dice: random.Random) -> list[In
 def matching(service: Service, criteria: Criteria) -> list[Instance]:
     """Return all instances that match, however many are wanted."""
     found = _matching(service.instances.values(), criteria.parameters)
-    if service.record.custom_health:
+    if service.record.has_health:
         found = _by_health(found, criteria.health)
     if criteria.optional:
         found = _matching(found, criteria.optional) or found

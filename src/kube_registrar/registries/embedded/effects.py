@@ -27,6 +27,7 @@ from kube_registrar.registries.embedded.state import (
     ServiceRecord,
     State,
     Submission,
+    renews_health,
 )
 
 
@@ -81,6 +82,15 @@ def _register(state: State, operation: Operation, request: Mapping[str, Any], no
     # (RegisterInstance in the API reference: "deletes the old health check and creates a new one").
     health = attributes.get("AWS_INIT_HEALTH_STATUS", "HEALTHY")
     instance = Instance(InstanceId(operation.instance_id), attributes, request.get("creator", ""), health)
+    before = service.instances.get(instance.id)
+    # What clients would discover is as it was: then the revision is, too. None may wait for this one to be taken over,
+    # for nothing else can be under way for this instance, but others may have taken the service's further.
+    is_same = before is not None and before.attributes == attributes
+    if is_same:
+        return Effect(
+            (storage.put_instance(operation.service_id, instance),),
+            lambda: state.put_instance(service, instance, service.revision),
+        )
     revision = state.next_revision(now_ms)
 
     def apply() -> None:
@@ -134,10 +144,7 @@ def _update_namespace(state: State, operation: Operation, request: Mapping[str, 
     namespace = state.namespaces[operation.namespace_id]
     record = replace(namespace.record, **request["change"])
 
-    def apply() -> None:
-        state.change_namespace(namespace, record)
-
-    return Effect((storage.put_namespace(record),), apply)
+    return Effect((storage.put_namespace(record),), lambda: state.change_namespace(namespace, record))
 
 
 def _delete_namespace(state: State, operation: Operation) -> Effect:
@@ -149,7 +156,7 @@ def _update_service(state: State, operation: Operation, request: Mapping[str, An
     service = state.services[operation.service_id]
     record = msgspec.convert({**msgspec.to_builtins(service.record), **request["change"]}, ServiceRecord)
 
-    def apply() -> None:
-        state.change_service(service, record)
-
-    return Effect((storage.put_service(record, service.revision),), apply)
+    stored = [storage.put_service(record, service.revision)]
+    if renews_health(service.record, record):
+        stored.append(storage.renew_health(record.id))
+    return Effect(stored, lambda: state.change_service(service, record))

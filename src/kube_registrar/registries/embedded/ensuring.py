@@ -10,13 +10,15 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from kube_registrar.model.cloudmap import validation
 from kube_registrar.model.cloudmap.errors import CloudMapError
 from kube_registrar.model.errors import Conflict, NotFound
 from kube_registrar.model.ownership import owns
 from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef
-from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, ServiceSpec
-from kube_registrar.registries.embedded import namespaces, services, tags, translation
+from kube_registrar.model.specs import CreationPolicy, HealthCheckType, NamespaceSpec, ServiceSpec
+from kube_registrar.registries.embedded import namespaces, services, settings, tags, translation
 from kube_registrar.registries.embedded.core import Core, Duplicate
 from kube_registrar.registries.embedded.state import FAIL, HTTP, Namespace, Service, Submission
 from kube_registrar.registries.port import Found
@@ -165,7 +167,7 @@ def _check_fixed(found: Found, spec: ServiceSpec) -> None:
         return
     if has.dns and spec.dns and has.dns.routing != spec.dns.routing:
         raise Conflict(f"Service {spec.ref} exists with routing {has.dns.routing}, not {spec.dns.routing}", found=found)
-    if has.health_check != spec.health_check:
+    if (has.health_check is HealthCheckType.CUSTOM) != (spec.health_check is HealthCheckType.CUSTOM):
         raise Conflict(
             f"Service {spec.ref} exists with health check {has.health_check}, not {spec.health_check}", found=found
         )
@@ -194,6 +196,10 @@ async def _update_service(core: Core, existing: Service, spec: ServiceSpec) -> N
         records = tuple((item.type.value, item.ttl_seconds) for item in spec.dns.records)
         if dict(records) != dict(existing.record.records):
             change["records"] = records
+    request = {"HealthCheckConfig": check} if (check := translation.check_request(spec)) else {}
+    check_now = settings.changed_check(existing.namespace.record, existing.record, request)
+    if check_now != existing.record.check:
+        change["check"] = msgspec.to_builtins(check_now)
     if change and existing.namespace.record.type != HTTP:
         await ended(services.begin_update(core, existing, change))
     await _update_tags(core, existing, spec)
@@ -202,5 +208,5 @@ async def _update_service(core: Core, existing: Service, spec: ServiceSpec) -> N
 async def _update_tags(core: Core, existing: Namespace | Service, spec: NamespaceSpec | ServiceSpec) -> None:
     wanted = existing.tags | dict(spec.tags)
     if wanted != existing.tags:
-        tags.check_count(wanted, str(spec.ref))
+        tags.check_count(core, wanted, str(spec.ref))
         await core.exclusive(lambda: tags.put(core, existing, wanted))

@@ -1,4 +1,7 @@
-"""Custom health: an update takes effect after a while, unless another one takes it back before.
+"""The health of instances. All changes are written here, each with its line in the history.
+
+What somebody says takes effect after a while, unless it is taken back before; what the registry's own checks find takes
+effect at once.
 
 Source: HealthCheckCustomConfig in the API reference, which also says that the same value again hastens nothing.
 """
@@ -9,9 +12,10 @@ from typing import Any
 from kube_registrar.model.cloudmap.errors import CloudMapError
 from kube_registrar.registries.embedded import storage
 from kube_registrar.registries.embedded.core import Core
-from kube_registrar.registries.embedded.state import Service, Status
+from kube_registrar.registries.embedded.state import Instance, Service, Status
 
 _RETRY_SECONDS = 1.0
+_SAID = "said by UpdateInstanceCustomHealthStatus"
 
 
 async def update(core: Core, request: Mapping[str, Any], region: str) -> dict[str, Any]:  # noqa: ARG001
@@ -33,10 +37,10 @@ async def change(core: Core, service: Service, instance_id: str, status: str) ->
         return
     delay_ms = int(core.options.custom_health_delay * 1000)
     if status == instance.health or not delay_ms:
-        await _put(core, service, instance_id, Status(status))
+        await _put(core, service, instance_id, Status(status), _SAID)
         return
     due_ms = core.ledger.now_ms() + delay_ms
-    await _put(core, service, instance_id, Status(instance.health, status, due_ms))
+    await _put(core, service, instance_id, Status(instance.health, status, due_ms), _SAID)
     core.spawn(_take_effect(core, service, instance_id, due_ms))
 
 
@@ -56,17 +60,26 @@ async def _take_effect(core: Core, service: Service, instance_id: str, due_ms: i
         if instance is None or instance.next_health is None or instance.next_health_ms != due_ms:
             return
         try:
-            await _put(core, service, instance_id, Status(instance.next_health))
+            await _put(core, service, instance_id, Status(instance.next_health), _SAID)
         except CloudMapError:
             await core.clock.sleep(_RETRY_SECONDS)  # The disk is full: it has been said, and the wish stands.
 
 
-async def _put(core: Core, service: Service, instance_id: str, status: Status) -> None:
-    def apply() -> None:
-        # Looked up anew: between asking and storing it may have been replaced, on the disk as well.
-        instance = service.instances.get(instance_id)
-        if instance is not None:
-            instance.health, instance.next_health, instance.next_health_ms = status
-            core.state.instance_changed(service, instance_id)
+async def found(core: Core, service: Service, instance: Instance, status: str, reason: str) -> bool:
+    """Store what a check of the registry's own found, and return whether it still mattered.
 
-    await core.write([storage.put_health(service.record.id, instance_id, status)], apply)
+    An instance that was registered anew meanwhile, or is about to be, is not what was checked.
+    """
+    is_there = service.instances.get(instance.id) is instance and instance.id not in service.busy
+    if not is_there or service.record.check is None:
+        return False
+    await _put(core, service, instance.id, Status(status), reason)
+    return True
+
+
+async def _put(core: Core, service: Service, instance_id: str, status: Status, reason: str) -> None:
+    statements = [storage.put_health(service.record.id, instance_id, status)]
+    instance = service.instances.get(instance_id)
+    if instance is not None and instance.health != status.health:
+        statements += storage.put_transition(service.path, instance_id, status.health, reason, core.ledger.now_ms())
+    await core.write(statements, lambda: core.state.set_health(service, instance_id, status))

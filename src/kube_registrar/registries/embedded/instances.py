@@ -9,6 +9,7 @@ from kube_registrar.registries.embedded.core import Core, Duplicate
 from kube_registrar.registries.embedded.state import (
     DEREGISTER_INSTANCE,
     REGISTER_INSTANCE,
+    SUCCESS,
     Instance,
     Service,
     Submission,
@@ -18,10 +19,30 @@ from kube_registrar.registries.embedded.state import (
 async def register(core: Core, request: Mapping[str, Any], region: str) -> dict[str, Any]:  # noqa: ARG001
     """Answer RegisterInstance, an upsert."""
     service = core.service("ServiceId", request["ServiceId"])
-    submission = begin_register(
-        core, service, request["InstanceId"], request["Attributes"], request.get("CreatorRequestId", "")
-    )
-    return await core.accepted(submission)
+    instance_id, creator = request["InstanceId"], request.get("CreatorRequestId", "")
+    done = _repeated(core, service, instance_id, request["Attributes"], creator)
+    if done is not None:
+        return {"OperationId": done}
+    return await core.accepted(begin_register(core, service, instance_id, request["Attributes"], creator))
+
+
+def _repeated(
+    core: Core, service: Service, instance_id: str, attributes: Mapping[str, str], creator: str
+) -> str | None:
+    """Return the operation that has done just this already, by CreatorRequestId; None for a new one.
+
+    It "allows failed RegisterInstance requests to be retried without the risk of executing the operation twice", says
+    the API reference: a second time would make the health check anew. Whoever wants that gives another one, or none.
+    """
+    there = service.instances.get(instance_id)
+    if not creator or there is None or instance_id in service.busy:
+        return None
+    if there.creator != creator or there.attributes != attributes:
+        return None
+    for operation in reversed(core.state.log):
+        if (operation.service_id, operation.instance_id) == (service.record.id, instance_id):
+            return operation.id if operation.type == REGISTER_INSTANCE and operation.status == SUCCESS else None
+    return None
 
 
 def begin_register(
@@ -32,7 +53,7 @@ def begin_register(
     Raises CloudMapError InvalidInput, naming the attribute; DuplicateRequest, naming the operation to wait for;
     ResourceLimitExceeded where one more instance does not fit. Upserts of what is there need no room.
     """
-    rules.check_instance(service, instance_id, attributes)
+    rules.check_instance(service, instance_id, attributes, core.options)
     busy = service.busy.get(instance_id)
     if busy:
         repeats = creator and busy.request.get("creator") == creator and busy.request.get("attributes") == attributes
@@ -40,8 +61,8 @@ def begin_register(
             return busy
         raise Duplicate(busy)
     if instance_id not in service.instances:
-        rules.check_quota(service)
-    stored = {"name": _path(service), "attributes": dict(attributes), "creator": creator}
+        rules.check_quota(service, core.options.quotas)
+    stored = {"name": service.path, "attributes": dict(attributes), "creator": creator}
     return core.ledger.begin(REGISTER_INSTANCE, stored, **_targets(service, instance_id))
 
 
@@ -60,11 +81,7 @@ def begin_deregister(core: Core, service: Service, instance_id: str) -> Submissi
     if busy:
         raise Duplicate(busy)
     _found(service, instance_id)
-    return core.ledger.begin(DEREGISTER_INSTANCE, {"name": _path(service)}, **_targets(service, instance_id))
-
-
-def _path(service: Service) -> str:
-    return f"{service.namespace.record.http_name}/{service.record.name}"
+    return core.ledger.begin(DEREGISTER_INSTANCE, {"name": service.path}, **_targets(service, instance_id))
 
 
 def _targets(service: Service, instance_id: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from kube_registrar.model.cloudmap.errors import CloudMapError, invalid
-from kube_registrar.registries.embedded import ids, rendering, rules, settings, tags
+from kube_registrar.registries.embedded import ids, rendering, settings, tags
 from kube_registrar.registries.embedded.core import Core, Duplicate
 from kube_registrar.registries.embedded.state import (
     CREATE_NAMESPACE,
@@ -54,7 +54,7 @@ def begin_creation(core: Core, type_: str, request: Mapping[str, Any]) -> Submis
     is what such a client needs, and any other request for the name gets DuplicateRequest or NamespaceAlreadyExists.
     """
     wanted_tags = tags.read(request.get("Tags", ()))
-    tags.check_count(wanted_tags, request["Name"])
+    tags.check_count(core, wanted_tags, request["Name"])
     if type_ != HTTP:
         settings.check_domain(request["Name"])
     soa = request.get("Properties", {}).get("DnsProperties", {}).get("SOA", {})
@@ -73,8 +73,9 @@ def begin_creation(core: Core, type_: str, request: Mapping[str, Any]) -> Submis
     repeated = _repeated(core, record, wanted_tags)
     if repeated is not None:
         return repeated
-    if len(core.state.namespaces) + len(core.state.arriving) >= rules.NAMESPACES:
-        raise CloudMapError("ResourceLimitExceeded", f"There are {rules.NAMESPACES} namespaces: no more are allowed")
+    most = core.options.quotas.namespaces
+    if most is not None and len(core.state.namespaces) + len(core.state.arriving) >= most:
+        raise CloudMapError("ResourceLimitExceeded", f"There are {most} namespaces: no more are allowed")
     stored = {"name": record.name, "namespace": msgspec.to_builtins(record), "tags": wanted_tags}
     return core.ledger.begin(CREATE_NAMESPACE, stored, namespace_id=record.id)
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from kube_registrar.model.refs import RegistryName
 from kube_registrar.registries.embedded import database, effects, health, storage
+from kube_registrar.registries.embedded.checks.checker import Checker
 from kube_registrar.registries.embedded.core import Core
 from kube_registrar.registries.embedded.ledger import Ledger
 from kube_registrar.registries.embedded.options import options
@@ -43,11 +44,13 @@ async def open_registry(
         stack.push_async_callback(_stop, core)
         ledger.resume(loaded.unfinished)
         health.resume(core)
+        Checker(core).start()
         yield EmbeddedRegistry(core, name, fence or Fence(clock))
 
 
 async def _stop(core: Core) -> None:
     """End what waits for its time; what is stored of it is gone on with at the next start."""
+    core.state.followers.clear()  # What the last commits change begins nothing any more.
     await core.ledger.close()
     for task in list(core.tasks):
         task.cancel()

@@ -1,6 +1,7 @@
 """The options of an embedded registry in the configuration."""
 
 import difflib
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,9 +9,15 @@ from pathlib import Path
 
 from kube_registrar.model.errors import UserError
 from kube_registrar.model.simulation import Simulation, simulation
+from kube_registrar.registries.embedded import quotas
+from kube_registrar.registries.embedded.checks.addresses import Addresses
+from kube_registrar.registries.embedded.quotas import CLOUD_MAP, Quotas
 
 CUSTOM_HEALTH_DELAY = 30.0
 """Seconds: "AWS Cloud Map waits for approximately 30 seconds" (HealthCheckCustomConfig in the API reference)."""
+
+CHECK_INTERVAL = 30.0
+"""Seconds: "every 30 seconds" (HealthCheckConfig in the API reference)."""
 
 DEFAULT_ACCOUNT = "000000000000"
 DEFAULT_REGION = "us-east-1"
@@ -20,7 +27,10 @@ _TEXTS = {
     "region": (DEFAULT_REGION, r"[a-z]{2}(-[a-z]+)+-\d+"),
 }
 
-KNOWN = ("data", "accountId", "region", "customHealthDelaySeconds", "simulate")
+KNOWN = (
+    "data", "accountId", "region", "quotas", "customHealthDelaySeconds", "checkIntervalSeconds", "checkAddresses",
+    "simulate",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,9 @@ class Options:
     account: str = DEFAULT_ACCOUNT
     region: str = DEFAULT_REGION
     custom_health_delay: float = CUSTOM_HEALTH_DELAY
+    check_interval: float = CHECK_INTERVAL
+    check_addresses: Addresses = field(default_factory=Addresses)
+    quotas: Quotas = CLOUD_MAP
     simulation: Simulation = field(default_factory=Simulation)
 
 
@@ -45,16 +58,17 @@ def options(config: Mapping[str, object], name: str) -> Options:
     if not isinstance(switches, str | Mapping):
         raise _refused(name, "simulate", switches, "key=value,key=value or a mapping is needed")
     simulated = simulation(switches)
-    delay = config.get("customHealthDelaySeconds", CUSTOM_HEALTH_DELAY)
-    if isinstance(delay, bool) or not isinstance(delay, int | float) or not 0 <= delay <= 3600:  # noqa: PLR2004
-        raise _refused(name, "customHealthDelaySeconds", delay, "a number of seconds from 0 to 3,600 is needed")
+    delay = _seconds(config, name, "customHealthDelaySeconds", CUSTOM_HEALTH_DELAY, 0)
     if simulated.custom_health_delay is not None:
         delay = simulated.custom_health_delay
     return Options(
         data=_folder(config, name),
         account=_matching(config, name, "accountId", "12 digits in quotes are needed"),
         region=_matching(config, name, "region", "a Region such as eu-west-1 is needed"),
-        custom_health_delay=float(delay),
+        custom_health_delay=delay,
+        check_interval=_seconds(config, name, "checkIntervalSeconds", CHECK_INTERVAL, 1),
+        check_addresses=_addresses(config, name),
+        quotas=_quotas(config, name),
         simulation=simulated,
     )
 
@@ -68,6 +82,33 @@ def _folder(config: Mapping[str, object], name: str) -> Path:
     if not isinstance(data, str | Path):
         raise _refused(name, "data", data, "the path of a folder is needed")
     return Path(data).expanduser()
+
+
+def _seconds(config: Mapping[str, object], name: str, key: str, default: float, least: int) -> float:
+    value = config.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= 3600:  # noqa: PLR2004
+        raise _refused(name, key, value, f"a number of seconds from {least} to 3,600 is needed")
+    return float(value)
+
+
+def _addresses(config: Mapping[str, object], name: str) -> Addresses:
+    value = config.get("checkAddresses")
+    if value is None:
+        return Addresses()
+    try:
+        if not isinstance(value, list | tuple) or not value:
+            raise ValueError(value)
+        return Addresses(tuple(ipaddress.ip_network(str(each)) for each in value))
+    except ValueError:
+        rule = "a list of address ranges such as 10.0.0.0/8 or 2001:db8::/32 is needed, with no bits beyond the prefix"
+        raise _refused(name, "checkAddresses", value, rule) from None
+
+
+def _quotas(config: Mapping[str, object], name: str) -> Quotas:
+    value = config.get("quotas") or "cloud-map"
+    if not isinstance(value, str) or value not in quotas.BY_NAME:
+        raise _refused(name, "quotas", value, f"{' or '.join(quotas.BY_NAME)} is allowed")
+    return quotas.BY_NAME[value]
 
 
 def _matching(config: Mapping[str, object], name: str, key: str, rule: str) -> str:

@@ -25,29 +25,31 @@ from kube_registrar.registries.embedded import (
     health,
     instances,
     places,
-    rules,
     services,
     translation,
 )
 from kube_registrar.registries.embedded.core import Core
 from kube_registrar.registries.embedded.publishing import Publishing
+from kube_registrar.registries.embedded.quotas import Quotas
 from kube_registrar.registries.embedded.state import Namespace, Service
 from kube_registrar.registries.port import Capabilities, Found
 from kube_registrar.runtime.fence import Fence
 
 _VALUE_CHARACTERS = 1024
 
-CAPABILITIES = Capabilities(
-    namespace_types=frozenset(NamespaceType),
-    record_types=frozenset(RecordType),
-    custom_health=True,
-    watches=False,
-    max_instances=rules.INSTANCES_OF_SERVICE,
-    max_attributes=rules.CUSTOM_ATTRIBUTES,
-    max_attribute_characters=rules.ATTRIBUTE_CHARACTERS,
-    max_attribute_value=_VALUE_CHARACTERS,
-    tags=True,
-)
+
+def _capabilities(quotas: Quotas) -> Capabilities:
+    return Capabilities(
+        namespace_types=frozenset(NamespaceType),
+        record_types=frozenset(RecordType),
+        custom_health=True,
+        watches=False,
+        max_instances=quotas.instances_of_service,
+        max_attributes=quotas.custom_attributes,
+        max_attribute_characters=quotas.attribute_characters,
+        max_attribute_value=_VALUE_CHARACTERS,
+        tags=True,
+    )
 
 
 class EmbeddedRegistry:
@@ -62,6 +64,7 @@ class EmbeddedRegistry:
         self._core = core
         self._name = name
         self._fence = fence
+        self._capabilities = _capabilities(core.options.quotas)
 
     @property
     def name(self) -> RegistryName:
@@ -70,8 +73,8 @@ class EmbeddedRegistry:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it can do: what Cloud Map can, less the health checks of its own."""
-        return CAPABILITIES
+        """What it can do: what Cloud Map can."""
+        return self._capabilities
 
     @property
     def zones(self) -> Publishing:

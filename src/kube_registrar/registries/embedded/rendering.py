@@ -61,6 +61,9 @@ def service_summary(service: Service, account: str, region: str) -> dict[str, An
         answer["Description"] = record.description
     if record.custom_health:
         answer["HealthCheckCustomConfig"] = {"FailureThreshold": 1}
+    if record.check is not None:
+        path = {"ResourcePath": record.check.path} if record.check.path else {}
+        answer["HealthCheckConfig"] = {"Type": record.check.type, **path, "FailureThreshold": record.check.threshold}
     return answer
 
 
@@ -97,7 +100,7 @@ def instance(found: Instance, account: str) -> dict[str, Any]:
 
 def health(service: Service, instance: Instance) -> str:
     """Return an instance's status: UNKNOWN where the service has no health check."""
-    return instance.health if service.record.custom_health else "UNKNOWN"
+    return instance.health if service.record.has_health else "UNKNOWN"
 
 
 def discovered(service: Service, instance: Instance) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """What RegisterInstance may ask for, by the settings of the service.
 
-Sources: RegisterInstance in the API reference ("up to 30 custom attributes"; "the total size of all provided
-attributes (sum of all keys and values) must not exceed 5,000 characters"), quotas in the Cloud Map developer guide.
+Source: RegisterInstance in the API reference.
 Keys and values are checked against their patterns before, in `model.cloudmap.validation`.
 """
 
@@ -11,14 +10,11 @@ from typing import Final
 
 from kube_registrar.model.cloudmap.errors import CloudMapError, invalid
 from kube_registrar.registries.embedded import dnsnames
+from kube_registrar.registries.embedded.checks.addresses import Addresses
+from kube_registrar.registries.embedded.checks.endpoints import checked_address
+from kube_registrar.registries.embedded.options import Options
+from kube_registrar.registries.embedded.quotas import Quotas
 from kube_registrar.registries.embedded.state import HTTP, Service
-
-CUSTOM_ATTRIBUTES: Final = 30
-ATTRIBUTE_CHARACTERS: Final = 5000
-INSTANCES_OF_SERVICE: Final = 1000
-INSTANCES_OF_NAMESPACE: Final = 2000
-NAMESPACES: Final = 50
-TAGS: Final = 50
 
 _ALIAS = "AWS_ALIAS_DNS_NAME"
 _EC2 = "AWS_EC2_INSTANCE_ID"
@@ -33,41 +29,44 @@ STANDARD: Final = frozenset({_ALIAS, _EC2, _INIT, _CNAME, _IPV4, _IPV6, _PORT})
 _PORTS = 65535
 
 
-def check_instance(service: Service, instance_id: str, attributes: Mapping[str, str]) -> None:
+def check_instance(service: Service, instance_id: str, attributes: Mapping[str, str], options: Options) -> None:
     """Check an instance against its service. Raises CloudMapError InvalidInput, naming the attribute."""
-    _check_size(attributes)
+    _check_size(attributes, options.quotas)
     _check_values(service, attributes)
     if _ALIAS in attributes:
         _check_alias(service, attributes)
     else:
         _check_needed(service, attributes)
+        if service.record.check is not None:
+            _check_checkable(attributes, options.check_addresses)
     if "SRV" in service.record.record_types:
         dnsnames.check_target(service, instance_id)
 
 
-def check_quota(service: Service) -> None:
+def check_quota(service: Service, quotas: Quotas) -> None:
     """Check that one more instance fits. Raises CloudMapError ResourceLimitExceeded."""
-    if service.expected >= INSTANCES_OF_SERVICE:
+    most = quotas.instances_of_service
+    if most is not None and service.expected >= most:
         raise CloudMapError(
             "ResourceLimitExceeded",
-            f"Service {service.record.name!r} has {INSTANCES_OF_SERVICE:,} instances: no more are allowed in a service",
+            f"Service {service.record.name!r} has {most:,} instances: no more are allowed in a service",
         )
-    if sum(other.expected for other in service.namespace.services.values()) >= INSTANCES_OF_NAMESPACE:
+    most = quotas.instances_of_namespace
+    if most is not None and sum(other.expected for other in service.namespace.services.values()) >= most:
         raise CloudMapError(
             "ResourceLimitExceeded",
-            f"Namespace {service.namespace.record.name!r} has {INSTANCES_OF_NAMESPACE:,} instances: "
-            "no more are allowed in a namespace",
+            f"Namespace {service.namespace.record.name!r} has {most:,} instances: no more are allowed in a namespace",
         )
 
 
-def _check_size(attributes: Mapping[str, str]) -> None:
-    custom = sum(1 for key in attributes if key not in STANDARD)
-    if custom > CUSTOM_ATTRIBUTES:
-        rule = f"{CUSTOM_ATTRIBUTES} custom attributes are allowed"
+def _check_size(attributes: Mapping[str, str], quotas: Quotas) -> None:
+    custom, most = sum(1 for key in attributes if key not in STANDARD), quotas.custom_attributes
+    if most is not None and custom > most:
+        rule = f"{most} custom attributes are allowed"
         raise CloudMapError("InvalidInput", f"Attributes has {custom}: {rule}", field="Attributes", rule=rule)
-    characters = sum(len(key) + len(value) for key, value in attributes.items())
-    if characters > ATTRIBUTE_CHARACTERS:
-        rule = f"{ATTRIBUTE_CHARACTERS:,} characters of keys and values together are allowed"
+    characters, most = sum(len(key) + len(value) for key, value in attributes.items()), quotas.attribute_characters
+    if most is not None and characters > most:
+        rule = f"{most:,} characters of keys and values together are allowed"
         raise CloudMapError("InvalidInput", f"Attributes has {characters:,}: {rule}", field="Attributes", rule=rule)
 
 
@@ -100,9 +99,11 @@ def _check_addresses(attributes: Mapping[str, str]) -> None:
 
 def _check_address(key: str, value: str, form: type[ipaddress.IPv4Address | ipaddress.IPv6Address]) -> None:
     try:
-        form(value)
+        is_scoped = getattr(form(value), "scope_id", None) is not None  # `%eth0` means something on one machine only
     except ValueError:
-        raise invalid(f"Attributes[{key}]", value, "this is no address of that kind") from None
+        is_scoped = True
+    if is_scoped:
+        raise invalid(f"Attributes[{key}]", value, "this is no address of that kind")
 
 
 def _check_alias(service: Service, attributes: Mapping[str, str]) -> None:
@@ -117,13 +118,28 @@ def _check_needed(service: Service, attributes: Mapping[str, str]) -> None:
     """Check that the attributes from which DNS records are made are there."""
     for type_, key in (("A", _IPV4), ("AAAA", _IPV6), ("SRV", _PORT), ("CNAME", _CNAME)):
         if type_ in service.record.record_types and key not in attributes:
-            raise _missing(key, type_)
+            raise _missing(key, f"{type_} records")
     if "CNAME" in service.record.record_types:
         dnsnames.check_alias(attributes[_CNAME])
     if "SRV" in service.record.record_types and _IPV4 not in attributes and _IPV6 not in attributes:
-        raise _missing(f"{_IPV4} or {_IPV6}", "SRV")
+        raise _missing(f"{_IPV4} or {_IPV6}", "SRV records")
 
 
-def _missing(key: str, record_type: str) -> CloudMapError:
-    rule = f"the service has {record_type} records, which need it"
+def _check_checkable(attributes: Mapping[str, str], allowed: Addresses) -> None:
+    """Check that the registry can and may check the health of an instance.
+
+    "This value is required if you specified settings for [...] a Route 53 health check", says RegisterInstance of the
+    port. Route 53 would resolve a name where there is no address; here none is resolved.
+    """
+    key = checked_address(attributes)
+    if key is None:
+        raise _missing(f"{_IPV4} or {_IPV6}", "a health check", "needs")
+    if _PORT not in attributes:
+        raise _missing(_PORT, "a health check", "needs")
+    if refusal := allowed.refusal(attributes[key]):
+        raise invalid(f"Attributes[{key}]", attributes[key], f"the service has a health check, and {refusal}")
+
+
+def _missing(key: str, what: str, need: str = "need") -> CloudMapError:
+    rule = f"the service has {what}, which {need} it"
     return CloudMapError("InvalidInput", f"Attributes[{key}] is missing: {rule}", field=f"Attributes[{key}]", rule=rule)

@@ -54,6 +54,17 @@ MIGRATIONS: Final = (
     );
     INSERT INTO counters VALUES ('revision', 0);
     """,
+    """
+    ALTER TABLE services ADD COLUMN attributes TEXT NOT NULL DEFAULT '{}';
+    CREATE TABLE transitions (
+        sequence INTEGER PRIMARY KEY,
+        service TEXT NOT NULL,
+        instance_id TEXT NOT NULL,
+        health TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        at_ms INTEGER NOT NULL
+    );
+    """,
 )
 
 VERSION: Final = len(MIGRATIONS)

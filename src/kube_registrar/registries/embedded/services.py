@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from kube_registrar.model.cloudmap.errors import CloudMapError, invalid
 from kube_registrar.registries.embedded import dnsnames, ids, rendering, settings, storage, tags
 from kube_registrar.registries.embedded.core import Core, Duplicate
@@ -41,11 +43,11 @@ async def made(core: Core, request: Mapping[str, Any], region: str) -> Service:
         created_ms=core.ledger.now_ms(),
         creator=request.get("CreatorRequestId", ""),
         description=request.get("Description"),
-        custom_health=settings.custom_health(namespace.record, request),
+        **settings.service_health(namespace.record, request),
         **settings.service_dns(namespace.record, request),
     )
     wanted_tags = tags.read(request.get("Tags", ()))
-    tags.check_count(wanted_tags, request["Name"])
+    tags.check_count(core, wanted_tags, request["Name"])
     existing = namespace.services.get(namespace.service_key(record.name))
     if existing is not None:
         return _repeated(core, existing, record, wanted_tags, region)
@@ -101,19 +103,17 @@ async def update(core: Core, request: Mapping[str, Any], region: str) -> dict[st
     namespace, wanted = service.namespace.record, request["Service"]
     if namespace.type == HTTP:
         raise invalid("Id", request["Id"], "services of HTTP namespaces cannot be updated")
-    if "HealthCheckConfig" in wanted:
-        if service.record.custom_health:
-            rule = "the service has a HealthCheckCustomConfig, which excludes it"
-            raise invalid("Service.HealthCheckConfig", wanted["HealthCheckConfig"]["Type"], rule)
-        settings.refuse_route53(namespace, "Service.HealthCheckConfig", wanted["HealthCheckConfig"])
-    change: dict[str, Any] = {"records": settings.changed_dns(service.record, wanted.get("DnsConfig"))}
+    change: dict[str, Any] = {
+        "records": settings.changed_dns(service.record, wanted.get("DnsConfig")),
+        "check": msgspec.to_builtins(settings.changed_check(namespace, service.record, wanted)),
+    }
     if "Description" in wanted:
         change["description"] = wanted["Description"]
     return await core.accepted(begin_update(core, service, change))
 
 
 def begin_update(core: Core, service: Service, change: Mapping[str, Any]) -> Submission:
-    """Begin to change the settings of a service: `description` and `records`."""
+    """Begin to change the settings of a service: `description`, `records` and `check`."""
     if service.updating:
         raise Duplicate(service.updating)
     stored = {"name": service.record.name, "change": dict(change)}

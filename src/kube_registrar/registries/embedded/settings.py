@@ -3,11 +3,11 @@
 Sources: CreateService, UpdateService, DnsConfig, DnsRecord and HealthCheckConfig in the API reference.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from kube_registrar.model.cloudmap.errors import CloudMapError, invalid, shown
-from kube_registrar.registries.embedded.state import DNS_PRIVATE, HTTP, NamespaceRecord, ServiceRecord
+from kube_registrar.registries.embedded.state import DNS_PRIVATE, HTTP, HealthCheck, NamespaceRecord, ServiceRecord
 
 _RECORD_SETS = ({"A"}, {"AAAA"}, {"A", "AAAA"}, {"SRV"}, {"CNAME"})
 _NAME_CHARACTERS = 253  # of a domain name as text, without the last dot (RFC 1035, 2.3.4)
@@ -62,28 +62,44 @@ def changed_dns(service: ServiceRecord, config: Mapping[str, Any] | None) -> tup
     return records
 
 
-def custom_health(namespace: NamespaceRecord, request: Mapping[str, Any]) -> bool:
-    """Return whether a new service has a custom health check."""
+def service_health(namespace: NamespaceRecord, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the health check of a new service, if it has one, as members of its record."""
     custom = request.get("HealthCheckCustomConfig") is not None
-    if request.get("HealthCheckConfig") is not None:
-        if custom:
-            raise invalid(
-                "HealthCheckConfig", "given", "HealthCheckConfig or HealthCheckCustomConfig is allowed, not both"
-            )
-        refuse_route53(namespace, "HealthCheckConfig", request["HealthCheckConfig"])
-    return custom
+    config = request.get("HealthCheckConfig")
+    if config is None:
+        return {"custom_health": custom}
+    if custom:
+        raise invalid("HealthCheckConfig", "given", "HealthCheckConfig or HealthCheckCustomConfig is allowed, not both")
+    types = {record["Type"] for record in request.get("DnsConfig", {}).get("DnsRecords", ())}
+    return {"check": _check(namespace, types, "HealthCheckConfig", config)}
 
 
-def refuse_route53(namespace: NamespaceRecord, field: str, config: Mapping[str, Any]) -> None:
-    """Refuse a Route 53 health check: Cloud Map would, too, in a private namespace; this registry makes none yet."""
+def changed_check(namespace: NamespaceRecord, service: ServiceRecord, change: Mapping[str, Any]) -> HealthCheck | None:
+    """Return the health check after UpdateService: what is omitted goes, and the type of one that stays is fixed."""
+    config = change.get("HealthCheckConfig")
+    if config is None:
+        return None
+    field = "Service.HealthCheckConfig"
+    if service.custom_health:
+        raise invalid(field, config["Type"], "the service has a HealthCheckCustomConfig, which excludes it")
+    check = _check(namespace, service.record_types, field, config)
+    if service.check is not None and service.check.type != check.type:
+        rule = f"the type of a health check cannot be changed from {service.check.type}; delete it first, then add one"
+        raise invalid(f"{field}.Type", check.type, rule)
+    return check
+
+
+def _check(namespace: NamespaceRecord, types: Collection[str], field: str, config: Mapping[str, Any]) -> HealthCheck:
+    """Read a HealthCheckConfig. The threshold that Cloud Map takes where none is given is not documented."""
+    kind = config["Type"]
     if namespace.type == DNS_PRIVATE:
-        raise invalid(
-            field, config["Type"], "health checks by the registry are for public DNS and HTTP namespaces only"
-        )
-    if config["Type"] == "TCP" and "ResourcePath" in config:
+        raise invalid(field, kind, "health checks by the registry are for public DNS and HTTP namespaces only")
+    if "CNAME" in types:
+        raise invalid(field, kind, "a service with CNAME records has no health checks by the registry")
+    if kind == "TCP" and "ResourcePath" in config:
         raise invalid(f"{field}.ResourcePath", config["ResourcePath"], "TCP checks have no ResourcePath")
-    rule = "this registry makes no health checks of its own in this version; use HealthCheckCustomConfig"
-    raise invalid(field, config["Type"], rule)
+    path = "" if kind == "TCP" else config.get("ResourcePath") or "/"
+    return HealthCheck(kind, path, config.get("FailureThreshold", 1))
 
 
 def _records(field: str, wanted: list[Mapping[str, Any]]) -> tuple[tuple[str, int], ...]:

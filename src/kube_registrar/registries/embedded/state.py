@@ -51,6 +51,15 @@ class NamespaceRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """A health check that the registry makes: HTTP, HTTPS or TCP. `threshold` results in a row change a status."""
+
+    type: str
+    path: str = ""
+    threshold: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceRecord:
     """The settings of a registry service. `records` are (type, TTL in seconds).
 
@@ -67,6 +76,12 @@ class ServiceRecord:
     records: tuple[tuple[str, int], ...] = ()
     api_only: bool = True
     custom_health: bool = False
+    check: HealthCheck | None = None
+
+    @property
+    def has_health(self) -> bool:
+        """Whether its instances have a status: somebody says it, or the registry checks it."""
+        return self.custom_health or self.check is not None
 
     @property
     def record_types(self) -> frozenset[str]:
@@ -75,7 +90,7 @@ class ServiceRecord:
 
 
 class Status(NamedTuple):
-    """The custom health of an instance, and what it will be from `next_ms` on."""
+    """The health of an instance; where somebody says it, also what it will be from `next_ms` on."""
 
     health: str
     next_health: str | None = None
@@ -90,7 +105,7 @@ class Instance:
     attributes: Mapping[str, str]
     creator: str = ""
     health: str = "HEALTHY"
-    """What a custom health check says; without such a check the status is UNKNOWN, whatever stands here."""
+    """What the health check of the service says; without one the status is UNKNOWN, whatever stands here."""
     next_health: str | None = None
     next_health_ms: int = 0
 
@@ -135,6 +150,8 @@ class Service:
     namespace: "Namespace"
     tags: dict[str, str] = field(default_factory=dict)
     revision: int = 0
+    attributes: dict[str, str] = field(default_factory=dict)
+    """Attributes of the service itself; like those of instances, replaced and never changed."""
     instances: dict[str, Instance] = field(default_factory=dict)
     busy: dict[str, Submission] = field(default_factory=dict)
     updating: Submission | None = None
@@ -146,6 +163,11 @@ class Service:
     def touch(self) -> None:
         """Say that discoveries may have other answers from now on."""
         self.changes += 1
+
+    @property
+    def path(self) -> str:
+        """Its name with that of its namespace, for people and for the history."""
+        return f"{self.namespace.record.http_name}/{self.record.name}"
 
     @property
     def expected(self) -> int:
@@ -228,10 +250,12 @@ class State:
         for follower in self.followers:
             follower.namespace_changed(identifier)
 
-    def add_service(self, record: ServiceRecord, tags: dict[str, str], revision: int) -> Service:
+    def add_service(
+        self, record: ServiceRecord, tags: dict[str, str], revision: int, attributes: Mapping[str, str] | None = None
+    ) -> Service:
         """Make a service visible."""
         namespace = self.namespaces[record.namespace_id]
-        service = Service(record, namespace, tags, revision)
+        service = Service(record, namespace, tags, revision, dict(attributes or {}))
         self.services[record.id] = namespace.services[namespace.service_key(record.name)] = service
         self.revision = max(self.revision, revision)
         for follower in self.followers:
@@ -239,7 +263,10 @@ class State:
         return service
 
     def change_service(self, service: Service, record: ServiceRecord) -> None:
-        """Give a service other settings."""
+        """Give a service other settings. A health check that is new or gone leaves nothing of what was known."""
+        if renews_health(service.record, record):
+            for instance in service.instances.values():
+                instance.health, instance.next_health, instance.next_health_ms = Status("HEALTHY")
         service.record = record
         service.touch()
         for follower in self.followers:
@@ -271,6 +298,19 @@ class State:
         for follower in self.followers:
             follower.instance_changed(service.record.id, instance_id)
 
+    def set_health(self, service: Service, instance_id: str, status: Status) -> None:
+        """Give an instance a status, if it is still there. Every change of health but a new registration's comes here.
+
+        It is looked up anew: between asking and storing it may have been replaced, on the disk as well.
+        """
+        instance = service.instances.get(instance_id)
+        if instance is None:
+            return
+        is_other = instance.health != status.health
+        instance.health, instance.next_health, instance.next_health_ms = status
+        if is_other:
+            self.instance_changed(service, instance_id)
+
     def add_operation(self, operation: Operation) -> None:
         """Remember an operation."""
         self.operations[operation.id] = operation
@@ -293,3 +333,8 @@ class State:
                 "ServiceNotFound", f"Namespace {namespace_name!r} has no service named {service_name!r}"
             )
         return service
+
+
+def renews_health(before: ServiceRecord, after: ServiceRecord) -> bool:
+    """Whether a change of settings makes or removes the health check, so that all begin anew."""
+    return (before.check is None) != (after.check is None)

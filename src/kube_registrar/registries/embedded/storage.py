@@ -29,6 +29,8 @@ from kube_registrar.registries.embedded.writer import Statement
 OPERATIONS_KEPT: Final = 20_000
 OPERATION_SECONDS: Final = 24 * 3600
 """Ended operations are forgotten when they are this old, or when so many newer ones are there."""
+TRANSITIONS_KEPT: Final = 20_000
+"""Changes of health are forgotten when so many newer ones are there."""
 
 _OPERATION_COLUMNS = (
     "sequence, id, type, created_ms, namespace_id, service_id, instance_id, status, updated_ms, "
@@ -71,7 +73,7 @@ def put_namespace(record: NamespaceRecord) -> Statement:
 
 
 def put_service(record: ServiceRecord, revision: int) -> Statement:
-    """Store the settings of a service, new or changed; its tags and revision stay."""
+    """Store the settings of a service, new or changed; its tags, attributes and revision stay."""
     return _PUT_SERVICE, (record.id, record.namespace_id, _json(record), revision)
 
 
@@ -79,6 +81,11 @@ def put_tags(kind: str, identifier: str, tags: Mapping[str, str]) -> Statement:
     """Store all tags of a namespace or service; `kind` is `namespace` or `service`."""
     table = {"namespace": "namespaces", "service": "services"}[kind]
     return f"UPDATE {table} SET tags = ? WHERE id = ?", (_json(tags), identifier)  # noqa: S608 - one of two constants
+
+
+def put_service_attributes(identifier: str, attributes: Mapping[str, str]) -> Statement:
+    """Store all attributes of a service."""
+    return "UPDATE services SET attributes = ? WHERE id = ?", (_json(attributes), identifier)
 
 
 def remove_namespace(identifier: str) -> Statement:
@@ -115,6 +122,27 @@ def put_health(service_id: str, instance_id: str, status: Status) -> Statement:
     return (
         "UPDATE instances SET health = ?, next_health = ?, next_health_ms = ? WHERE service_id = ? AND id = ?",
         (*status, service_id, instance_id),
+    )
+
+
+def renew_health(service_id: str) -> Statement:
+    """Store that nothing is known any more of the health of a service's instances."""
+    sql = "UPDATE instances SET health = 'HEALTHY', next_health = NULL, next_health_ms = 0 WHERE service_id = ?"
+    return sql, (service_id,)
+
+
+def put_transition(service: str, instance_id: str, health: str, reason: str, at_ms: int) -> tuple[Statement, Statement]:
+    """Store for the history that an instance is of another health, and forget what is too old for it.
+
+    `service` is `namespace/service`.
+    """
+    columns = "service, instance_id, health, reason, at_ms"
+    return (
+        (f"INSERT INTO transitions ({columns}) VALUES (?, ?, ?, ?, ?)", (service, instance_id, health, reason, at_ms)),  # noqa: S608 - constants
+        (
+            "DELETE FROM transitions WHERE sequence <= (SELECT max(sequence) FROM transitions) - ?",
+            (TRANSITIONS_KEPT,),
+        ),
     )
 
 
@@ -169,8 +197,11 @@ def load(connection: sqlite3.Connection) -> Loaded:
     state = loaded.state
     for record, tags in connection.execute("SELECT record, tags FROM namespaces ORDER BY rowid"):
         state.add_namespace(msgspec.json.decode(record, type=NamespaceRecord), msgspec.json.decode(tags))
-    for record, tags, revision in connection.execute("SELECT record, tags, revision FROM services ORDER BY rowid"):
-        state.add_service(msgspec.json.decode(record, type=ServiceRecord), msgspec.json.decode(tags), revision)
+    for record, tags, revision, attributes in connection.execute(
+        "SELECT record, tags, revision, attributes FROM services ORDER BY rowid"
+    ):
+        settings = msgspec.json.decode(record, type=ServiceRecord)
+        state.add_service(settings, msgspec.json.decode(tags), revision, msgspec.json.decode(attributes))
     for service_id, instance_id, attributes, *rest in connection.execute("SELECT * FROM instances"):
         instance = Instance(InstanceId(instance_id), interned(msgspec.json.decode(attributes)), *rest)
         state.services[service_id].instances[instance_id] = instance

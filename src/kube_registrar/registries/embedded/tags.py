@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kube_registrar.model.cloudmap.errors import CloudMapError, invalid
-from kube_registrar.registries.embedded import ids, rules, storage
+from kube_registrar.registries.embedded import ids, storage
 from kube_registrar.registries.embedded.core import Core
 from kube_registrar.registries.embedded.state import Namespace, Service
 
@@ -21,12 +21,13 @@ def read(wanted: Sequence[Mapping[str, str]]) -> dict[str, str]:
     return tags
 
 
-def check_count(tags: Mapping[str, str], resource: str) -> None:
+def check_count(core: Core, tags: Mapping[str, str], resource: str) -> None:
     """Check the number of tags. Raises CloudMapError TooManyTagsException."""
-    if len(tags) > rules.TAGS:
+    most = core.options.quotas.tags
+    if most is not None and len(tags) > most:
         raise CloudMapError(
             "TooManyTagsException",
-            f"{resource} would have {len(tags)} tags: {rules.TAGS} are allowed",
+            f"{resource} would have {len(tags)} tags: {most} are allowed",
             ResourceName=resource,
         )
 
@@ -44,7 +45,7 @@ async def tag(core: Core, request: Mapping[str, Any], region: str) -> dict[str, 
     async def change() -> None:
         resource = _resource(core, arn)
         tags = resource.tags | added
-        check_count(tags, arn)
+        check_count(core, tags, arn)
         await put(core, resource, tags)
 
     await core.exclusive(change)

@@ -14,6 +14,7 @@ from kube_registrar.model.specs import (
     NamespaceSpec,
     NamespaceType,
     RecordType,
+    Route53Check,
     RoutingPolicy,
     ServiceSpec,
 )
@@ -75,11 +76,17 @@ def service_request(spec: ServiceSpec, namespace_id: str) -> dict[str, Any]:
         }
     if spec.health_check is HealthCheckType.CUSTOM:
         request["HealthCheckCustomConfig"] = {}
-    if spec.route53 is not None:
-        check = {"Type": spec.route53.type, "FailureThreshold": spec.route53.failure_threshold}
-        path = {"ResourcePath": spec.route53.resource_path} if spec.route53.resource_path else {}
-        request["HealthCheckConfig"] = {**check, **path}
+    if check := check_request(spec):
+        request["HealthCheckConfig"] = check
     return request
+
+
+def check_request(spec: ServiceSpec) -> dict[str, Any]:
+    """Return the HealthCheckConfig that is asked for; empty where there is none."""
+    if spec.route53 is None:
+        return {}
+    path = {"ResourcePath": spec.route53.resource_path} if spec.route53.resource_path else {}
+    return {"Type": spec.route53.type, "FailureThreshold": spec.route53.failure_threshold, **path}
 
 
 def _tags(spec: NamespaceSpec | ServiceSpec) -> list[dict[str, str]]:
@@ -108,15 +115,23 @@ def found_service(core: Core, service: Service, namespace: NamespaceRef) -> Foun
     if not record.api_only:
         records = tuple(DnsRecord(RecordType(type_), ttl) for type_, ttl in record.records)
         dns = DnsSettings(records, RoutingPolicy(record.routing.capitalize()))
+    check = record.check
     spec = ServiceSpec(
         ServiceRef(namespace, record.name),
         record.description or "",
         dns,
-        HealthCheckType.CUSTOM if record.custom_health else HealthCheckType.NONE,
+        _health_check(service),
+        Route53Check(check.type, check.path, check.threshold) if check else None,
         tags=dict(service.tags),
     )
     arn = ids.arn(core.options.region, core.options.account, "service", record.id)
     return Found(spec, record.id, arn, record.creator or None)
+
+
+def _health_check(service: Service) -> HealthCheckType:
+    if service.record.custom_health:
+        return HealthCheckType.CUSTOM
+    return HealthCheckType.ROUTE53 if service.record.check else HealthCheckType.NONE
 
 
 def port_instance(service: Service, instance: Instance) -> PortInstance:

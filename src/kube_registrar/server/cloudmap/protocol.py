@@ -13,7 +13,7 @@ import msgspec
 from aiohttp import web
 
 from kube_registrar.model.cloudmap.errors import CloudMapError
-from kube_registrar.model.cloudmap.shapes import NOT_YET, OPERATIONS
+from kube_registrar.model.cloudmap.shapes import OPERATIONS
 
 TARGET_PREFIX = "Route53AutoNaming_v20170314"
 CONTENT_TYPE = "application/x-amz-json-1.1"
@@ -69,8 +69,6 @@ def operation_of(method: str, path: str, headers: Mapping[str, str]) -> str:
             "UnknownOperationException",
             f"This is a {method} with X-Amz-Target {target[:80]!r}: use a POST with {TARGET_PREFIX}.OPERATION",
         )
-    if operation in NOT_YET:
-        raise CloudMapError("UnknownOperationException", f"{operation} is not served by this version")
     if operation not in OPERATIONS:
         raise CloudMapError("UnknownOperationException", f"Cloud Map has no operation {operation[:80]!r}")
     return operation
