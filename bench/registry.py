@@ -1,6 +1,6 @@
 """What the embedded registry does a second, and what it costs: discoveries, durable registrations, 50,000 instances.
 
-python -m bench.registry [discover | register | many …] [--seconds N]
+python -m bench.registry [discover | signed | register | many …] [--seconds N]
 
 The registry has a process and a core of its own, the client the other core. The client is wrk (`apt-get install wrk`):
 it keeps N connections, each with one request under way.
@@ -31,6 +31,7 @@ from bench.table import Row, run
 from kube_registrar.testing.processes import Child, free_port
 from kube_registrar.testing.waiting import wait_until
 from tests.scenarios.place import ROOT
+from tests.server.access.signing import KEY, signed
 
 SERVER_CORE, CLIENT_CORE = 0, 1
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
@@ -50,6 +51,16 @@ _HEADERS = """
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/x-amz-json-1.1"
 wrk.headers["X-Amz-Target"] = "Route53AutoNaming_v20170314.{operation}"
+"""
+_SIGNED = """
+local signed = {{
+{headers}
+}}
+local count = 0
+function request()
+  count = count + 1
+  return wrk.format("POST", "/", signed[count % #signed + 1], '{body}')
+end
 """
 _DISCOVER = _HEADERS.format(operation="DiscoverInstances") + "wrk.body = '{body}'\n"
 _REGISTER = (
@@ -97,10 +108,11 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[Served]:
-    """Run the registry with its data in `folder`, on its core."""
+def served(folder: Path, *flags: str) -> Iterator[Served]:
+    """Run the registry with its data in `folder`, on its core, without Cloud Map's quotas."""
     port = free_port()
-    command = [sys.executable, "-m", "bench.registry_server", str(folder / "data"), str(port), str(SERVER_CORE)]
+    command = [sys.executable, "-m", "bench.registry_server", str(SERVER_CORE), "--data", str(folder / "data")]
+    command += ["--api-listen", f"127.0.0.1:{port}", "--listen", "127.0.0.1:0", "--quotas", "none", *flags]
     began = time.monotonic()
     child = Child("the registry", command, folder / "registry.log", cwd=ROOT)
     try:
@@ -179,23 +191,62 @@ def read(text: str, cpu: float) -> Load:
     return Load(float(rate[1]), each, milliseconds("50"), milliseconds("99"), failed)
 
 
+_NAMES = {"host": "Host"}
+"""wrk adds one of its own where it does not find it so spelled."""
+_BODY = '{"NamespaceName":"bench","ServiceName":"service-0","QueryParameters":{"stage":"dev"}}'
+
+
 def discover(seconds: float) -> Iterator[Row]:
     """Discover a quarter of a service of 100."""
     with tempfile.TemporaryDirectory() as name, served(Path(name)) as server:
-        client = server.client("bench")
-        [service] = made(client, "bench", 1)
-        for number in range(100):
-            client.call("RegisterInstance", ServiceId=service, InstanceId=f"i-{number}", Attributes=attributes(number))
-        assert client.count("service-0", stage="dev") == 25
-        body = '{"NamespaceName":"bench","ServiceName":"service-0","QueryParameters":{"stage":"dev"}}'
-        loaded(server, _DISCOVER.format(body=body), 32, 1.0)
-        found = loaded(server, _DISCOVER.format(body=body), 32, seconds)
+        _hundred(server)
+        loaded(server, _DISCOVER.format(body=_BODY), 32, 1.0)
+        found = loaded(server, _DISCOVER.format(body=_BODY), 32, seconds)
     yield Row(
         "DiscoverInstances over HTTP, 25 of 100 match, server on one core, 32 connections: requests a second; p99",
         "≥ 18,000; ≤ 6 ms",
         f"{found.rate:,.0f}; {found.p99:.1f} ms ({_more(found)})",
         met=found.rate >= 18_000 and found.p99 <= 6 and not found.failed,
     )
+
+
+def _hundred(server: Served) -> None:
+    client = server.client("bench")
+    [service] = made(client, "bench", 1)
+    for number in range(100):
+        client.call("RegisterInstance", ServiceId=service, InstanceId=f"i-{number}", Attributes=attributes(number))
+    assert client.count("service-0", stage="dev") == 25
+
+
+def signed_discover(seconds: float) -> Iterator[Row]:
+    """Do it with requests that were signed before, at sixty different times: each is verified in full."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with served(folder) as server:
+            _hundred(server)
+        keys = folder / "keys.yaml"
+        keys.write_text(f"- {{accessKeyID: {KEY.id}, secretAccessKey: {KEY.secret}, role: read}}")
+        keys.chmod(0o600)
+        with served(folder, "--access-keys", str(keys)) as server:
+            loaded(server, _signed(server), 32, 1.0)
+            found = loaded(server, _signed(server), 32, seconds)
+    yield Row(
+        "the same, each request signed and verified in full: requests a second; p99",
+        "≥ 12,000; ≤ 6 ms",
+        f"{found.rate:,.0f}; {found.p99:.1f} ms ({_more(found)})",
+        met=found.rate >= 12_000 and found.p99 <= 6 and not found.failed,
+    )
+
+
+def _signed(server: Served) -> str:
+    """Return a script of requests that were signed within the last minute."""
+    now, host = time.time(), f"127.0.0.1:{server.port}"
+    given = (
+        signed(_BODY.encode(), operation="DiscoverInstances", key=KEY, at=now - second, host=host)
+        for second in range(60)
+    )
+    tables = (", ".join(f'["{_NAMES.get(name, name)}"] = "{value}"' for name, value in one.items()) for one in given)
+    return _SIGNED.format(headers=",\n".join(f"{{ {table} }}" for table in tables), body=_BODY)
 
 
 def register(seconds: float) -> Iterator[Row]:
@@ -302,7 +353,7 @@ def _more(found: Load) -> str:
     return f"p50 {found.p50:.1f} ms, {found.each:.0f} µs of CPU each{failures}"
 
 
-BENCHES = {"discover": discover, "register": register, "many": many}
+BENCHES = {"discover": discover, "signed": signed_discover, "register": register, "many": many}
 
 
 def rows(names: Sequence[str] = tuple(BENCHES), seconds: float = 10.0) -> Iterator[Row]:
