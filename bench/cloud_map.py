@@ -21,14 +21,15 @@ from bench.crowd import Crowd, Member, declare
 from bench.ground import ground, percentile, used
 from bench.idle import AFTER_START_SECONDS, calls_between, next_resync, populate
 from bench.outages import Pods, found
-from bench.registry_process import RegistryProcess, Request
+from bench.registry_process import RegistryProcess
 from bench.table import Row, run
 
+from kube_registrar.registries.embedded.history import history
 from kube_registrar.sync.following import SPREAD_SECONDS
 from kube_registrar.testing.waiting import wait_until
 from tests.scenarios.harness import Operator
 from tests.scenarios.place import Place
-from tests.scenarios.registry import DEREGISTER, changes
+from tests.scenarios.registry import DEREGISTER, REGISTER, changes
 
 SLOW = "latency=20ms,operation-delay=0.3s-1s"
 STRICT = f"{SLOW},throttle=50/100,throttle.GetOperation=100/200,throttle.CreateService=5/50"
@@ -226,11 +227,19 @@ def _sent(registry: RegistryProcess, operation: str, pod: str, act: Callable[[],
     act()
     acted = time.time()
 
-    def noted() -> Request | None:
-        about = [one for one in registry.noted(before, operation) if one.instance_id.startswith(f"{pod}-")]
-        return about[0] if about else None
+    def came() -> float:
+        about = [one.came for one in registry.noted(before, operation) if one.instance_id.startswith(f"{pod}-")]
+        return about[0] if about else _hanging(registry, operation, pod)
 
-    return max(0.0, wait_until(noted, f"{operation} for {pod}", every=0.01).came - acted)
+    return max(0.0, wait_until(came, f"{operation} for {pod}", every=0.02) - acted)
+
+
+def _hanging(registry: RegistryProcess, operation: str, pod: str) -> float:
+    """Return when a request was taken whose answer never comes: it is noted only once it is answered. 0: it was not."""
+    if operation != "RegisterInstance":
+        return 0.0
+    about = (one for one in history(registry.data) if one.operation == REGISTER)
+    return next((one.created for one in about if one.instance_id.startswith(f"{pod}-")), 0.0)
 
 
 def _idle(pods: int = 1000, services: int = 100) -> Iterator[Row]:
