@@ -13,9 +13,10 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 PAGE: Final = ROOT / "docs" / "values.md"
 HEAD: Final = """# Values of the chart
 
-Made from `chart/values.yaml` and `chart/values.schema.json` by `make render`. Whatever is not here is refused, so a typo
-is an error of `helm install` and not a setting that is silently not made. [install.md](install.md) tells how to begin.
+Made from `chart/values.yaml` and `chart/values.schema.json` by `make render`. What is not here is refused: a typo is
+an error of `helm install`, and not a setting that is silently not made. [install.md](install.md) tells how to begin.
 """
+_NAMES: Final[dict[str, str]] = {"object": "map", "array": "list", "boolean": "true or false"}
 Json = dict[str, Any]
 
 
@@ -33,8 +34,8 @@ def rows(schema: Json, values: Json, prefix: str = "") -> Iterator[str]:
 def _type(schema: Json) -> str:
     if "enum" in schema:
         return ", ".join(f"`{each}`" for each in schema["enum"] if each)
-    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    return " or ".join({"object": "map", "array": "list", "boolean": "true or false"}.get(kind, kind) for kind in kinds)
+    kinds: list[str] = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    return " or ".join(_NAMES.get(kind, kind) for kind in kinds)
 
 
 def page() -> str:

@@ -27,7 +27,7 @@ class Helm:
 
     def run(self, *arguments: str | Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run it, and return how it ended."""
-        command = [binaries.locate(["helm"])["helm"], *map(str, arguments)]
+        command = [str(binaries.locate(["helm"])["helm"]), *map(str, arguments)]
         folders = {name: str(self.home / name) for name in ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME")}
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("HELM_", "KUBE"))}
         cluster = {"KUBECONFIG": str(self.kubeconfig)} if self.kubeconfig else {}

@@ -68,7 +68,7 @@ def pod_of(found: Json) -> Json:
 
 def rules(objects: Sequence[Json], kinds: Sequence[str], namespace: str | None = None) -> set[tuple[str, ...]]:
     """Return group, resource, verb and name of all that roles of these kinds grant the operator."""
-    found = set()
+    found: set[tuple[str, ...]] = set()
     for each in objects:
         if each["kind"] not in kinds or is_hook(each) or re.search("-(view|edit)$", each["metadata"]["name"]):
             continue
@@ -97,7 +97,9 @@ def test_each_namespace_of_the_list_has_exactly_what_the_operator_asks_for_there
     asked = {right_of(right) for right in RIGHTS if right.namespaced}
     for namespace in ("shop", "pay"):
         assert rules(objects, ["Role"], namespace) == asked | {("", "pods/status", "patch", "")}
-    assert rules(objects, ["Role"], "default") == {("events.k8s.io", "events", verb, "") for verb in ("create", "patch")}
+    assert rules(objects, ["Role"], "default") == {
+        ("events.k8s.io", "events", verb, "") for verb in ("create", "patch")
+    }
     election = lease_rights("kube-registrar", "kube-registrar")
     assert rules(objects, ["Role"], "kube-registrar") == {right_of(right) for right in election}
 
@@ -197,7 +199,9 @@ def test_network_policies_let_out_to_dns_api_server_and_registry_alone(helm: Hel
 def test_a_digest_wins_over_a_tag(helm: Helm) -> None:
     digest = "sha256:" + "0" * 64
     objects = helm.objects(values={"image": {"repository": "r/i", "tag": "v1", "digest": digest}})
-    images = {container["image"] for each in objects if each["kind"] in WORKLOADS for container in pod_of(each)["containers"]}
+    images = {
+        container["image"] for each in objects if each["kind"] in WORKLOADS for container in pod_of(each)["containers"]
+    }
     assert images == {f"r/i@{digest}"}
 
 

@@ -34,7 +34,10 @@ def page_of(alert: str) -> str:
 def expressions() -> list[str]:
     """Return every expression of alerts and dashboard."""
     panels = json.loads((CHART / "files" / "dashboard.json").read_text())["panels"]
-    return [*(rule["expr"] for rule in alerts()), *(each["expr"] for panel in panels for each in panel.get("targets", []))]
+    return [
+        *(rule["expr"] for rule in alerts()),
+        *(each["expr"] for panel in panels for each in panel.get("targets", [])),
+    ]
 
 
 @pytest.mark.parametrize("expression", expressions())
@@ -75,7 +78,12 @@ def test_the_page_of_an_alert_says_what_why_and_what_to_do(rule: dict[str, Any])
 
 
 def test_the_rendered_rules_lead_to_those_pages_and_leave_out_what_is_disabled(tmp_path: Path) -> None:
-    values = {"metrics": {"renderMode": "alwaysRender", "prometheusRule": {"enabled": True, "disabled": ["KubeRegistrarDown"]}}}
+    values = {
+        "metrics": {
+            "renderMode": "alwaysRender",
+            "prometheusRule": {"enabled": True, "disabled": ["KubeRegistrarDown"]},
+        }
+    }
     rendered = one(Helm(tmp_path).objects(values=values), "PrometheusRule")["spec"]["groups"][0]["rules"]
     assert [rule["alert"] for rule in rendered] == [rule["alert"] for rule in alerts()][1:]
     for rule in rendered:
