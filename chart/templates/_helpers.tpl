@@ -69,6 +69,25 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- end -}}
 {{- end -}}
 
+{{/* The image of the registry: the operator's, unless it is held at another. */}}
+{{- define "kube-registrar.registryImage" -}}
+{{- $own := .Values.embedded.image -}}
+{{- if or $own.tag $own.digest -}}
+{{ .Values.image.repository }}{{ if $own.digest }}@{{ $own.digest }}{{ else }}:{{ $own.tag }}{{ end }}
+{{- else -}}
+{{ include "kube-registrar.image" . }}
+{{- end -}}
+{{- end -}}
+
+{{/* Labels of pods, without versions: a new chart alone restarts nobody: (list $ COMPONENT LABELS). */}}
+{{- define "kube-registrar.podLabels" -}}
+{{- $root := index . 0 -}}
+{{- $own := include "kube-registrar.selector" $root | fromYaml -}}
+{{- $_ := set $own "app.kubernetes.io/component" (index . 1) -}}
+{{- $_ := set $own "app.kubernetes.io/part-of" "kube-registrar" -}}
+{{- merge (dict) $own $root.Values.commonLabels (index . 2) | toYaml -}}
+{{- end -}}
+
 {{- define "kube-registrar.serviceAccount" -}}
 {{- default (.Values.serviceAccount.create | ternary (include "kube-registrar.fullname" .) "default") .Values.serviceAccount.name -}}
 {{- end -}}

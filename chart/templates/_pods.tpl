@@ -1,10 +1,10 @@
-{{/* Where pods may run, and what pulls their image: (list $ VALUES COMPONENT). */}}
+{{/* Where pods may run, and what pulls their image: (list $ VALUES). */}}
 {{- define "kube-registrar.placement" -}}
 {{- $root := index . 0 -}}
-{{- with $root.Values.imagePullSecrets }}
+{{- with $root.Values.imagePullSecrets -}}
 imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with index . 1 }}
+{{- with index . 1 -}}
 nodeSelector: {{- merge (dict) .nodeSelector (dict "kubernetes.io/os" "linux") | toYaml | nindent 2 }}
 {{- with .tolerations }}
 tolerations: {{- toYaml . | nindent 2 }}
@@ -50,12 +50,12 @@ metricRelabelings: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
-{{/* One container of our image that runs a command and ends: (list $ NAME ARGS). */}}
+{{/* A pod that runs a command and ends: (list $ WHETHER-IT-ASKS-THE-API-SERVER). */}}
 {{- define "kube-registrar.shortPod" -}}
 {{- $root := index . 0 -}}
-automountServiceAccountToken: {{ index . 2 }}
+automountServiceAccountToken: {{ index . 1 }}
 enableServiceLinks: false
 restartPolicy: Never
 securityContext: {{- toYaml $root.Values.podSecurityContext | nindent 2 }}
-{{ include "kube-registrar.placement" (list $root $root.Values "hook") }}
+{{ include "kube-registrar.placement" (list $root $root.Values) }}
 {{- end -}}
