@@ -1,11 +1,11 @@
 {{/* Where pods may run, and what pulls their image: (list $ VALUES). */}}
 {{- define "kube-registrar.placement" -}}
 {{- $root := index . 0 -}}
-{{- with $root.Values.imagePullSecrets -}}
-imagePullSecrets: {{- toYaml . | nindent 2 }}
-{{- end }}
 {{- with index . 1 -}}
 nodeSelector: {{- merge (dict) .nodeSelector (dict "kubernetes.io/os" "linux") | toYaml | nindent 2 }}
+{{- with $root.Values.imagePullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- with .tolerations }}
 tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}

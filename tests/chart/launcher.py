@@ -9,5 +9,5 @@ from kube_registrar.cluster import credentials, lease
 folder = Path(sys.argv[1])
 assert credentials.load.__kwdefaults__ is not None
 credentials.load.__kwdefaults__["service_account"] = folder
-lease._NAMESPACE_FILE = folder / "namespace"
+lease.own_namespace.__defaults__ = (folder / "namespace",)
 main(sys.argv[2:])
