@@ -121,7 +121,9 @@ async def _awaited(registry: "Registry", wish: Query, seconds: float) -> Sequenc
             trouble = f" ({error})"
         if clock.monotonic() >= deadline:
             name = f"{wish.service.namespace.name}/{wish.service.name}"
-            raise UserError(f"{name} has no such instances after {seconds:g} s{trouble}: kube-registrar explain says why")
+            raise UserError(
+                f"{name} has no such instances after {seconds:g} s{trouble}: kube-registrar explain says why"
+            )
         await clock.sleep(LEAST_SECONDS)
 
 
