@@ -13,7 +13,6 @@ import os
 import random
 import re
 import signal
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,8 +22,8 @@ from typing import Any, Self
 
 from kube_registrar.testing.api import STRATEGIC_PATCH, ApiError
 from kube_registrar.testing.control_plane import ControlPlane
-from kube_registrar.testing.processes import Child
-from tests.chart.helm import ROOT
+from tests.warm import processes as warm
+from tests.warm.server import ACCOUNT
 
 Json = dict[str, Any]
 
@@ -36,7 +35,7 @@ class Process:
     pod: str
     component: str
     address: str
-    child: Child
+    child: warm.Process
     log: Path
 
     def text(self) -> str:
@@ -126,9 +125,9 @@ class Kubelet:
             environment |= {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
         assert container["command"] == ["kube-registrar"]
         arguments = [self._moved(each, mounts, address) for each in container["args"]]
-        command = [sys.executable, "-m", "tests.chart.launcher", str(account), *arguments]
         log = home / "log"
-        return Process(name, component, address, Child(name, command, log, env=environment, cwd=ROOT), log)
+        child = warm.Process(arguments, log, {**environment, ACCOUNT: str(account)})
+        return Process(name, component, address, child, log)
 
     def _mounts(self, spec: Json, container: Json, home: Path, address: str) -> dict[str, str]:
         """Make and fill the folders of all mounts; return where each is."""

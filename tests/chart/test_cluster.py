@@ -101,6 +101,15 @@ def release(plane: ControlPlane, tmp_path: Path, request: pytest.FixtureRequest)
     assert not kubelet.errors
 
 
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A Cloud Map of this machine, a process of its own."""
+    server = Server(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
 @contextlib.contextmanager
 def quickstart(plane: ControlPlane) -> Iterator[None]:
     """The quickstart's manifests, for as long as this takes."""
@@ -120,10 +129,8 @@ def finalizers(plane: ControlPlane) -> list[str]:
 
 
 def test_a_release_lives_from_install_to_uninstall_and_loses_no_registration(
-    release: Release, plane: ControlPlane, tmp_path: Path
+    release: Release, plane: ControlPlane, server: Server, tmp_path: Path
 ) -> None:
-    server = Server(tmp_path)
-    server.start()
     values = tmp_path / "values.yaml"
     values.write_text(yaml.safe_dump(cloudmap(server.endpoint)))
     release.do("install", "--values", str(values))
@@ -151,7 +158,6 @@ def test_a_release_lives_from_install_to_uninstall_and_loses_no_registration(
         assert deregistered(server.data, "test-namespace") == []
         assert len(plane.api.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")["items"]) == 2
         plane.kubectl("delete", "registryservices,registrynamespaces", "--all", "-A", "--timeout=20s")
-    server.stop()
 
 
 def cloudmap(endpoint: str) -> Json:

@@ -3,7 +3,9 @@
 import json
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import pytest
@@ -24,6 +26,12 @@ def helm(tmp_path: Path) -> Helm:
     return Helm(tmp_path)
 
 
+@cache
+def rendered(values: Path) -> Sequence[Json]:
+    """Return what the chart makes of these values."""
+    return Helm(Path(gettempdir()) / "kube-registrar-helm").objects("--values", values)
+
+
 def test_there_are_at_least_six_sets_of_values_to_try() -> None:
     assert len(CI) >= 6
 
@@ -37,7 +45,7 @@ def test_helm_lint_has_nothing_to_say(helm: Helm, values: Path) -> None:
 
 @pytest.mark.parametrize("values", CI, ids=lambda path: path.stem)
 def test_the_operator_takes_the_configuration_that_is_rendered(helm: Helm, values: Path) -> None:
-    objects = helm.objects("--values", values)
+    objects = rendered(values)
     (text,) = [one["data"]["config.yaml"] for one in objects if "config.yaml" in one.get("data", {})]
     found = configuration({}, {}, read("config.yaml", text))
     assert found.default_registry in found.registries
@@ -46,7 +54,7 @@ def test_the_operator_takes_the_configuration_that_is_rendered(helm: Helm, value
 
 @pytest.mark.parametrize("values", CI, ids=lambda path: path.stem)
 def test_every_pod_keeps_to_the_restricted_standard(helm: Helm, values: Path) -> None:
-    pods = [pod_of(each) for each in helm.objects("--values", values) if each["kind"] in WORKLOADS]
+    pods = [pod_of(each) for each in rendered(values) if each["kind"] in WORKLOADS]
     assert pods
     for pod in pods:
         assert pod["securityContext"]["runAsNonRoot"] is True
@@ -111,8 +119,7 @@ def right_of(right: Any) -> tuple[str, ...]:
 
 def test_no_role_grants_secrets_and_pods_status_needs_the_gate(helm: Helm) -> None:
     for values in CI:
-        objects = helm.objects("--values", values)
-        for each in objects:
+        for each in rendered(values):
             resources = [resource for rule in each.get("rules") or [] for resource in rule["resources"]]
             assert "secrets" not in resources
     without = helm.objects(values={**CLOUDMAP, "readinessGate": {"enabled": False}})
@@ -152,14 +159,14 @@ def test_kinds_of_the_prometheus_operator_are_rendered_where_the_cluster_has_the
     wanted: Json = {each: {"enabled": True} for each in ("serviceMonitor", "podMonitor", "prometheusRule")}
     kinds = {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
 
-    def rendered(*arguments: str, mode: str = "skipIfMissing") -> set[str]:
+    def kinds_of(*arguments: str, mode: str = "skipIfMissing") -> set[str]:
         objects = helm.objects(*arguments, values={"metrics": {"renderMode": mode, **wanted}})
         return {each["kind"] for each in objects} & kinds
 
     served = [f"--api-versions=monitoring.coreos.com/v1/{kind}" for kind in sorted(kinds)]
-    assert rendered() == set()
-    assert rendered(*served) == kinds
-    assert rendered(mode="alwaysRender") == kinds
+    assert kinds_of() == set()
+    assert kinds_of(*served) == kinds
+    assert kinds_of(mode="alwaysRender") == kinds
     values = "metrics: {renderMode: failIfMissing, podMonitor: {enabled: true}}"
     done = helm.run("template", "x", CHART, "--values", "-", stdin=values)
     assert done.returncode != 0
