@@ -99,6 +99,9 @@ def release(plane: ControlPlane, tmp_path: Path, request: pytest.FixtureRequest)
     with Kubelet(plane, namespace, tmp_path / "pods") as kubelet:
         yield Release(Helm(tmp_path / "helm", plane.kubeconfig), plane, namespace, kubelet)
     assert not kubelet.errors
+    for each in kubelet.started.values():
+        assert "forbidden" not in each.text()
+        assert "Traceback" not in each.text()
 
 
 @pytest.fixture
@@ -141,12 +144,15 @@ def test_a_release_lives_from_install_to_uninstall_and_loses_no_registration(
         release.do("test")
         assert deregistered(server.data, "test-namespace") == []
 
-        release.do("upgrade", "--values", str(values), "--set", "policy=upsert-only")
+        narrow = f"policy=upsert-only,watchNamespaces={{default,{release.namespace}}}"
+        release.do("upgrade", "--values", str(values), "--set", narrow)
         second = release.wait_leader(first)
+        plane.kubectl("scale", "deployment/flask-app-dev", "--replicas=4")
+        wait_until(lambda: is_registered(registry, 4), "a pod more, with rights in some namespaces only", seconds=LONG)
         release.do("rollback")
         release.wait_leader(second)
         assert deregistered(server.data, "test-namespace") == []
-        assert is_registered(registry, 3)
+        assert is_registered(registry, 4)
 
         plane.kubectl(
             "patch", "registryservice", "flask-app", "--type=merge", "-p", '{"spec":{"deletionPolicy":"Delete"}}'
@@ -154,7 +160,7 @@ def test_a_release_lives_from_install_to_uninstall_and_loses_no_registration(
         wait_until(lambda: finalizers(plane), "the operator to put its finalizer on what it would remove")
         release.do("uninstall")
         assert finalizers(plane) == []
-        assert is_registered(registry, 3)
+        assert is_registered(registry, 4)
         assert deregistered(server.data, "test-namespace") == []
         assert len(plane.api.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")["items"]) == 2
         plane.kubectl("delete", "registryservices,registrynamespaces", "--all", "-A", "--timeout=20s")
@@ -185,7 +191,7 @@ def test_the_embedded_mode_registers_and_its_registry_goes_on_while_the_operator
     plane.apply([volume(tmp_path)])
     has_dns = "dns_listen" in {setting.name for setting in SETTINGS}
     values = (*("--set", "replicas=1"), *("--set", f"embedded.dns.enabled={str(has_dns).lower()}"))
-    release.do("install", "--wait=hookOnly", *values)
+    release.do("install", *values)
     first = release.wait_leader()
     key = operator_key(plane, release.namespace)
     with quickstart(plane):

@@ -195,6 +195,16 @@ def test_the_key_of_the_operator_is_one_that_the_registry_knows(helm: Helm) -> N
     assert again["secretAccessKey"] != secret["secretAccessKey"]
 
 
+def test_in_cloud_map_mode_nothing_stands_in_the_way_of_the_credentials_of_the_pod(helm: Helm) -> None:
+    role = {"eks.amazonaws.com/role-arn": "arn:aws:iam::111111111111:role/kube-registrar"}
+    objects = helm.objects(values={**CLOUDMAP, "serviceAccount": {"annotations": role}})
+    assert one(objects, "ServiceAccount", "kube-registrar")["metadata"]["annotations"] == role
+    (container,) = pod_of(one(objects, "Deployment"))["containers"]
+    # IRSA's webhook and Pod Identity add variables and a volume; a key of ours would win over both.
+    assert "env" not in container
+    assert {each["kind"] for each in objects}.isdisjoint({"StatefulSet", "Secret"})
+
+
 def test_network_policies_let_out_to_dns_api_server_and_registry_alone(helm: Helm) -> None:
     objects = helm.objects(values={"networkPolicy": {"enabled": True, "apiServer": {"cidrs": ["10.0.0.1/32"]}}})
     operator = one(objects, "NetworkPolicy", "kube-registrar")["spec"]

@@ -19,11 +19,12 @@ from kube_registrar.cli.options import configured, settings_options
 )
 @settings_options("watch_namespaces", "kubeconfig", "context", "log_level")
 def command(*, stop: str | None, timeout: float, **flags: object) -> None:
-    """Take the operator's finalizers from RegistryNamespaces and RegistryServices, before an uninstall.
+    """Take the operator's finalizers away, before an uninstall.
 
-    The operator puts one on an object whose deletion has to remove something from a registry. Once it runs no more,
-    whoever deletes such an object waits for nobody. So this is done first; the chart does it by itself. The objects
-    stay, and so does everything in registries. An operator that is installed again goes on with them.
+    The operator puts one on a RegistryNamespace or RegistryService whose deletion has to remove something from a
+    registry. Once it runs no more, whoever deletes such an object waits for nobody. So this is done first; the chart
+    does it by itself. The objects stay, and so does everything in registries. An operator that is installed again goes
+    on with them.
 
     \b
       kube-registrar release --stop kube-registrar/kube-registrar
