@@ -199,6 +199,14 @@ default:
 {{- end }}
 {{- end -}}
 
+{{/* Whether helm test can register its own pod: it may be written, and removed, and is watched. Empty: not. */}}
+{{- define "kube-registrar.tests" -}}
+{{- $watched := or (not .Values.watchNamespaces) (has .Release.Namespace .Values.watchNamespaces) -}}
+{{- if and .Values.tests.enabled $watched (eq .Values.policy "sync") -}}
+yes
+{{- end -}}
+{{- end -}}
+
 {{/* Whether one of Prometheus' kinds is to be rendered: (list $ KIND). Empty: not. */}}
 {{- define "kube-registrar.monitors" -}}
 {{- $root := index . 0 -}}

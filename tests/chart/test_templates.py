@@ -18,6 +18,7 @@ from tests.chart.helm import CHART, CI, Helm, Json, is_hook, one
 
 WORKLOADS = {"Deployment", "StatefulSet", "Job", "Pod"}
 CLUSTER_SCOPED = {"CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "RegistryNamespace"}
+TESTED = {f"{name}-values" for name in ("default", "embedded-everything", "cloudmap", "registries")}
 CLOUDMAP: Json = {"mode": "cloudmap", "cloudmap": {"region": "eu-west-1"}}
 
 
@@ -205,6 +206,30 @@ def test_in_cloud_map_mode_nothing_stands_in_the_way_of_the_credentials_of_the_p
     assert {each["kind"] for each in objects}.isdisjoint({"StatefulSet", "Secret"})
 
 
+def test_helm_test_is_there_where_it_can_pass(helm: Helm) -> None:
+    def tested(**values: object) -> bool:
+        return any("-test" in each["metadata"]["name"] for each in helm.objects(values={**CLOUDMAP, **values}))
+
+    assert tested()
+    assert tested(watchNamespaces=["kube-registrar", "shop"])
+    assert not tested(watchNamespaces=["shop"])
+    assert not tested(policy="observe")
+
+
+def test_the_hook_of_an_uninstall_is_bounded_whatever_happens_to_it(helm: Helm) -> None:
+    objects = helm.objects(values={**CLOUDMAP, "uninstall": {"timeoutSeconds": 30}, "watchNamespaces": ["shop"]})
+    job = one(objects, "Job")
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-delete"
+    assert job["spec"]["activeDeadlineSeconds"] == 90
+    assert job["spec"]["template"]["spec"]["containers"][0]["args"] == [
+        "release",
+        "--stop=kube-registrar/kube-registrar",
+        "--timeout=30",
+        "--watch-namespace=shop",
+    ]
+    assert "Job" not in {each["kind"] for each in helm.objects(values={"uninstall": {"releaseObjects": False}})}
+
+
 def test_network_policies_let_out_to_dns_api_server_and_registry_alone(helm: Helm) -> None:
     objects = helm.objects(values={"networkPolicy": {"enabled": True, "apiServer": {"cidrs": ["10.0.0.1/32"]}}})
     operator = one(objects, "NetworkPolicy", "kube-registrar")["spec"]
@@ -240,7 +265,8 @@ def test_the_notes_are_short_and_say_the_next_command(helm: Helm, values: Path) 
     done = helm.said("install", "demo", CHART, "--dry-run=client", "--output", "json", "--values", values)
     notes = json.loads(done)["info"]["notes"].strip().splitlines()
     assert len(notes) <= 12
-    assert any("helm test demo" in line for line in notes)
+    assert any("kubectl rollout status deployment/" in line for line in notes)
+    assert any("helm test demo" in line for line in notes) == (values.stem in TESTED)
 
 
 def test_no_name_is_too_long_whatever_the_release_is_called(helm: Helm) -> None:
