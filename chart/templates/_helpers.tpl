@@ -159,6 +159,28 @@ default:
 {{- toYaml $config -}}
 {{- end -}}
 
+{{/* The configuration file of the embedded registry. */}}
+{{- define "kube-registrar.registryConfig" -}}
+{{- $own := .Values.embedded -}}
+{{- $registry := dict "kind" "embedded" "data" "/var/lib/kube-registrar" "region" $own.region "accountId" $own.accountId "quotas" $own.quotas -}}
+{{- $_ := set $registry "customHealthDelaySeconds" (int $own.customHealthDelaySeconds) -}}
+{{- $_ := set $registry "checkIntervalSeconds" (int $own.checkIntervalSeconds) -}}
+{{- with $own.checkAddresses }}{{ $_ := set $registry "checkAddresses" . }}{{ end -}}
+{{- $config := dict "registries" (dict "default" $registry) "apiAtOnce" (int $own.api.atOnce) -}}
+{{- with $own.api.rate }}{{ $_ := set $config "apiRate" . }}{{ end -}}
+{{- $_ := set $config "apiListen" (include "kube-registrar.listen" (list . 8081)) -}}
+{{- $_ := set $config "listen" (include "kube-registrar.listen" (list . 8080)) -}}
+{{- if $own.dns.enabled }}{{ $_ := set $config "dnsListen" (include "kube-registrar.listen" (list . 5353)) }}{{ end -}}
+{{- $_ := set $config "accessKeys" "/etc/kube-registrar/keys" -}}
+{{- if $own.tls.secretName -}}
+{{- $_ := set $config "tlsCert" "/etc/kube-registrar/tls/tls.crt" -}}
+{{- $_ := set $config "tlsKey" "/etc/kube-registrar/tls/tls.key" -}}
+{{- end -}}
+{{- $_ := set $config "logFormat" .Values.log.format -}}
+{{- $_ := set $config "logLevel" .Values.log.level -}}
+{{- toYaml $config -}}
+{{- end -}}
+
 {{/* What the operator and the test need to ask the embedded registry: its key, and the CA of its certificate. */}}
 {{- define "kube-registrar.keyEnv" -}}
 {{- if eq .Values.mode "embedded" }}

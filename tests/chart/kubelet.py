@@ -113,7 +113,7 @@ class Kubelet:
     def _start(self, pod: Json) -> Process:
         (container,) = pod["spec"]["containers"]
         name, component = pod["metadata"]["name"], pod["metadata"]["labels"]["app.kubernetes.io/component"]
-        home = self._folder / name
+        home = self._folder / f"{name}-{pod['metadata']['uid']}"
         home.mkdir(parents=True)
         address = self.registry if component == "registry" else f"{self._network}.{next(self._numbers)}"
         mounts = self._mounts(pod["spec"], container, home, address)
@@ -134,18 +134,18 @@ class Kubelet:
         volumes = {volume["name"]: volume for volume in spec.get("volumes", [])}
         mounts = {}
         for mount in container.get("volumeMounts", []):
-            volume = volumes[mount["name"]]
-            folder = home / mount["name"]
-            if "persistentVolumeClaim" in volume:
-                folder = self._folder / "claims" / volume["persistentVolumeClaim"]["claimName"]
+            claim = volumes[mount["name"]].get("persistentVolumeClaim")
+            folder = self._folder / "claims" / claim["claimName"] if claim else home / mount["name"]
             folder.mkdir(parents=True, exist_ok=True)
+            mounts[mount["mountPath"]] = str(folder)
+        for mount in container.get("volumeMounts", []):
+            volume = volumes[mount["name"]]
             for source in volume["projected"]["sources"] if "projected" in volume else [volume]:
                 if {"configMap", "secret"} & source.keys():
-                    self._fill(folder, source, address)
-            mounts[mount["mountPath"]] = str(folder)
+                    self._fill(Path(mounts[mount["mountPath"]]), source, mounts, address)
         return mounts
 
-    def _fill(self, folder: Path, source: Json, address: str) -> None:
+    def _fill(self, folder: Path, source: Json, mounts: Mapping[str, str], address: str) -> None:
         """Write the files of a ConfigMap or Secret."""
         if "configMap" in source:
             reference = source["configMap"]
@@ -155,7 +155,7 @@ class Kubelet:
             files = self._secret(reference.get("secretName") or reference["name"])
         wanted = {item["key"]: item["path"] for item in reference.get("items", [])} or {key: key for key in files}
         for key, path in wanted.items():
-            (folder / path).write_text(self._moved(files[key], {}, address))
+            (folder / path).write_text(self._moved(files[key], mounts, address))
             (folder / path).chmod(0o440)
 
     def _environment(self, container: Json, mounts: Mapping[str, str], address: str) -> dict[str, str]:

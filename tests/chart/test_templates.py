@@ -14,6 +14,9 @@ import yaml
 from kube_registrar.cluster.preflight import RIGHTS, lease_rights
 from kube_registrar.declared.configuration import configuration
 from kube_registrar.declared.yamlfile import read
+from kube_registrar.model.refs import RegistryName
+from kube_registrar.registries.cloudmap import options as cloudmap
+from kube_registrar.registries.embedded import options as embedded
 from tests.chart.helm import CHART, CI, Helm, Json, is_hook, one
 
 WORKLOADS = {"Deployment", "StatefulSet", "Job", "Pod"}
@@ -45,12 +48,17 @@ def test_helm_lint_has_nothing_to_say(helm: Helm, values: Path) -> None:
 
 
 @pytest.mark.parametrize("values", CI, ids=lambda path: path.stem)
-def test_the_operator_takes_the_configuration_that_is_rendered(helm: Helm, values: Path) -> None:
+def test_operator_and_registry_take_the_configuration_that_is_rendered(helm: Helm, values: Path) -> None:
     objects = rendered(values)
-    (text,) = [one["data"]["config.yaml"] for one in objects if "config.yaml" in one.get("data", {})]
-    found = configuration({}, {}, read("config.yaml", text))
-    assert found.default_registry in found.registries
-    assert found.log_format == "json"
+    texts = [one["data"]["config.yaml"] for one in objects if "config.yaml" in one.get("data", {})]
+    assert texts
+    for text in texts:
+        found = configuration({}, {}, read("config.yaml", text))
+        assert found.default_registry in found.registries
+        assert found.log_format == "json"
+        for entry in found.registries.values():
+            reads = embedded.options if entry.kind == "embedded" else cloudmap.read_options
+            reads(entry.options, RegistryName("default"))
 
 
 @pytest.mark.parametrize("values", CI, ids=lambda path: path.stem)
@@ -235,7 +243,11 @@ def test_network_policies_let_out_to_dns_api_server_and_registry_alone(helm: Hel
     operator = one(objects, "NetworkPolicy", "kube-registrar")["spec"]
     ports = [sorted(str(port["port"]) for port in rule["ports"]) for rule in operator["egress"]]
     assert ports == [["53", "53"], ["443", "6443"], ["api"]]
-    assert one(objects, "NetworkPolicy", "kube-registrar-registry")["spec"]["egress"] == []
+    (checks,) = one(objects, "NetworkPolicy", "kube-registrar-registry")["spec"]["egress"]
+    assert [each["ipBlock"]["except"] for each in checks["to"]] == [
+        ["127.0.0.0/8", "169.254.0.0/16"],
+        ["::1/128", "fe80::/10"],
+    ]
 
 
 def test_a_digest_wins_over_a_tag(helm: Helm) -> None:
