@@ -4,7 +4,9 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import yaml
@@ -45,7 +47,13 @@ class Helm:
         given = () if values is None else ("--values", "-")
         stdin = None if values is None else yaml.safe_dump(dict(values))
         text = self.said("template", "kube-registrar", CHART, "-n", "kube-registrar", *given, *arguments, stdin=stdin)
-        return [one for one in yaml.safe_load_all(text) if one]
+        return read(text)
+
+
+def read(text: str) -> Sequence[Json]:
+    """Return the objects of a text; with libyaml, for our CRDs are long."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return [each for each in yaml.load_all(text, Loader=loader) if each]
 
 
 def one(objects: Sequence[Json], kind: str, name: str = "") -> Json:
@@ -58,3 +66,9 @@ def one(objects: Sequence[Json], kind: str, name: str = "") -> Json:
 def is_hook(found: Json) -> bool:
     """Whether helm applies it at a moment of its own."""
     return "helm.sh/hook" in found["metadata"].get("annotations", {})
+
+
+@cache
+def rendered(values: Path) -> Sequence[Json]:
+    """Return what the chart makes of a file of values."""
+    return Helm(Path(gettempdir()) / "kube-registrar-helm").objects("--values", values)

@@ -5,6 +5,7 @@ Pods run as processes of this machine, by `kubelet`; helm's hooks too.
 
 import base64
 import contextlib
+import json
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from kube_registrar.testing.components import POD_STAGES
 from kube_registrar.testing.control_plane import ControlPlane
 from kube_registrar.testing.errors import GroundError
 from kube_registrar.testing.waiting import wait_until
-from tests.chart.helm import CHART, CI, ROOT, Helm, Json
+from tests.chart.helm import CHART, CI, ROOT, Helm, Json, rendered
 from tests.chart.kubelet import Kubelet, Process
 from tests.scenarios.place import GROUP, install_kinds
 from tests.scenarios.registry import Registry, deregistered
@@ -251,14 +252,10 @@ def prometheus_kind(kind: str) -> Json:
     }
 
 
-@pytest.mark.parametrize("values", CI, ids=lambda path: path.stem)
-def test_the_api_server_takes_all_that_is_rendered_without_a_warning(
-    values: Path, all_kinds: ControlPlane, tmp_path: Path
-) -> None:
-    where = ("-n", RELEASE, "--values", str(values))
-    text = Helm(tmp_path, all_kinds.kubeconfig).said("template", RELEASE, CHART, *where)
-    applied = all_kinds.kubectl(*APPLY, "--filename", "-", stdin=text)
-    assert applied.count("serverside-applied") == len([one for one in yaml.safe_load_all(text) if one])
+def test_the_api_server_takes_all_that_is_rendered_without_a_warning(all_kinds: ControlPlane) -> None:
+    objects = [each for values in CI for each in rendered(values)]
+    applied = all_kinds.kubectl(*APPLY, "--filename", "-", stdin="\n---\n".join(map(json.dumps, objects)))
+    assert applied.count("serverside-applied") == len(objects)
 
 
 @pytest.mark.parametrize("overlay", ["cloudmap", "embedded"])
