@@ -12,7 +12,7 @@ MOTO_STAMP := $(MOTO_VENV)/.synced
 export UV_LINK_MODE ?= copy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-sdks test-coredns bench bench-large lint format lock lock-check binaries clean
+.PHONY: help setup demo test test-sdks test-coredns bench bench-large lint format lock lock-check render render-check binaries helm clean
 
 help: ## show these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -41,10 +41,13 @@ $(MOTO_STAMP): requirements/moto.txt $(STAMP)
 binaries: $(STAMP) ## build the control plane of the test ground (first time: about ten minutes)
 	$(BIN)/python -m kube_registrar.testing build
 
+helm: $(STAMP) ## build helm, which the chart is rendered and tested with (first time: some minutes)
+	$(BIN)/python -m kube_registrar.testing build helm
+
 demo: $(STAMP) binaries ## see it work on a control plane of this machine
 	$(BIN)/kube-registrar demo $(ARGS)
 
-test: $(STAMP) $(AWS_STAMP) $(MOTO_STAMP) binaries ## run all tests (ARGS=... as pytest takes them; WORKERS=0: in one process)
+test: $(STAMP) $(AWS_STAMP) $(MOTO_STAMP) binaries helm ## run all tests (ARGS=... as pytest takes them; WORKERS=0: in one process)
 	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 test-sdks: $(STAMP) ## try the AWS SDKs for Go, Java, JavaScript and Python as they are, with the toolchains that are there
@@ -75,6 +78,14 @@ lock: ## renew the hashed lists in requirements/ (UPGRADE=1 takes newer versions
 
 lock-check: $(STAMP) ## prove that requirements/ matches pyproject.toml
 	$(BIN)/python tools/lock.py --check
+
+render: helm ## write what is made from the chart and crds/: deploy/, docs/values.md, the chart's CRDs
+	$(BIN)/python tools/render_deploy.py
+	$(BIN)/python tools/values_reference.py
+
+render-check: helm ## prove that it is what they make
+	$(BIN)/python tools/render_deploy.py --check
+	$(BIN)/python tools/values_reference.py --check
 
 clean: ## remove the environments
 	rm -rf $(VENV) $(AWS_VENV) $(MOTO_VENV)

@@ -118,3 +118,19 @@ async def test_an_unknown_service_is_one_sentence(endpoint: str) -> None:
     assert err.startswith("kube-registrar: ")
     assert "nope" in err
     assert err.count("\n") == 1
+
+
+async def test_waiting_ends_with_the_first_instance_and_says_after_how_long_there_was_none(endpoint: str) -> None:
+    where = ("--endpoint-url", endpoint)
+    code, out, _ = await discover("test-namespace", "flask-app", "-q", "stage=dev", "--wait", "60", *where)
+    assert code == 0
+    assert "web-1" in out
+    code, out, said = await discover("test-namespace", "flask-app", "-q", "stage=test", "--wait", "0.3", *where)
+    assert (code, out) == (1, "")
+    assert "test-namespace/flask-app has no such instances after 0.3 s: kube-registrar explain says why" in said
+
+
+async def test_a_service_that_is_not_made_yet_is_waited_for(endpoint: str) -> None:
+    code, _, said = await discover("test-namespace", "later", "--wait", "0.3", "--endpoint-url", endpoint)
+    assert code == 1
+    assert "test-namespace/later has no such instances after 0.3 s (" in said

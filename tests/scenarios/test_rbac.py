@@ -1,4 +1,4 @@
-"""The rights of deploy/rbac.yaml are enough, and none of them is too many."""
+"""The rights of deploy/base/rbac.yaml are enough, and none of them is too many."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from tests.scenarios.place import ROOT, Place
 from tests.scenarios.registry import Registry
 from tests.scenarios.shared import shared_registry
 
-RBAC = ROOT / "deploy" / "rbac.yaml"
+RBAC = ROOT / "deploy" / "base" / "rbac.yaml"
 
 
 def test_the_manifest_grants_exactly_what_the_operator_asks_for_at_its_start() -> None:

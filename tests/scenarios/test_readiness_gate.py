@@ -15,7 +15,7 @@ from tests.scenarios.recording import recording
 from tests.scenarios.registry import Registry, deregistered
 from tests.scenarios.server import Server
 
-RBAC = ROOT / "deploy" / "rbac.yaml"
+RBAC = ROOT / "deploy" / "base" / "rbac.yaml"
 
 
 def gated(place: Place, name: str, replicas: int, annotations: dict[str, str], *others: str) -> Json:

@@ -14,19 +14,24 @@ import socket
 import sys
 import threading
 from importlib import import_module
+from pathlib import Path
 from typing import Any
+
+from kube_registrar.cluster import credentials, lease
 
 MODULES = (
     "kube_registrar.cli.composition",
     "kube_registrar.cli.serve",
     *(
         f"kube_registrar.cli.commands.{name}"
-        for name in ("run", "plan", "explain", "approve", "discover", "gc", "serve")
+        for name in ("run", "plan", "explain", "approve", "discover", "gc", "release", "serve")
     ),
     "kube_registrar.registries.cloudmap.registry",
     "kube_registrar.registries.embedded.registry",
 )
 MOST_BYTES = 1 << 17
+ACCOUNT = "WARM_SERVICE_ACCOUNT"
+"""A variable that the command never sees: the folder of the service account of the pod that it plays."""
 STANDARD = 3
 """Standard input, output and error."""
 
@@ -83,9 +88,19 @@ def _become(asked: dict[str, Any], handles: list[int]) -> list[str]:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(asked["env"])
+    account = os.environ.pop(ACCOUNT, "")
+    if account:
+        _mount(Path(account))
     sys.argv = ["kube-registrar", *asked["args"]]
     arguments: list[str] = asked["args"]
     return arguments
+
+
+def _mount(account: Path) -> None:
+    """Read the service account of a pod where it is here: there are no mounts without a container."""
+    assert credentials.load.__kwdefaults__ is not None
+    credentials.load.__kwdefaults__["service_account"] = account
+    lease.own_namespace.__defaults__ = (account / "namespace",)
 
 
 if __name__ == "__main__":

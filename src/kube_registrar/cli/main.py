@@ -30,6 +30,7 @@ COMMANDS = {
     "backup": "Copy an embedded registry, also while it runs.",
     "gc": "Take a dead cluster's instances out of registries.",
     "takeover": "Make another cluster UID's instances this cluster's own.",
+    "release": "Take the operator's finalizers away, before an uninstall.",
     "completion": "Print the completion script of a shell.",
     "version": "Print the versions of this program and of what it stands on.",
 }

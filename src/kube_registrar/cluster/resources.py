@@ -22,6 +22,8 @@ R_co = TypeVar("R_co", covariant=True)
 
 GROUP = "kube-registrar.dev"
 VERSION = "v1alpha1"
+FINALIZER = f"{GROUP}/registry"
+"""On objects of our kinds whose deletion has to remove something from a registry."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ import kopf
 
 from kube_registrar.cluster.credentials import Credentials
 from kube_registrar.cluster.pooled import pooled_session
+from kube_registrar.cluster.resources import FINALIZER
 from kube_registrar.operator.context import Context
 from kube_registrar.operator.handlers import handlers
 from kube_registrar.operator.telling import GROUP
@@ -206,7 +207,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout = 30
     settings.execution.max_workers = 2
     settings.process.ultimate_exiting_timeout = None  # the process is not kopf's to kill
-    settings.persistence.finalizer = f"{GROUP}/registry"
+    settings.persistence.finalizer = FINALIZER
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
     return settings

@@ -37,7 +37,7 @@ TELL_AFTER = 4
 
 _RIGHT = (
     "Grant the operator the right to patch pods/status, as the ClusterRole kube-registrar-readiness-gate of "
-    "deploy/rbac.yaml does; it is tried again by itself"
+    "deploy/base/rbac.yaml does; it is tried again by itself"
 )
 _AGAIN = "It is tried again by itself"
 

@@ -10,7 +10,7 @@ import click
 
 from kube_registrar.cli.listing.asking import asked, registry_options
 from kube_registrar.declared import shorthand
-from kube_registrar.model.errors import RegistryError
+from kube_registrar.model.errors import RegistryError, UserError
 from kube_registrar.model.instances import HealthFilter, Instance, Query
 from kube_registrar.model.refs import NamespaceRef, ServiceRef
 
@@ -51,6 +51,13 @@ LEAST_SECONDS, SECONDS = 0.2, 2.0
     metavar="SECONDS",
     help="How often --watch asks.",
 )
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0.0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Ask again until there is one, for so long at most; exit code 1 if there is none then.",
+)
 @registry_options
 def command(
     *,
@@ -62,6 +69,7 @@ def command(
     output: str,
     watch: bool,
     interval: float,
+    wait: float,
     **flags: object,
 ) -> None:
     """Ask a registry for the instances of a service.
@@ -79,7 +87,7 @@ def command(
         async with asked(flags) as registry:
             about = ServiceRef(NamespaceRef(registry.name, namespace), service)
             wish = Query(about, parameters, optionally, filtered)
-            found = await _found(registry, wish)
+            found = await (_awaited(registry, wish, wait) if wait else _found(registry, wish))
             _show(found, about, output)
             if watch:
                 await _watch(registry, wish, found, output, interval)
@@ -96,6 +104,27 @@ def _parameters(flag: str, texts: Sequence[str]) -> dict[str, str]:
 
 async def _found(registry: "Registry", wish: Query) -> Sequence[Instance]:
     return sorted(await registry.discover(wish), key=lambda instance: instance.id)
+
+
+async def _awaited(registry: "Registry", wish: Query, seconds: float) -> Sequence[Instance]:
+    """Ask until something is found; the service may not be made yet. Raises UserError when the time is over."""
+    from kube_registrar.runtime.clock import SystemClock  # noqa: PLC0415 - help does not need it
+
+    clock = SystemClock()
+    deadline = clock.monotonic() + seconds
+    trouble = ""
+    while True:
+        try:
+            if found := await _found(registry, wish):
+                return found
+        except RegistryError as error:
+            trouble = f" ({error})"
+        if clock.monotonic() >= deadline:
+            name = f"{wish.service.namespace.name}/{wish.service.name}"
+            raise UserError(
+                f"{name} has no such instances after {seconds:g} s{trouble}: kube-registrar explain says why"
+            )
+        await clock.sleep(LEAST_SECONDS)
 
 
 def _show(found: Sequence[Instance], service: ServiceRef, output: str) -> None:

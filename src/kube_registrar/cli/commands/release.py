@@ -1,0 +1,53 @@
+"""`kube-registrar release`: takes the operator's finalizers from our objects."""
+
+import asyncio
+
+import click
+
+from kube_registrar.cli.options import configured, settings_options
+
+
+@click.command("release")
+@click.option("--stop", metavar="NAMESPACE/NAME", help="First scale this Deployment, the operator's, to nothing.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1.0),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long all of it may take.",
+)
+@settings_options("watch_namespaces", "kubeconfig", "context", "log_level")
+def command(*, stop: str | None, timeout: float, **flags: object) -> None:
+    """Take the operator's finalizers away, before an uninstall.
+
+    The operator puts one on a RegistryNamespace or RegistryService whose deletion has to remove something from a
+    registry. Once it runs no more, whoever deletes such an object waits for nobody. So this is done first; the chart
+    does it by itself. The objects stay, and so does everything in registries. An operator that is installed again goes
+    on with them.
+
+    \b
+      kube-registrar release --stop kube-registrar/kube-registrar
+      kube-registrar release --watch-namespace shop
+    """  # noqa: D301 - \b is the character by which click leaves lines as they are
+    deployment = _split(stop) if stop else None
+    configuration = configured(flags)
+    from kube_registrar.cli import releasing  # noqa: PLC0415 - it speaks HTTP, and help does not need it
+    from kube_registrar.runtime import logs  # noqa: PLC0415 - see above
+
+    logs.configure(configuration.log_format, configuration.log_level)
+    released = asyncio.run(
+        releasing.release(
+            configuration.kubeconfig, configuration.context, deployment, configuration.watch_namespaces, timeout
+        )
+    )
+    for each in released:
+        click.echo(f"released {each}: what it made stays in the registry")
+    click.echo(f"{len(released)} released; no finalizer of ours is left")
+
+
+def _split(text: str) -> tuple[str, str]:
+    namespace, slash, name = text.partition("/")
+    if not (namespace and slash and name) or "/" in name:
+        raise click.UsageError(f"--stop is {text!r}, and the NAMESPACE/NAME of a Deployment is needed")
+    return namespace, name

@@ -1,0 +1,264 @@
+"""The chart on a real API server: all of it is taken, and a release lives, from its install to its uninstall.
+
+Pods run as processes of this machine, by `kubelet`; helm's hooks too.
+"""
+
+import base64
+import contextlib
+import json
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kube_registrar.testing.components import POD_STAGES
+from kube_registrar.testing.control_plane import ControlPlane
+from kube_registrar.testing.errors import GroundError
+from kube_registrar.testing.waiting import wait_until
+from tests.chart.helm import CHART, CI, ROOT, Helm, Json, rendered
+from tests.chart.kubelet import Kubelet, Process
+from tests.scenarios.place import GROUP, install_kinds
+from tests.scenarios.registry import Registry, deregistered
+from tests.scenarios.server import Server
+
+LONG = 90.0
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+RELEASE = "kube-registrar"
+APPLY = ("apply", "--server-side", "--dry-run=server", "--force-conflicts", "--warnings-as-errors", "--validate=strict")
+
+
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A control plane whose Jobs end when their processes do, and not by kwok."""
+    stages = tmp_path_factory.mktemp("stages") / "pods.yaml"
+    kept = [each for each in yaml.safe_load_all(POD_STAGES.read_text()) if "job" not in each["metadata"]["name"]]
+    stages.write_text(yaml.safe_dump_all(kept))
+    plane = ControlPlane(nodes=1, stages=[stages])
+    try:
+        plane.start()
+    except GroundError as error:
+        pytest.fail(str(error), pytrace=False)
+    yield plane
+    plane.stop()
+
+
+@dataclass
+class Release:
+    """A release in a Kubernetes namespace of its own, and what runs of it."""
+
+    helm: Helm
+    plane: ControlPlane
+    namespace: str
+    kubelet: Kubelet
+
+    def do(self, verb: str, *arguments: str) -> str:
+        """Run helm on it, and fail if helm fails."""
+        where = (RELEASE, *([str(CHART)] if verb in {"install", "upgrade"} else []), "-n", self.namespace)
+        done = self.helm.run(verb, *where, *arguments, "--timeout=120s")
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{self.logs()}"
+        return done.stdout
+
+    def wait_leader(self, besides: Process | None = None) -> Process:
+        """Wait until an operator leads, another one than `besides`, which has ended by then."""
+
+        def found() -> Process | None:
+            running = self.kubelet.running("operator")
+            leading = [each for each in running if each is not besides and "kube_registrar_leader 1.0" in metrics(each)]
+            return leading[0] if len(leading) == 1 and besides not in running else None
+
+        return wait_until(found, lambda: f"an operator to lead; {self.logs()}", seconds=LONG)
+
+    def logs(self) -> str:
+        """Return what helps whoever reads a failure."""
+        texts = (f"{each.pod} ({each.child.poll()}):\n{each.text()[-1500:]}" for each in self.kubelet.started.values())
+        return "\n".join([*self.kubelet.errors, *texts])
+
+
+def metrics(process: Process) -> str:
+    """Return what a pod of ours says at /metrics; nothing while it does not."""
+    try:
+        with _DIRECT.open(f"http://{process.address}:8080/metrics", timeout=5) as answer:
+            text: str = answer.read().decode()
+            return text
+    except OSError:
+        return ""
+
+
+@pytest.fixture
+def release(plane: ControlPlane, tmp_path: Path) -> Iterator[Release]:
+    """A Kubernetes namespace to install in, held to the restricted standard."""
+    namespace = "installed"  # of all releases: what an uninstall kept is found by the next install
+    labels = {f"pod-security.kubernetes.io/{each}": "restricted" for each in ("enforce", "warn")}
+    plane.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}])
+    with Kubelet(plane, namespace, tmp_path / "pods") as kubelet:
+        yield Release(Helm(tmp_path / "helm", plane.kubeconfig), plane, namespace, kubelet)
+    assert not kubelet.errors
+    for each in kubelet.started.values():
+        assert "Traceback" not in each.text()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A Cloud Map of this machine, a process of its own."""
+    server = Server(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+@contextlib.contextmanager
+def quickstart(plane: ControlPlane) -> Iterator[None]:
+    """The quickstart's manifests, for as long as this takes."""
+    folder = str(ROOT / "examples" / "quickstart")
+    plane.kubectl("apply", "--filename", folder)
+    yield
+    plane.kubectl("delete", "--filename", folder, "--ignore-not-found", "--wait=false")
+
+
+def finalizers(plane: ControlPlane) -> list[str]:
+    """Return the finalizers of all our objects."""
+    found: list[str] = []
+    for plural in ("registrynamespaces", "registryservices"):
+        for item in plane.api.get(f"/apis/{GROUP}/v1alpha1/{plural}")["items"]:
+            found += item["metadata"].get("finalizers", [])
+    return found
+
+
+def test_a_release_lives_from_install_to_uninstall_and_loses_no_registration(
+    release: Release, plane: ControlPlane, server: Server, tmp_path: Path
+) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(yaml.safe_dump(cloudmap(server.endpoint)))
+    release.do("install", "--values", str(values))
+    first = release.wait_leader()
+    with quickstart(plane):
+        registry = Registry(server.endpoint, "test-namespace")
+        wait_until(lambda: is_registered(registry, 3), "the quickstart's pods to be registered", seconds=LONG)
+        release.do("test")
+        assert deregistered(server.data, "test-namespace") == []
+
+        narrow = f"policy=upsert-only,watchNamespaces={{default,{release.namespace}}}"
+        release.do("upgrade", "--values", str(values), "--set", narrow)
+        second = release.wait_leader(first)
+        plane.kubectl("scale", "deployment/flask-app-dev", "--replicas=4")
+        wait_until(lambda: is_registered(registry, 4), "a pod more, with rights in some namespaces only", seconds=LONG)
+        release.do("rollback")
+        third = release.wait_leader(second)
+        assert deregistered(server.data, "test-namespace") == []
+        assert is_registered(registry, 4)
+
+        plane.kubectl(
+            "patch", "registryservice", "flask-app", "--type=merge", "-p", '{"spec":{"deletionPolicy":"Delete"}}'
+        )
+        wait_until(lambda: finalizers(plane), "the operator to put its finalizer on what it would remove")
+        release.do("uninstall")
+        assert "forbidden" not in third.text()
+        assert finalizers(plane) == []
+        assert is_registered(registry, 4)
+        assert deregistered(server.data, "test-namespace") == []
+        assert len(plane.api.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")["items"]) == 2
+        plane.kubectl("delete", "registryservices,registrynamespaces", "--all", "-A", "--timeout=20s")
+
+
+def cloudmap(endpoint: str) -> Json:
+    """Return values for a Cloud Map of this machine."""
+    keys = [{"name": f"AWS_{name}", "value": "any"} for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")]
+    return {
+        "mode": "cloudmap",
+        "cloudmap": {"endpointUrl": endpoint, "region": "us-east-1"},
+        "env": keys,
+        "replicas": 1,
+        "clusterName": "prod",
+    }
+
+
+def is_registered(registry: Registry, count: int) -> bool:
+    """Whether so many pods of the quickstart's stage dev are found."""
+    found: Any = registry.discover("flask-app", stage="dev")
+    return len(found) == count
+
+
+def test_the_embedded_mode_registers_and_its_registry_goes_on_while_the_operator_is_upgraded(
+    release: Release, plane: ControlPlane, tmp_path: Path
+) -> None:
+    plane.apply([volume(tmp_path)])
+    release.do("install", "--set", "replicas=1")
+    first = release.wait_leader()
+    key = operator_key(plane, release.namespace)
+    with quickstart(plane):
+        registry = Registry(f"http://{release.kubelet.registry}:8081", "test-namespace", *key)
+        wait_until(lambda: is_registered(registry, 3), lambda: f"the quickstart's pods; {release.logs()}", seconds=LONG)
+        release.do("test")
+
+        release.do("upgrade", "--set", "replicas=1,resyncSeconds=300")
+        release.wait_leader(first)
+        assert operator_key(plane, release.namespace) == key
+        assert len([each for each in release.kubelet.started.values() if each.component == "registry"]) == 1
+        assert is_registered(registry, 3)
+        release.do("uninstall")
+        assert not [each.pod for each in release.kubelet.started.values() if "forbidden" in each.text()]
+        assert len(plane.api.get(f"/api/v1/namespaces/{release.namespace}/persistentvolumeclaims")["items"]) == 1
+        plane.kubectl("delete", "registryservices,registrynamespaces", "--all", "-A", "--timeout=20s")
+
+
+def volume(folder: Path) -> Json:
+    """Return a PersistentVolume for the claim of the registry."""
+    spec = {
+        "capacity": {"storage": "1Gi"},
+        "accessModes": ["ReadWriteOnce"],
+        "hostPath": {"path": str(folder)},
+        "persistentVolumeReclaimPolicy": "Retain",
+    }
+    return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "registry"}, "spec": spec}
+
+
+def operator_key(plane: ControlPlane, namespace: str) -> tuple[str, str]:
+    """Return id and secret of the access key that the chart made."""
+    data = plane.api.get(f"/api/v1/namespaces/{namespace}/secrets/{RELEASE}-operator-key")["data"]
+    return base64.b64decode(data["accessKeyID"]).decode(), base64.b64decode(data["secretAccessKey"]).decode()
+
+
+@pytest.fixture(scope="module")
+def all_kinds(plane: ControlPlane) -> ControlPlane:
+    """The control plane with our kinds and those of the Prometheus operator, and the namespaces that values name."""
+    install_kinds(plane)
+    for kind in ("ServiceMonitor", "PodMonitor", "PrometheusRule"):
+        plane.apply([prometheus_kind(kind)])
+    for name in (RELEASE, "shop", "pay"):
+        labels = {f"pod-security.kubernetes.io/{each}": "restricted" for each in ("enforce", "warn")}
+        manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+        plane.apply([manifest])
+    return plane
+
+
+def prometheus_kind(kind: str) -> Json:
+    """Return a CRD that takes anything under that name."""
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    plural = f"{kind.lower()}s"
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.monitoring.coreos.com"},
+        "spec": {
+            "group": "monitoring.coreos.com",
+            "scope": "Namespaced",
+            "names": {"kind": kind, "listKind": f"{kind}List", "plural": plural, "singular": kind.lower()},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
+        },
+    }
+
+
+def test_the_api_server_takes_all_that_is_rendered_without_a_warning(all_kinds: ControlPlane) -> None:
+    objects = [each for values in CI for each in rendered(values)]
+    applied = all_kinds.kubectl(*APPLY, "--filename", "-", stdin="\n---\n".join(map(json.dumps, objects)))
+    assert applied.count("serverside-applied") == len(objects)
+
+
+@pytest.mark.parametrize("overlay", ["cloudmap", "embedded"])
+def test_the_api_server_takes_what_kustomize_makes_without_a_warning(overlay: str, all_kinds: ControlPlane) -> None:
+    said = all_kinds.kubectl(*APPLY, "--kustomize", str(ROOT / "deploy" / "overlays" / overlay))
+    assert "deployment.apps/kube-registrar serverside-applied" in said
