@@ -24,7 +24,7 @@ OVERLAYS: Final[Mapping[str, Mapping[str, object]]] = {
     "cloudmap": {"mode": "cloudmap"},
     "embedded": {"mode": "embedded", "embedded": {"operatorKey": {"existingSecret": f"{NAME}-operator-key"}}},
 }
-HEADER: Final = "# Rendered from chart/ by `make render`: change that, and not this.\n"
+HEADER: Final = "# Rendered from Chart/ by `make render`: change that, and not this.\n"
 NAMESPACE: Final = f"""apiVersion: v1
 kind: Namespace
 metadata:
@@ -48,7 +48,7 @@ def documents(values: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "values.yaml"
         file.write_text(yaml.safe_dump({**values, "crds": {"enabled": False}, "tests": {"enabled": False}}))
-        text = helm("template", NAME, str(ROOT / "chart"), "-n", NAME, "--no-hooks", "-f", str(file))
+        text = helm("template", NAME, str(ROOT / "Chart"), "-n", NAME, "--no-hooks", "-f", str(file))
     for part in re.split(r"^---\n", text, flags=re.MULTILINE):
         found = yaml.safe_load(part)
         if found:
@@ -67,7 +67,7 @@ def rendered() -> dict[str, str]:
     files: dict[str, str] = {}
     crds = {path.name: path.read_text() for path in sorted((ROOT / "crds").glob("*.yaml"))}
     for name, text in crds.items():
-        files[f"chart/files/crds/{name}"] = text
+        files[f"Chart/files/crds/{name}"] = text
         files[f"deploy/base/crds/{name}"] = text
     for overlay, values in OVERLAYS.items():
         found = list(documents(values))
@@ -91,7 +91,7 @@ def rendered() -> dict[str, str]:
 
 def stale(files: Mapping[str, str]) -> list[str]:
     """Return the files that are not what they should be, and those that should not be there."""
-    places = ("chart/files/crds", "deploy/base", "deploy/overlays")
+    places = ("Chart/files/crds", "deploy/base", "deploy/overlays")
     there = {str(path.relative_to(ROOT)) for place in places for path in (ROOT / place).rglob("*.yaml")}
     differ = {name for name, text in files.items() if name not in there or (ROOT / name).read_text() != text}
     return sorted(differ | (there - files.keys()))
@@ -110,7 +110,7 @@ def main() -> int:
     found = stale(files)
     for name in found:
         if arguments.check:
-            print(f"{name} is not what chart/ and crds/ render: run `make render` and commit the result")
+            print(f"{name} is not what Chart/ and crds/ render: run `make render` and commit the result")
         elif name in files:
             (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
             (ROOT / name).write_text(files[name])

@@ -13,7 +13,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 PAGE: Final = ROOT / "docs" / "values.md"
 HEAD: Final = """# Values of the chart
 
-Made from `chart/values.yaml` and `chart/values.schema.json` by `make render`. What is not here is refused: a typo is
+Made from `Chart/values.yaml` and `Chart/values.schema.json` by `make render`. What is not here is refused: a typo is
 an error of `helm install`, and not a setting that is silently not made. [install.md](install.md) tells how to begin.
 """
 _NAMES: Final[dict[str, str]] = {"object": "map", "array": "list", "boolean": "true or false"}
@@ -40,8 +40,8 @@ def _type(schema: Json) -> str:
 
 def page() -> str:
     """Return the page: a section for what stands at the top, then one for each group."""
-    schema = json.loads((ROOT / "chart" / "values.schema.json").read_text())
-    values = yaml.safe_load((ROOT / "chart" / "values.yaml").read_text())
+    schema = json.loads((ROOT / "Chart" / "values.schema.json").read_text())
+    values = yaml.safe_load((ROOT / "Chart" / "values.yaml").read_text())
     groups = {key: sub for key, sub in schema["properties"].items() if "properties" in sub and key != "resources"}
     flat = {key: sub for key, sub in schema["properties"].items() if key not in groups}
     header = ["| value | type | default | meaning |", "|---|---|---|---|"]

@@ -14,7 +14,7 @@ import yaml
 from kube_registrar.testing import binaries
 
 ROOT = Path(__file__).parents[2]
-CHART = ROOT / "chart"
+CHART = ROOT / "Chart"
 CI = sorted((CHART / "ci").glob("*-values.yaml"))
 
 Json = dict[str, Any]
