@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from ssl import SSLContext
 
@@ -78,15 +78,7 @@ def _certificate(configuration: Configuration) -> Certificate | None:
 
 
 def _traffic(configuration: Configuration, metrics: Metrics) -> Traffic:
-    # To look a series up costs more than to count in it.
-    requests = lru_cache(maxsize=None)(metrics.api_requests.labels)
-    durations = lru_cache(maxsize=None)(metrics.api_request_duration.labels)
-
-    def count(operation: str, code: str, seconds: float) -> None:
-        requests(operation, code).inc()
-        durations(operation).observe(seconds)
-
-    traffic = Traffic(configuration.api_at_once, count)
+    traffic = Traffic(configuration.api_at_once, metrics.answers.count)
     metrics.before_render(lambda: metrics.api_requests_under_way.set(traffic.under_way))
     return traffic
 

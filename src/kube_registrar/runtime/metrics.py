@@ -22,6 +22,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from kube_registrar.model.errors import RegistryError
+from kube_registrar.runtime.answers import Answers
 
 # `_created` doubles the number of series and tells nothing that a rate does not.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -168,16 +169,9 @@ class Metrics:
         )
 
     def _make_api(self) -> None:
-        gauge, counter, histogram = self._gauge, self._counter, self._histogram
-        self.api_requests = counter(
-            "api_requests_total",
-            "Requests to our own Cloud Map API; code is ok or the error's code, operation is unknown for what is none.",
-            "operation",
-            "code",
-        )
-        self.api_request_duration = histogram(
-            "api_request_duration_seconds", "How long the answers took.", _ANSWER_SECONDS, "operation"
-        )
+        gauge, counter = self._gauge, self._counter
+        self.answers = Answers(_ANSWER_SECONDS)
+        self.registry.register(self.answers)
         self.api_requests_under_way = gauge("api_requests_under_way", "Requests that have no answer yet.")
         self.access_keys = gauge("access_keys", "Access keys that are known, by role.", "role")
         self.files_reloaded = counter(

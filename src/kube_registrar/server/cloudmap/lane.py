@@ -19,13 +19,18 @@ from kube_registrar.runtime.clock import Clock
 from kube_registrar.server import listening
 from kube_registrar.server.cloudmap import discoveries, protocol
 
+Head = tuple[int, Mapping[str, str], int]
+"""How many octets a head has, its headers, and how many octets the body has."""
+
 Quick = Callable[[Mapping[str, str], bytes], bytes | None]
 """Gives the body of the answer for headers, their names in lower case, and a body; None: ask aiohttp."""
 
 _START: Final = b"POST / HTTP/1.1\r\n"
 _HEAD = re.compile(rb"POST / HTTP/1\.1\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e]*\r\n){1,100})\r\n")
 _NOT_HERE = frozenset({"transfer-encoding", "content-encoding", "expect", "upgrade", "smithy-protocol"})
+_END: Final = b"\r\n\r\n"
 _MOST_HEAD = 8000
+_MOST_HEADS, _MOST_HEAD_KEPT = 1024, 1024
 _MOST_BODY = 64 * 1024
 
 
@@ -38,6 +43,7 @@ class Lanes:
         self._clock = clock
         self._open: set[Lane] = set()
         self._date = (0, "")
+        self._heads: dict[bytes, Head] = {}
 
     def __call__(self) -> asyncio.Protocol:
         """Return the protocol of a new connection."""
@@ -59,6 +65,18 @@ class Lanes:
     def other(self) -> asyncio.Protocol:
         """Return the protocol that takes over a connection."""
         return self._others()
+
+    def known(self, data: bytes) -> Head | None:
+        """Return the head that a request begins with, if it was read before: clients send the same over and over."""
+        return self._heads.get(data[: data.find(_END) + len(_END)])
+
+    def keep(self, octets: bytes, head: Head) -> None:
+        """Remember a head that is for here. What is signed is not sent twice."""
+        if len(octets) > _MOST_HEAD_KEPT or "authorization" in head[1]:
+            return
+        if len(self._heads) >= _MOST_HEADS:
+            self._heads.clear()
+        self._heads[octets] = head
 
     def answer(self, headers: Mapping[str, str], body: bytes) -> bytes | None:
         """Return the whole answer, or None."""
@@ -128,29 +146,39 @@ class Lane(asyncio.Protocol):
 
     def _answered(self, transport: asyncio.Transport, data: bytes) -> int:
         """Answer the request that `data` begins with; return its length, or 0 if there was nothing to answer."""
-        found = _HEAD.match(data)
-        if not found:
-            may_become = data.startswith(_START) or _START.startswith(data)
-            if not may_become or len(data) > _MOST_HEAD or b"\r\n\r\n" in data:
-                self._hand_over(transport)
+        head = self._lanes.known(data) or self._read(transport, data)
+        if head is None:
             return 0
-        headers = headers_of(found[1])
-        length = _length(headers) if headers is not None else None
-        # What is not for here is not waited for: strangers are refused before their bodies are there.
-        is_ours = headers is not None and headers.get("x-amz-target") in discoveries.TARGETS
-        if headers is None or length is None or not is_ours or found.end() > _MOST_HEAD:
-            self._hand_over(transport)
-            return 0
-        end = found.end() + length
+        size, headers, length = head
+        end = size + length
         if len(data) < end:
             return 0
-        answer = self._lanes.answer(headers, data[found.end() : end])
+        answer = self._lanes.answer(headers, data[size:end])
         if answer is None:
             self._hand_over(transport)
             return 0
         transport.write(answer)
         self._was_used = True
         return end
+
+    def _read(self, transport: asyncio.Transport, data: bytes) -> Head | None:
+        """Read a head. None: it is not whole yet, or the connection was handed over for it is not for here."""
+        found = _HEAD.match(data)
+        if not found:
+            may_become = data.startswith(_START) or _START.startswith(data)
+            if not may_become or len(data) > _MOST_HEAD or _END in data:
+                self._hand_over(transport)
+            return None
+        headers = headers_of(found[1])
+        length = _length(headers) if headers is not None else None
+        # What is not for here is not waited for: strangers are refused before their bodies are there.
+        is_ours = headers is not None and headers.get("x-amz-target") in discoveries.TARGETS
+        if headers is None or length is None or not is_ours or found.end() > _MOST_HEAD:
+            self._hand_over(transport)
+            return None
+        head = (found.end(), headers, length)
+        self._lanes.keep(found[0], head)
+        return head
 
     def _hand_over(self, transport: asyncio.Transport) -> None:
         """Let aiohttp have the connection, and what has come on it and was not answered."""
