@@ -21,7 +21,7 @@ from kube_registrar.model.simulation import Simulation, simulation
 from kube_registrar.registries.embedded import open_registry
 from kube_registrar.registries.embedded.registry import EmbeddedRegistry
 from kube_registrar.runtime.clock import SystemClock
-from kube_registrar.server.cloudmap import app, protocol, serve
+from kube_registrar.server.cloudmap import app, lane, protocol, serve
 from kube_registrar.server.cloudmap.application import QUICK
 from kube_registrar.server.cloudmap.discoveries import Discoveries
 from tests.wire.harness import TARGET, Server, namespace, register, running, service
@@ -256,6 +256,20 @@ def test_an_answer_of_the_lane_has_the_headers_of_all_others(connection: Answers
     changing = {"x-amzn-RequestId", "Date", "Content-Length"}
     assert {key: quick[key] for key in quick.keys() - changing} == {key: long[key] for key in long.keys() - changing}
     assert quick["x-amzn-RequestId"] != long["x-amzn-RequestId"]
+
+
+def test_heads_that_are_kept_are_few_and_none_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane, "_MOST_HEADS", 3)
+    lanes = lane.Lanes(lambda _headers, _body: None, SystemClock(), asyncio.Protocol)
+    heads = [b"head %d\r\n\r\n" % number for number in range(5)]
+    for head in heads:
+        lanes.keep(head, (len(head), {}, 0))
+        assert lanes.known(head + b"body") == (len(head), {}, 0)
+    assert sum(lanes.known(head) is not None for head in heads) <= 3
+    lanes.keep(b"signed\r\n\r\n", (10, {"authorization": "AWS4-HMAC-SHA256 …"}, 0))
+    lanes.keep(b"x" * 2000 + b"\r\n\r\n", (2004, {}, 0))
+    assert lanes.known(b"signed\r\n\r\n") is None
+    assert lanes.known(b"x" * 2000 + b"\r\n\r\n") is None
 
 
 def test_requests_may_come_in_pieces_and_several_at_once(connection: Answers) -> None:
