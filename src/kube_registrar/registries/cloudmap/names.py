@@ -52,6 +52,8 @@ class Names:
         self._services: dict[ServiceRef, Found] = {}
         self._all_namespaces = _Listing(self._list_namespaces)
         self._listings: dict[NamespaceRef, _Listing] = {}
+        self._forgotten: set[NamespaceRef | ServiceRef] = set()
+        """Since the last list: whoever waited for that list looks again, and does not take what it lacks for gone."""
 
     async def namespaces(self) -> Sequence[Found]:
         """List all registry namespaces."""
@@ -68,6 +70,8 @@ class Names:
         """Return a registry namespace; `fresh`: as a list begun from now on says. NotFound, Conflict."""
         if fresh or ref.name not in self._namespaces:
             await self._all_namespaces.renew(lambda: not fresh and ref.name in self._namespaces)
+        while ref.name not in self._namespaces and ref in self._forgotten:
+            await self._all_namespaces.renew(lambda: ref.name in self._namespaces)
         match self._namespaces.get(ref.name, []):
             case []:
                 raise NotFound(f"registry namespace {ref} is not there. Create it, or correct the name")
@@ -85,6 +89,9 @@ class Names:
         if fresh or ref not in self._services:
             await self.namespace(ref.namespace)
             await self._listing(ref.namespace).renew(lambda: not fresh and ref in self._services)
+        while ref not in self._services and ref in self._forgotten:
+            await self.namespace(ref.namespace)
+            await self._listing(ref.namespace).renew(lambda: ref in self._services)
         if ref not in self._services:
             raise NotFound(f"registry service {ref} is not there. Create it, or correct the name")
         return self._services[ref]
@@ -125,11 +132,17 @@ class Names:
 
     def forget(self, ref: NamespaceRef | ServiceRef) -> None:
         """Look it up again when it is next needed; with a namespace go its services."""
+        self._forgotten.add(ref)
         if isinstance(ref, ServiceRef):
             self._services.pop(ref, None)
         else:
             self._namespaces.pop(ref.name, None)
-            self._services = {service: found for service, found in self._services.items() if service.namespace != ref}
+            self._forget_services(ref)
+
+    def _forget_services(self, parent: NamespaceRef) -> None:
+        for ref in [each for each in self._services if each.namespace == parent]:
+            del self._services[ref]
+            self._forgotten.add(ref)
 
     def _listing(self, parent: NamespaceRef) -> _Listing:
         return self._listings.setdefault(parent, _Listing(lambda: self._list_services(parent)))
@@ -148,9 +161,9 @@ class Names:
             after = {known.found.id for known in namespaces.get(name, [])}
             if after != {known.found.id for known in before}:
                 # Another one under the same name: its services are others, too.
-                for ref in [each for each in self._services if each.namespace.name == name]:
-                    del self._services[ref]
+                self._forget_services(NamespaceRef(self._registry, name))
         self._namespaces = namespaces
+        self._forgotten = {ref for ref in self._forgotten if isinstance(ref, ServiceRef)}
 
     async def _list_services(self, parent: NamespaceRef) -> None:
         listed = await self._services_of(await self.namespace(parent))
@@ -161,6 +174,9 @@ class Names:
         others = {ref: found for ref, found in self._services.items() if ref.namespace != parent}
         there = {ServiceRef(parent, json["Name"]): self.service_found(parent, json) for json in listed}
         self._services = {**others, **there}
+        self._forgotten = {
+            ref for ref in self._forgotten if not (isinstance(ref, ServiceRef) and ref.namespace == parent)
+        }
 
     async def _services_of(self, namespace: KnownNamespace) -> Sequence[Mapping[str, Any]]:
         about = f"listing the registry services of {namespace.found.spec.ref}"
