@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -155,3 +156,12 @@ def test_matches_are_told_apart() -> None:
         "writes": [write],
     }
     assert not any(lists("nodes")(call) for call in calls)
+
+
+def test_a_connection_that_is_told_after_the_end_is_broken_off(control_plane: ControlPlane) -> None:
+    """Else its task is pending when the loop closes, and whichever test collects that garbage fails."""
+    with FaultProxy.before(control_plane) as proxy:
+        told, writer = proxy._connected, Mock()
+    told(Mock(), writer)
+    writer.transport.abort.assert_called_once_with()
+    assert not proxy._tasks

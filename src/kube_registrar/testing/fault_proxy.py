@@ -66,6 +66,7 @@ class FaultProxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._server: asyncio.Server | None = None
+        self._is_closing = False
         self._thread = threading.Thread(target=self._run, name="fault proxy", daemon=True)
         self.port = 0
         self.calls: list[Call] = []
@@ -182,6 +183,7 @@ class FaultProxy:
         return len(chosen)
 
     async def _listen(self) -> None:
+        self._is_closing = False
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(("127.0.0.1", self.port))
@@ -189,6 +191,7 @@ class FaultProxy:
         self._server = await asyncio.start_server(self._connected, sock=sock)
 
     async def _close(self) -> None:
+        self._is_closing = True
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -199,6 +202,11 @@ class FaultProxy:
     async def _stop(self) -> None:
         await self._close()
         await self._loop.shutdown_asyncgens()
+        others = asyncio.all_tasks() - {asyncio.current_task()}  # such as connections that are just being accepted
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(0)  # transports that were aborted close their sockets in the next turn
 
     def _next(self, call: Call, kind: type[R]) -> R | None:
         """Return the first rule of a kind that matches, and count its use."""
@@ -215,6 +223,9 @@ class FaultProxy:
     # One connection.
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._is_closing:  # it was accepted before, and is told after
+            writer.transport.abort()
+            return
         task = self._loop.create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
