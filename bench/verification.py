@@ -8,14 +8,10 @@ import json
 import sys
 import time
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
-
 from kube_registrar.runtime.clock import SystemClock
 from kube_registrar.server.access.keys import AccessKey, KeyRing, Role
 from kube_registrar.server.access.verifying import Verifier
-from kube_registrar.server.cloudmap.protocol import headers_of
+from tests.server.access.signing import signed
 
 BAR_MICROSECONDS = 20.0
 RUNS, REQUESTS = 9, 20_000
@@ -24,14 +20,9 @@ KEY = AccessKey("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", Role.
 
 def request() -> tuple[dict[str, str], bytes]:
     query = {"stage": "dev", "version": "1.0.0"}
-    body = json.dumps(
-        {"NamespaceName": "test-namespace", "ServiceName": "flask-app", "QueryParameters": query}
-    ).encode()
-    asked = AWSRequest("POST", "http://127.0.0.1:8081/", data=body)
-    asked.headers["X-Amz-Target"] = "Route53AutoNaming_v20170314.DiscoverInstances"
-    asked.headers["Content-Type"] = "application/x-amz-json-1.1"
-    SigV4Auth(Credentials(KEY.id, KEY.secret), "servicediscovery", "eu-west-1").add_auth(asked)
-    return headers_of([("host", "127.0.0.1:8081"), *asked.headers.items()]), body
+    asked = {"NamespaceName": "test-namespace", "ServiceName": "flask-app", "QueryParameters": query}
+    body = json.dumps(asked).encode()
+    return signed(body, operation="DiscoverInstances", key=KEY, at=time.time(), host="127.0.0.1:8081"), body
 
 
 def main() -> int:

@@ -104,10 +104,8 @@ def release(plane: ControlPlane, tmp_path: Path) -> Iterator[Release]:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     """A Cloud Map of this machine, a process of its own."""
-    server = Server(tmp_path)
-    server.start()
-    yield server
-    server.stop()
+    with Server(tmp_path) as server:
+        yield server
 
 
 @contextlib.contextmanager

@@ -4,8 +4,6 @@ import contextlib
 import json
 import re
 import signal
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +12,9 @@ from typing import Any
 from kube_registrar.testing.errors import tail
 from kube_registrar.testing.waiting import wait_until
 from tests.cli.ground import environment
+from tests.scenarios.probing import probed, value_of
 from tests.warm import processes as warm
 
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 STOP_SECONDS = 20.0
 
 
@@ -53,19 +51,11 @@ class Served:
 
     def probe(self, path: str) -> tuple[int, str]:
         """Ask for `/healthz`, `/readyz` or `/metrics`; 0 where nobody answers."""
-        try:
-            with _DIRECT.open(f"{self.address('probes')}{path}", timeout=10) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
-        except OSError as error:
-            return 0, str(error)
+        return probed(f"{self.address('probes')}{path}", 10)
 
     def metric(self, line: str) -> float | None:
         """Return the value of one series."""
-        found = re.search(rf"^{re.escape(line)} (\S+)$", self.probe("/metrics")[1], re.MULTILINE)
-        return float(found[1]) if found else None
+        return value_of(line, self.probe("/metrics")[1])
 
     def end(self) -> int:
         """Ask it to end, and return its exit code."""

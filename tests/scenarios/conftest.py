@@ -87,10 +87,8 @@ def the_registry(one_operator: Operator, place: Place) -> Registry:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     """A registry in a process of its own, which an operator is given as `endpoint`."""
-    server = Server(tmp_path)
-    server.start()
-    yield server
-    server.stop()
+    with Server(tmp_path) as server:
+        yield server
 
 
 @pytest.fixture

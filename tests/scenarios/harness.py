@@ -7,22 +7,19 @@ import re
 import secrets
 import signal
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kube_registrar.testing.processes import Child, free_port
 from kube_registrar.testing.waiting import wait_until
+from tests.scenarios.probing import probed, value_of
 from tests.warm import processes as warm
 
 READY_SECONDS = 40.0
 STOP_SECONDS = 15.0
 
 AWS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"}
-
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 _UNEXPECTED = re.compile(
     r"Traceback|this is a bug|mistake in kube-registrar|failed unexpectedly|broke its contract|never retrieved|"
@@ -132,20 +129,11 @@ class Operator:
 
     def probe(self, path: str) -> tuple[int, str]:
         """Ask for `/healthz`, `/readyz` or `/metrics`; return the status and the text, 0 where nobody answers."""
-        try:
-            with _DIRECT.open(f"{self.address('probes')}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
-        except OSError as error:
-            return 0, str(error)
+        return probed(f"{self.address('probes')}{path}", 5)
 
     def metric(self, line: str) -> float | None:
         """Return the value of one series, named as it stands in the text: `name{label="value"}`."""
-        _, text = self.probe("/metrics")
-        found = re.search(rf"^{re.escape(line)} (\S+)$", text, re.MULTILINE)
-        return float(found[1]) if found else None
+        return value_of(line, self.probe("/metrics")[1])
 
     def address(self, serves: str) -> str | None:
         """Return the URL at which it serves `api` or `probes`, as its log says it."""

@@ -4,6 +4,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Self
 
 from kube_registrar.testing.processes import Child, free_port
 from kube_registrar.testing.waiting import wait_until
@@ -21,6 +22,13 @@ class Server:
         self._arguments = arguments
         self._log = folder / "registry.log"
         self._child: Child | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     @property
     def endpoint(self) -> str:

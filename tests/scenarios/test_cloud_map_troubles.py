@@ -40,10 +40,8 @@ class Aws(Server):
 
 @pytest.fixture
 def aws(tmp_path: Path) -> Iterator[Aws]:
-    aws = Aws(tmp_path)
-    aws.start()
-    yield aws
-    aws.stop()
+    with Aws(tmp_path) as aws:
+        yield aws
 
 
 @pytest.fixture

@@ -28,10 +28,8 @@ def sts() -> Iterator[Sts]:
 def prod_server(tmp_path: Path) -> Iterator[Server]:
     folder = tmp_path / "prod"
     folder.mkdir()
-    server = Server(folder)
-    server.start()
-    yield server
-    server.stop()
+    with Server(folder) as server:
+        yield server
 
 
 @pytest.fixture

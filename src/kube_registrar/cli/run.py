@@ -5,7 +5,6 @@ from functools import partial
 from kube_registrar.cli.composition import operate
 from kube_registrar.cli.running import until_signal
 from kube_registrar.declared.settings import Configuration
-from kube_registrar.runtime.allocator import be_small
 
 
 def run(configuration: Configuration) -> None:
@@ -13,5 +12,4 @@ def run(configuration: Configuration) -> None:
 
     Raises UserError, in a group if several parts were at work, for what a person must change.
     """
-    be_small()
     until_signal(partial(operate, configuration), "stopping; nothing is deregistered")

@@ -9,11 +9,14 @@ from typing import Any
 
 import uvloop
 
+from kube_registrar.runtime.allocator import be_small
+
 _log = logging.getLogger(__name__)
 
 
 def until_signal(work: Callable[[], Coroutine[Any, Any, None]], stopping: str) -> None:
     """Run `work` until its end, or until SIGTERM or SIGINT: then it is cancelled, and `stopping` is logged."""
+    be_small()  # before the first thread
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_until_signal(work, stopping))
 

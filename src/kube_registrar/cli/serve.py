@@ -11,7 +11,6 @@ from kube_registrar.cli.running import until_signal
 from kube_registrar.declared.settings import Configuration
 from kube_registrar.model.refs import RegistryName
 from kube_registrar.registries.loading import load
-from kube_registrar.runtime.allocator import be_small
 from kube_registrar.runtime.clock import SystemClock
 
 DRAIN_SECONDS: Final = 10.0
@@ -20,7 +19,6 @@ DRAIN_SECONDS: Final = 10.0
 
 def serve(configuration: Configuration) -> None:
     """Run until SIGTERM or SIGINT. Raises UserError for what a person must change."""
-    be_small()
     until_signal(partial(_serve, configuration), "stopping; open requests are answered first")
 
 
