@@ -1,8 +1,10 @@
 """DNS over real sockets, asked by dnspython."""
 
 import asyncio
+import errno
 import socket
 import struct
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
@@ -13,6 +15,7 @@ import pytest
 
 from kube_registrar.model.errors import UserError
 from kube_registrar.server.dns import serving
+from kube_registrar.server.dns.batches import PACKETS, Batches
 from kube_registrar.server.dns.serving import Counted
 from kube_registrar.server.dns.streams import Streams
 from tests.server.dns.town import Asked, addresses, targets, town
@@ -27,8 +30,15 @@ class Served:
     counted: Counted
 
 
-@pytest.fixture
-async def served() -> AsyncIterator[Served]:
+def one_by_one(*_: object) -> None:
+    raise OSError(errno.ENOSYS, "this machine receives packets one by one")
+
+
+@pytest.fixture(params=["by the batch", "one by one"])
+async def served(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
+    """Served as this machine can best, and as every machine can."""
+    if request.param == "one by one":
+        monkeypatch.setattr("kube_registrar.server.dns.datagrams.Batches", one_by_one)
     place = town()
     place.put(place.put_service("a-longer-name-of-a-service", "SRV"), *targets(8))
     async with serving.serve(place, LOCAL, 0) as (port, counted):
@@ -84,6 +94,37 @@ async def test_datagrams_that_are_no_queries_end_nothing(served: Served) -> None
         for packet in (b"", b"\0", b"x" * 4096, b"\xff" * 65000):
             client.sendto(packet, (LOCAL, served.port))
     assert addresses(await dns.asyncquery.udp(QUERY, LOCAL, port=served.port, timeout=30))
+
+
+async def test_who_gets_no_answer_takes_none_from_those_around(served: Served) -> None:
+    """Every third packet deserves no answer, and all of them wait when the first is read."""
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client, socket.socket(type=socket.SOCK_DGRAM) as other:
+        for sock in (client, other):
+            sock.setblocking(False)
+            sock.connect((LOCAL, served.port))
+        wire = QUERY.to_wire()
+        for number in range(90):
+            (client, other, client)[number % 3].send(
+                struct.pack("!H", number) + (b"\x80" if number % 3 == 2 else wire[2:])
+            )
+        for sock, rest in ((client, 0), (other, 1)):
+            ids = {
+                int.from_bytes((await asyncio.wait_for(loop.sock_recv(sock, 4096), 30))[:2], "big") for _ in range(30)
+            }
+            assert ids == {number for number in range(90) if number % 3 == rest}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="recvmmsg is a call of Linux")
+async def test_linux_receives_by_the_batch() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, socket.socket(type=socket.SOCK_DGRAM) as client:
+        sock.bind((LOCAL, 0))
+        batches = Batches(sock)
+        assert batches.answer(lambda packet: packet) == 0
+        for number in range(PACKETS + 1):
+            client.sendto(bytes([number]), sock.getsockname())
+        assert [batches.answer(lambda packet: packet * 2) for _ in range(3)] == [PACKETS, 1, 0]
+        assert [client.recv(16) for _ in range(PACKETS + 1)] == [bytes([number]) * 2 for number in range(PACKETS + 1)]
 
 
 async def test_queries_may_follow_each_other_without_waiting(served: Served) -> None:
