@@ -29,9 +29,11 @@ class Callers:
         self.served: list[tuple[str, float]] = []
         self.tasks: list[asyncio.Task[None]] = []
 
-    def come(self, name: str, urgency: Urgency = Urgency.REGISTER, operation: str = "Write") -> asyncio.Task[None]:
+    def come(
+        self, name: str, urgency: Urgency = Urgency.REGISTER, operation: str = "Write", asker: str = ""
+    ) -> asyncio.Task[None]:
         async def call() -> None:
-            await self.limiter.acquire(operation, urgency)
+            await self.limiter.acquire(operation, urgency, asker)
             self.served.append((name, round(self.clock.monotonic(), 6)))
 
         self.tasks.append(asyncio.create_task(call()))
@@ -81,6 +83,29 @@ async def test_an_urgent_newcomer_overtakes_those_that_wait(callers: Callers, cl
     callers.come("!", Urgency.EVICT)
     await clock.advance(1.0)
     assert callers.served[2:] == [("c", 0.1), ("!", 0.2), ("d", 0.3)]
+
+
+async def test_of_those_as_urgent_each_asker_has_its_turn(callers: Callers, clock: FakeClock) -> None:
+    for name in "xyabcdef":
+        callers.come(name, asker="many")
+    await clock.advance(0.2)
+    callers.come("1", asker="calm")
+    for name in "pq":
+        callers.come(name, asker="some")
+    callers.come("!", Urgency.EVICT, asker="many")
+    callers.come("_", Urgency.REPAIR, asker="another")
+    await clock.advance(2.0)
+    assert callers.names == "xyab!c1pdqef_"
+
+
+async def test_who_had_many_turns_has_lost_none_once_nobody_waits(callers: Callers, clock: FakeClock) -> None:
+    for name in "abcd":
+        callers.come(name, asker="many")
+    await clock.advance(10.0)
+    for name, asker in [("x", ""), ("y", ""), ("e", "many"), ("1", "calm")]:
+        callers.come(name, asker=asker)
+    await clock.advance(1.0)
+    assert callers.names == "abcdxye1"
 
 
 async def test_operations_have_buckets_of_their_own(callers: Callers, clock: FakeClock) -> None:

@@ -1,22 +1,21 @@
 """Token buckets, one an operation, served by urgency.
 
 A registry that throttles is asked no faster than it answers: each call takes a token, the most urgent waiter gets the
-next one, and a throttle halves the rate, which then recovers over half a minute. Operations that a registry may count
-together share a bucket beside their own: they are served in one order, and a throttle of one slows all. Rates and
-bursts of AWS's own Cloud Map controller (aws-cloud-map-mcs-controller-for-k8s) are the pattern for the numbers that
-backends give.
+next one, and a throttle halves the rate, which then recovers over half a minute. Of those as urgent each asker has its
+turn. Operations that a registry may count together share a bucket beside their own: they are served in one order, and a
+throttle of one slows all. Rates and bursts of AWS's own Cloud Map controller (aws-cloud-map-mcs-controller-for-k8s) are
+the pattern for the numbers that backends give.
 """
 
 import asyncio
-import heapq
-import itertools
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self, runtime_checkable
 
 from kube_registrar.model.changes import Urgency
+from kube_registrar.registries.turns import Turns
 from kube_registrar.runtime.clock import Clock
 
 _RECOVERY_SECONDS = 30.0  # from nothing to the full rate; from half of it in half the time
@@ -84,10 +83,10 @@ class Limiter:
         for bucket in self._buckets.values():
             await bucket.aclose()
 
-    async def acquire(self, operation: str, urgency: Urgency = Urgency.REGISTER) -> Ticket:
-        """Wait for a token; among those that wait, the most urgent goes first, then the one that came first."""
+    async def acquire(self, operation: str, urgency: Urgency = Urgency.REGISTER, asker: Hashable = None) -> Ticket:
+        """Wait for a token; among those that wait, the most urgent goes first, then each asker in turn."""
         came = self._clock.monotonic()
-        ticket = Ticket(operation, [await bucket.acquire(urgency) for bucket in self._buckets_of(operation)])
+        ticket = Ticket(operation, [await bucket.acquire(urgency, asker) for bucket in self._buckets_of(operation)])
         if self.observer is not None:
             self.observer.waited(operation, self._clock.monotonic() - came)
         return ticket
@@ -139,17 +138,16 @@ class _Bucket:
         self._tokens = float(rate.burst)
         self._filled_at = clock.monotonic()
         self._epoch = 0
-        self._waiting: list[tuple[Urgency, int, asyncio.Future[int]]] = []
-        self._order = itertools.count()
+        self._waiting = Turns[asyncio.Future[int]]()
         self._server: asyncio.Task[None] | None = None
 
-    async def acquire(self, urgency: Urgency) -> int:
+    async def acquire(self, urgency: Urgency, asker: Hashable) -> int:
         self._fill()
         if self._tokens >= 1 and not self._waiting:
             self._tokens -= 1
             return self._epoch
         turn: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (urgency, next(self._order), turn))
+        self._waiting.add(turn, urgency, asker)
         if self._server is None or self._server.done():
             self._server = asyncio.create_task(self._serve(), name="limiter")
         return await turn
@@ -169,18 +167,17 @@ class _Bucket:
         if self._server is not None:
             self._server.cancel()
             await asyncio.gather(self._server, return_exceptions=True)
-        for _, _, turn in self._waiting:
+        for turn in self._waiting.take_all():
             turn.cancel()
-        self._waiting.clear()
 
     async def _serve(self) -> None:
         while self._waiting:
             self._fill()
-            if self._waiting[0][2].done():  # its caller was cancelled
-                heapq.heappop(self._waiting)
+            if self._waiting.first().done():  # its caller was cancelled
+                self._waiting.take()
             elif self._tokens >= 1:
                 self._tokens -= 1
-                heapq.heappop(self._waiting)[2].set_result(self._epoch)
+                self._waiting.take().set_result(self._epoch)
             else:
                 await self._clock.sleep((1 - self._tokens) / self._per_second)
 

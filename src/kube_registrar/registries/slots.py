@@ -1,37 +1,35 @@
 """A number of things that can be done at a time, given to the most urgent first: what a pool of threads does not do."""
 
 import asyncio
-import heapq
-import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 
 from kube_registrar.model.changes import Urgency
+from kube_registrar.registries.turns import Turns
 
 
 class Slots:
-    """So many at a time; who waits is served by urgency, then in the order of coming."""
+    """So many at a time; who waits is served by urgency, then each asker in turn."""
 
     def __init__(self, count: int) -> None:
         self._free = count
-        self._waiting: list[tuple[Urgency, int, asyncio.Future[None]]] = []
-        self._order = itertools.count()
+        self._waiting = Turns[asyncio.Future[None]]()
 
     @asynccontextmanager
-    async def taken(self, urgency: Urgency) -> AsyncIterator[None]:
+    async def taken(self, urgency: Urgency, asker: Hashable = None) -> AsyncIterator[None]:
         """Wait for a slot, and hold it."""
         if self._free:
             self._free -= 1
         else:
-            await self._turn(urgency)
+            await self._turn(urgency, asker)
         try:
             yield
         finally:
             self._pass_on()
 
-    async def _turn(self, urgency: Urgency) -> None:
+    async def _turn(self, urgency: Urgency, asker: Hashable) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (urgency, next(self._order), turn))
+        self._waiting.add(turn, urgency, asker)
         try:
             await turn
         except asyncio.CancelledError:
@@ -41,7 +39,7 @@ class Slots:
 
     def _pass_on(self) -> None:
         while self._waiting:
-            turn = heapq.heappop(self._waiting)[2]
+            turn = self._waiting.take()
             if not turn.done():
                 turn.set_result(None)
                 return

@@ -44,12 +44,12 @@ class Window:
 
 
 class Place:
-    """A place in a `Window`."""
+    """A place in a `Window`; without places it is in none."""
 
     __slots__ = ("_places",)
 
-    def __init__(self, places: asyncio.Semaphore) -> None:
-        self._places: asyncio.Semaphore | None = places
+    def __init__(self, places: asyncio.Semaphore | None = None) -> None:
+        self._places = places
 
     def leave(self) -> None:
         """Let the next one begin. Once is enough, and more does no harm."""
@@ -67,13 +67,16 @@ Beginning = tuple[Window, Callable[[Place], Coroutine[Any, Any, T]]]
 
 
 async def in_turn(work: Sequence[Beginning[T]]) -> AsyncGenerator[T]:
-    """Begin each as its window lets it, and yield results as `as_they_finish` does. No window waits for another."""
+    """Begin each as its window lets it, and yield results as `as_they_finish` does. No window waits for another.
+
+    The first of each window begins at once: whoever has little to do does not wait for whoever has much.
+    """
     finished: asyncio.Queue[asyncio.Task[T]] = asyncio.Queue()
     tasks = set[asyncio.Task[T]]()
 
     async def begin_all(window: Window) -> None:
-        for begin in [begin for where, begin in work if where is window]:
-            place = await window.enter()
+        for number, begin in enumerate([begin for where, begin in work if where is window]):
+            place = await window.enter() if number else Place()
             task = asyncio.ensure_future(begin(place))
             tasks.add(task)
             task.add_done_callback(place.left_by)

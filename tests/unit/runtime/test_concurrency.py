@@ -81,64 +81,70 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_window_lets_the_next_one_begin_once_one_is_under_way() -> None:
-    work, window = Begun(4), Window(2)
+async def test_the_first_begins_at_once_and_a_window_lets_the_next_begin_once_one_is_under_way() -> None:
+    work, window = Begun(5), Window(2)
     results = work.within(window)
     first = asyncio.ensure_future(anext(results))
     await settle()
-    assert work.begun == [0, 1]
+    assert work.begun == [0, 1, 2]
     work.under_way[1].set()
     await settle()
-    assert work.begun == [0, 1, 2]
+    assert work.begun == [0, 1, 2, 3]
     for event in (*work.under_way, *work.done):
         event.set()
-    assert sorted([await first, *[result async for result in results]]) == [0, 1, 2, 3]
+    assert sorted([await first, *[result async for result in results]]) == [0, 1, 2, 3, 4]
 
 
 async def test_a_place_is_free_again_when_its_holder_ends_or_is_cancelled() -> None:
-    window = Window(1)
+    window, waits = Window(1), Begun(1)
 
     async def failing(_: Place) -> int:
         raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
-        _ = [result async for result in in_turn([(window, failing)])]
-    work = Begun(2)
+        _ = [result async for result in in_turn([(window, partial(waits.work, 0)), (window, failing)])]
+    work = Begun(3)
     results = work.within(window)
     first = asyncio.ensure_future(anext(results))
     await settle()
+    assert work.begun == [0, 1]
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
     await results.aclose()
-    again = Begun(1)
-    again.under_way[0].set()
-    again.done[0].set()
-    assert [result async for result in again.within(window)] == [0]
+    again = Begun(2)
+    for event in (*again.under_way, *again.done):
+        event.set()
+    assert [result async for result in again.within(window)] == [0, 1]
     assert len(asyncio.all_tasks()) == 1
 
 
-async def test_two_share_a_window_in_the_order_of_coming() -> None:
-    window, one, other = Window(1), Begun(1), Begun(1)
-    tasks = [asyncio.ensure_future(anext(each.within(window))) for each in (one, other)]
+async def test_who_has_little_to_do_waits_for_nobody_and_others_share_a_window_in_the_order_of_coming() -> None:
+    window, much, more, little = Window(1), Begun(3), Begun(2), Begun(1)
+    tasks = [asyncio.ensure_future(anext(each.within(window))) for each in (much, more, little)]
     await settle()
-    assert (one.begun, other.begun) == ([0], [])
-    one.under_way[0].set()
+    assert (much.begun, more.begun, little.begun) == ([0, 1], [0], [0])
+    much.under_way[1].set()
     await settle()
-    assert other.begun == [0]
-    for each in (one, other):
-        each.under_way[0].set()
-        each.done[0].set()
-    assert await asyncio.gather(*tasks) == [0, 0]
+    assert (much.begun, more.begun) == ([0, 1, 2], [0])
+    much.under_way[2].set()
+    await settle()
+    assert more.begun == [0, 1]
+    for each in (much, more, little):
+        for event in (*each.under_way, *each.done):
+            event.set()
+    assert await asyncio.gather(*tasks) == [0, 0, 0]
 
 
 async def test_a_window_that_is_full_keeps_nobody_from_another() -> None:
     full, free = Window(1), Window(1)
-    waits, goes = Begun(2), Begun(1)
-    goes.under_way[0].set()
-    goes.done[0].set()
-    work = [(full, partial(waits.work, number)) for number in range(2)]
-    results = in_turn([*work, (free, partial(goes.work, 0))])
-    assert await anext(results) == 0
-    assert (waits.begun, goes.begun) == ([0], [0])
+    waits, goes = Begun(3), Begun(2)
+    for event in (*goes.under_way, *goes.done):
+        event.set()
+    results = in_turn(
+        [(full, partial(waits.work, number)) for number in range(3)]
+        + [(free, partial(goes.work, number)) for number in range(2)]
+    )
+    assert [await anext(results) for _ in range(2)] == [0, 1]
+    assert (waits.begun, goes.begun) == ([0, 1], [0, 1])
     await results.aclose()
     assert len(asyncio.all_tasks()) == 1

@@ -90,13 +90,14 @@ class Client:
         that the fence did not admit, `Unreachable(doubtful=True)` for one that may have been carried out.
         """
         write = _is_write(operation)
+        service = request.get("ServiceId")  # whose turn it is: a service with many changes holds up no other
         backoff = Backoff(first=0.1, most=2.0)
         until = self._clock.monotonic() + _THROTTLED_FOR_SECONDS
         while True:
-            ticket = await self.limiter.acquire(operation, urgency)
+            ticket = await self.limiter.acquire(operation, urgency, service)
             try:
                 # Threads that hang must not make the urgent wait behind what came before.
-                async with self._slots.taken(urgency):
+                async with self._slots.taken(urgency, service):
                     if sending is not None:
                         sending()
                     return await self._send(operation, request)
