@@ -79,7 +79,7 @@ async def test_a_registry_that_throttles_for_a_minute_is_left_to_the_engine(
         "registering a in default:test-namespace/flask-app: Cloud Map keeps throttling RegisterInstance; "
         "lower its entry in the option rates"
     )
-    assert 60 <= clock.monotonic() - began
+    assert clock.monotonic() - began >= 60
     assert clock.slept < 90
     assert len(script.asked("RegisterInstance")) < 20
     script.on("DeregisterInstance", Error("InstanceNotFound"))
@@ -155,3 +155,30 @@ async def test_where_threads_are_scarce_the_urgent_gets_the_next_one(monkeypatch
         await time.run(outcomes(registry, *(register(name) for name in "abc"), deregister("dead")))
     written = [request["InstanceId"] for _, request in account.requests if "InstanceId" in request]
     assert written == ["a", "dead", "b", "c"]
+
+
+class Hanging(AccountClient):
+    """Everything that is read of instances hangs."""
+
+    async def _send(self, operation: str, request: Mapping[str, object]) -> dict[str, Any]:
+        if operation == "ListInstances":
+            await asyncio.Event().wait()
+        return await super()._send(operation, request)
+
+
+async def test_reads_that_hang_leave_threads_to_what_is_to_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "THREADS", 3)
+    monkeypatch.setattr(client, "READERS", 2)
+    time = FakeClock()
+    account = Account(time)
+    scarce = Hanging(account)
+    async with aclosing(Sweep(scarce, time)) as sweeping, scarce.limiter:
+        registry = CloudMapRegistry(scarce, DEFAULT_REGISTRY, time, sweeping, poll_seconds=0.1)
+        await time.run(registry.find(SERVICE.namespace))
+        reads = [asyncio.ensure_future(registry.instances(SERVICE)) for _ in range(5)]
+        writes = asyncio.ensure_future(outcomes(registry, *(register(name) for name in "abc")))
+        await time.advance(1.0)
+        assert [request["InstanceId"] for request in account.asked("RegisterInstance")] == ["a", "b", "c"]
+        for task in (*reads, writes):
+            task.cancel()
+        await asyncio.gather(*reads, writes, return_exceptions=True)

@@ -13,7 +13,7 @@ import os
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -38,6 +38,8 @@ from kube_registrar.runtime.fence import Fence
 # At most, and made as they are needed: all our rates together, at a tenth of a second a call. More win little, for
 # boto3 tops out at 500 to 800 calls a second a process.
 THREADS: Final = 32
+READERS: Final = 20
+"""So many of them read at a time, at most: reads that hang must leave threads to what is to be written."""
 # Together below runtime.fence.WRITE_SECONDS.
 CONNECT_TIMEOUT_SECONDS: Final = 1.3
 READ_TIMEOUT_SECONDS: Final = 2.5
@@ -72,6 +74,7 @@ class Client:
         self._accounts: OrderedDict[str, str] = OrderedDict()
         """The accounts of operations on what is another's, by operation: looking at them needs it."""
         self._slots = Slots(THREADS)
+        self._readers = Slots(READERS)
 
     async def call(
         self,
@@ -96,8 +99,7 @@ class Client:
         while True:
             ticket = await self.limiter.acquire(operation, urgency, service)
             try:
-                # Threads that hang must not make the urgent wait behind what came before.
-                async with self._slots.taken(urgency, service):
+                async with self._thread(urgency, service, write=write):
                     if sending is not None:
                         sending()
                     return await self._send(operation, request)
@@ -131,6 +133,13 @@ class Client:
             if not page.get("NextToken"):
                 return found
             next_token = {"NextToken": page["NextToken"]}
+
+    @asynccontextmanager
+    async def _thread(self, urgency: Urgency, service: object, *, write: bool) -> AsyncIterator[None]:
+        """Wait for a thread. Those that hang must not make the urgent wait behind what came before."""
+        readers = nullcontext() if write else self._readers.taken(urgency, service)
+        async with readers, self._slots.taken(urgency, service):
+            yield
 
     async def _send(self, operation: str, request: Mapping[str, object]) -> dict[str, Any]:
         if self._is_refused and self._clock.monotonic() >= self._made_at + RENEW_SECONDS:
