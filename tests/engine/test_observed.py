@@ -88,14 +88,32 @@ def test_a_list_that_fails_leaves_what_is_known_and_is_tried_again(state: Observ
     assert (set(state.instances), state.is_readable, state.look_at) == ({A.instance.id}, True, 107.0)
 
 
+def test_a_pair_of_unknown_outcome_is_left_alone_until_a_list_tells_and_others_are_not(state: ObservedService) -> None:
+    read(state)
+    done(state, register(A), LOST, now=50.0)
+    assert (state.is_readable, state.is_settled(A.instance.id)) == (True, False)
+    assert state.busy({}, 1e9) == {A.instance.id}
+    state.begin_list()
+    state.fail_list(Retryable("busy"), 60.0)
+    assert state.busy({}, 1e9) == {A.instance.id}
+    read(state, at=70.0)
+    assert (state.busy({}, 1e9), state.is_settled(A.instance.id)) == (frozenset(), True)
+
+
 @pytest.mark.parametrize("error", [Unreachable("down"), None])
 def test_a_registry_out_of_reach_is_read_before_it_is_written_to(
     state: ObservedService, error: RegistryError | None
 ) -> None:
-    state.begin_list()
-    state.fail_list(error, 100.0)
+    """One answer that was lost says little of the next; one that broke the contract says it at once."""
+    read(state)
+    for now in (100.0, 200.0):
+        assert state.is_readable
+        state.begin_list()
+        state.fail_list(error, now)
+        assert now < state.look_at < now + 1.0
+        if error is None:
+            break
     assert not state.is_readable
-    assert 100.0 < state.look_at < 101.0
 
 
 @pytest.mark.parametrize(
@@ -105,15 +123,17 @@ def test_a_registry_out_of_reach_is_read_before_it_is_written_to(
         (Refused("no"), True, False),
         (NotFound("no such service"), False, False),
         (Unreachable("down"), False, False),
-        (LOST, False, True),
+        (LOST, True, True),
     ],
 )
 def test_an_outcome_says_whether_to_look_before_the_next_write(
     state: ObservedService, error: RegistryError, is_readable: bool, is_doubtful: bool
 ) -> None:
+    read(state)
     done(state, register(A), error, now=50.0)
     assert state.is_readable is is_readable
-    assert state.look_at == (math.inf if is_readable else 50.0)
+    assert state.look_at == (math.inf if is_readable and not is_doubtful else 50.0)
+    assert state.untold == ({A.instance.id} if is_doubtful else set())
     assert state.doubtful == ({A.instance.id: 50.0 + DOUBT_SECONDS} if is_doubtful else {})
     assert (state.in_flight, state.instances) == ({}, {})
 
@@ -165,11 +185,14 @@ def test_a_list_tells_nothing_of_a_change_that_was_refused(state: ObservedServic
     assert state.end_list([A.instance], 1.0, 1.0) == []
 
 
-def test_a_service_that_something_came_up_in_while_it_was_read_is_read_again_first(state: ObservedService) -> None:
+def test_a_pair_whose_write_was_lost_while_the_service_was_read_is_read_again_first(state: ObservedService) -> None:
     state.begin_list()
     done(state, register(A), LOST, now=1.0)
     state.end_list([], 0.0, 2.0)
-    assert (state.is_readable, state.look_at) == (False, 1.0)
+    assert (state.is_readable, state.look_at) == (True, 2.0)
+    assert A.instance.id in state.busy({}, math.inf)
+    read(state, at=2.0)
+    assert A.instance.id not in state.busy({}, math.inf)
 
 
 def test_each_failure_waits_by_itself_and_a_newer_wish_waits_for_none(state: ObservedService) -> None:

@@ -55,6 +55,8 @@ class ObservedService:
     failed: dict[InstanceId, Attempt] = field(default_factory=dict)
     doubtful: dict[InstanceId, float] = field(default_factory=dict)
     """Pairs whose last write has an unknown outcome, and until when it may land."""
+    untold: set[InstanceId] = field(default_factory=set)
+    """Those of them that no list has told of since: they are not written to until one has. Others may be."""
     other_names: Counter[str] = field(default_factory=Counter)
     """Of instances with this cluster's UID: which other cluster names they carry, how often."""
     other_uids: Counter[Uid] = field(default_factory=Counter)
@@ -89,6 +91,7 @@ class ObservedService:
         """
         newer = self._written or set()
         self._written = None
+        self.untold &= newer
         before, ours = self.instances, newer | self.in_flight.keys() | self.doubtful.keys() | self.failed.keys()
         self.instances = {i.id: self._slim(i) for i in listed if i.id not in newer}
         self.instances |= {instance_id: i for instance_id, i in before.items() if instance_id in newer}
@@ -100,11 +103,14 @@ class ObservedService:
         self._count_others(listed)
         self.is_readable = self.look_at > now  # else something has come up since it was asked for
         self.doubtful = {instance_id: until for instance_id, until in self.doubtful.items() if until > asked_at}
-        if self.doubtful:
+        if self.untold:
+            self.look_by(now)
+        elif self.doubtful:
             self.look_by(now + self._look_backoff.failed())
         else:
             self._look_backoff.succeeded()
-        made = [each.change for each in self.failed.values() if each.is_doubtful and self._is_made(each.change)]
+        told = (each for instance_id, each in self.failed.items() if instance_id not in self.untold)
+        made = [each.change for each in told if each.is_doubtful and self._is_made(each.change)]
         for change in made:
             del self.failed[change.instance_id]
         return made
@@ -133,10 +139,11 @@ class ObservedService:
         """Note that the list was not read: what is known stays as it was.
 
         A registry out of reach is not written to either until it can be read again: one list, not a write an instance.
+        One answer that was lost says little of the next.
         """
         self._written = None
         self.look_by(now + self._look_backoff.failed(getattr(error, "after", 0.0)))
-        if error is None or isinstance(error, Unreachable):
+        if error is None or (isinstance(error, Unreachable) and self._look_backoff.failures > 1):
             self.is_readable = False
 
     def abandon_list(self, now: float) -> None:
@@ -159,6 +166,7 @@ class ObservedService:
         self.instances.clear()
         self.failed.clear()
         self.doubtful.clear()  # what may still land has nowhere to
+        self.untold.clear()
         self._written = None
         self._was_listed, self.appeared = False, frozenset()
         self._count_others(())
@@ -210,8 +218,11 @@ class ObservedService:
         is_doubtful = isinstance(error, Unreachable) and error.doubtful
         if is_doubtful:
             self.doubtful[change.instance_id] = now + DOUBT_SECONDS
-        if isinstance(error, NotFound | Unreachable):
-            self.is_readable = False  # gone or out of reach, or what it holds is unknown: look before the next write
+            self.untold.add(change.instance_id)
+            if self._written is None:  # else once the list that is under way has come
+                self.look_by(now)
+        elif isinstance(error, NotFound | Unreachable):
+            self.is_readable = False  # gone or out of reach: look before the next write
             self.look_by(now)
         attempt = self.failed.setdefault(change.instance_id, Attempt(change, Backoff(draw=self.draw)))
         attempt.change, attempt.is_doubtful = change, is_doubtful
@@ -244,14 +255,12 @@ class ObservedService:
 
     def is_settled(self, instance_id: InstanceId) -> bool:
         """Whether what is there stays there: nothing is on its way, nor of an outcome that no look has told since."""
-        attempt = self.failed.get(instance_id)
-        is_open = attempt is not None and attempt.is_doubtful and not self.is_readable
-        return instance_id not in self.in_flight and not is_open
+        return instance_id not in self.in_flight and instance_id not in self.untold
 
     def busy(self, wanted: Mapping[InstanceId, Registration], now: float) -> frozenset[InstanceId]:
-        """Return the instances to leave alone: a change is in flight, or the same failed a moment ago."""
+        """Return the instances to leave alone: a change is in flight, its outcome unknown, or it failed a moment ago."""
         waiting = {instance_id for instance_id, attempt in self.failed.items() if _waits(attempt, wanted, now)}
-        return frozenset(self.in_flight) | waiting
+        return frozenset(self.in_flight) | self.untold | waiting
 
     def next_try(self, wanted: Mapping[InstanceId, Registration], now: float) -> float:
         """Return when the first of the changes that failed may be tried again; infinity if none waits."""
