@@ -258,7 +258,7 @@ class ObservedService:
         return instance_id not in self.in_flight and instance_id not in self.untold
 
     def busy(self, wanted: Mapping[InstanceId, Registration], now: float) -> frozenset[InstanceId]:
-        """Return the instances to leave alone: a change is in flight, its outcome unknown, or it failed a moment ago."""
+        """Return the instances to leave alone: a change is in flight, of unknown outcome, or failed a moment ago."""
         waiting = {instance_id for instance_id, attempt in self.failed.items() if _waits(attempt, wanted, now)}
         return frozenset(self.in_flight) | self.untold | waiting
 

@@ -1,7 +1,7 @@
 """Several things at once: results as they come, and nothing left running."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -67,6 +67,9 @@ class Begun:
     def within(self, window: Window) -> AsyncGenerator[int]:
         return in_turn([(window, partial(self.work, number)) for number in range(self._count)])
 
+    def begin(self, number: int) -> Callable[[Place], Coroutine[Any, Any, int]]:
+        return partial(self.work, number)
+
     async def work(self, number: int, place: Place) -> int:
         self.begun.append(number)
         await self.under_way[number].wait()
@@ -102,7 +105,7 @@ async def test_a_place_is_free_again_when_its_holder_ends_or_is_cancelled() -> N
         raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
-        _ = [result async for result in in_turn([(window, partial(waits.work, 0)), (window, failing)])]
+        await anext(in_turn([(window, waits.begin(0)), (window, failing)]))
     work = Begun(3)
     results = work.within(window)
     first = asyncio.ensure_future(anext(results))
