@@ -57,6 +57,7 @@ CAPABILITIES: Final = Capabilities(
     max_attribute_characters=MOST_CHARACTERS,
     max_attribute_value=LONGEST_VALUE,
     tags=True,
+    answers_dns=True,
 )
 
 _LABEL = r"(?:[a-zA-Z0-9_][a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_]|[a-zA-Z0-9])"
