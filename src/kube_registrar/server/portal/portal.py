@@ -32,7 +32,6 @@ class Portal:
     def __init__(self, registry: Registry, clock: Clock, dice: random.Random | None = None) -> None:
         self.operations = frozenset(OPERATIONS)
         self._registry = registry
-        self._clock = clock
         self._dice = dice or random.Random()
         self._directory = Directory(registry, clock)
         self._revisions = Revisions(clock)
@@ -96,8 +95,7 @@ class Portal:
 
     async def _not_found(self, service: ServiceRef, error: NotFound) -> CloudMapError:
         """Return which of the two is not there: the port says NotFound for both."""
-        known = await self._directory.all(since=self._clock.monotonic())
-        is_there = any(each.spec.ref == service.namespace for each in known)
+        is_there = any(each.spec.ref == service.namespace for each in await self._directory.all())
         return CloudMapError("ServiceNotFound" if is_there else "NamespaceNotFound", str(error))
 
     # Namespaces and services.

@@ -126,11 +126,14 @@ class Zones:
             await self._clock.sleep(POLL_SECONDS)
 
     async def _alarm(self, seconds: float) -> None:
+        """Have everything read every so often; what could not be read, as if nothing watched."""
+        due = self._clock.monotonic()
         while True:
-            self._all = True
-            self._woken.set()
-            # What could not be read is asked for again as if nothing watched.
-            await self._clock.sleep(POLL_SECONDS if self._fails else seconds)
+            if self._fails or self._clock.monotonic() >= due:
+                self._all = True
+                self._woken.set()
+                due = self._clock.monotonic() + seconds
+            await self._clock.sleep(POLL_SECONDS)
 
     async def _read(self, ref: ServiceRef) -> Mapping[str, Target]:
         async with self._turns:
