@@ -177,18 +177,6 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         LogLevel.INFO
     )
 
-    @property
-    def has_election(self) -> bool:
-        """Whether replicas elect one that leads: as it was said, else where two processes can share a registry."""
-        if self.leader_election is not None:
-            return self.leader_election
-        return self.has_shared_registry
-
-    @property
-    def has_shared_registry(self) -> bool:
-        """Whether another process may write to a registry: an embedded one's file is open in one only."""
-        return any(entry.kind != "embedded" for entry in self.registries.values())
-
     def policy_of(self, registry: str) -> Policy:
         """Return the policy of a configured registry: its own, else the operator's."""
         return self.registries[registry].policy or self.policy

@@ -28,6 +28,11 @@ class Backend:
     kind: Kind
     opener: OpenRegistry
 
+    @property
+    def one_process(self) -> bool:
+        """Whether a registry of it can be open in one process only."""
+        return bool(getattr(self.opener, "one_process", False))
+
 
 def kinds() -> Sequence[Kind]:
     """Return the kinds of registry that are installed, in order. Nothing is imported."""
@@ -58,6 +63,14 @@ def backend(kind: str) -> Backend:
             "Choose one of these, or install the package that brings it"
         )
     return Backend(_kind(points[kind]), _import(points[kind]))
+
+
+def is_shared(kind: str) -> bool:
+    """Whether another process may write to a registry of this kind, or to one that cannot be loaded."""
+    try:
+        return not backend(kind).one_process
+    except UserError:
+        return True
 
 
 def _points() -> dict[str, EntryPoint]:

@@ -147,6 +147,12 @@ def written_for(version: int) -> Callable[[Opener], Opener]:
     return mark
 
 
+def for_one_process(opener: Opener) -> Opener:
+    """Mark an entry point whose registry can be open in one process only: no replica and no command shares it."""
+    opener.one_process = True  # type: ignore[attr-defined]  # functions take attributes
+    return opener
+
+
 class OpenRegistry(Protocol):
     """What an entry point is: opens a registry with the options of its configuration entry.
 

@@ -13,10 +13,12 @@ from kube_registrar.registries.embedded.ledger import Ledger
 from kube_registrar.registries.embedded.options import options
 from kube_registrar.registries.embedded.registry import EmbeddedRegistry
 from kube_registrar.registries.embedded.writer import Writer
+from kube_registrar.registries.port import for_one_process
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.runtime.fence import Fence
 
 
+@for_one_process
 @contextlib.asynccontextmanager
 async def open_registry(
     config: Mapping[str, object], name: RegistryName, clock: Clock, fence: Fence | None = None
