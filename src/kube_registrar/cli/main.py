@@ -27,6 +27,7 @@ COMMANDS = {
     "namespaces": "List the registry namespaces of a registry.",
     "services": "List the registry services of a registry.",
     "instances": "List all instances of a registry service.",
+    "registries": "List the kinds of registry that are installed.",
     "backup": "Copy an embedded registry, also while it runs.",
     "gc": "Take a dead cluster's instances out of registries.",
     "takeover": "Make another cluster UID's instances this cluster's own.",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 
 from kube_registrar.model.errors import BrokenBackend, UserError
-from kube_registrar.registries.port import ENTRY_POINT_GROUP, PORT_VERSION, OpenRegistry
+from kube_registrar.registries.port import ENTRY_POINT_GROUP, PORT_VERSION, Capabilities, OpenRegistry
 
 _OURS = "kube_registrar."
 
@@ -32,6 +32,12 @@ class Backend:
     def one_process(self) -> bool:
         """Whether a registry of it can be open in one process only."""
         return bool(getattr(self.opener, "one_process", False))
+
+    @property
+    def capabilities(self) -> Capabilities | None:
+        """What its registries can do, as far as it says so without being opened."""
+        said = getattr(self.opener, "capabilities", None)
+        return said if isinstance(said, Capabilities) else None
 
 
 def kinds() -> Sequence[Kind]:

@@ -134,14 +134,16 @@ class Watching(Protocol):
 Opener = TypeVar("Opener", bound=Callable[..., object])
 
 
-def written_for(version: int) -> Callable[[Opener], Opener]:
+def written_for(version: int, can: Capabilities | None = None) -> Callable[[Opener], Opener]:
     """Mark an entry point with the version of the port that its backend was written for: a number, not PORT_VERSION.
 
-    A backend of another version is not opened. Every package but this one must say it.
+    A backend of another version is not opened. Every package but this one must say it. `can`: what its registries can
+    do, as far as no option changes that, for `kube-registrar registries`, which opens none.
     """
 
     def mark(opener: Opener) -> Opener:
         opener.port_version = version  # type: ignore[attr-defined]  # functions take attributes
+        opener.capabilities = can  # type: ignore[attr-defined]  # see above
         return opener
 
     return mark
