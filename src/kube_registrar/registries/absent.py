@@ -11,7 +11,12 @@ from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, NamespaceT
 from kube_registrar.registries.port import Capabilities, Found
 
 _UNKNOWN: Final = Capabilities(
-    namespace_types=frozenset(NamespaceType), record_types=frozenset(RecordType), custom_health=True, watches=False
+    namespace_types=frozenset(NamespaceType),
+    record_types=frozenset(RecordType),
+    custom_health=True,
+    watches=False,
+    tags=True,
+    health_checks=True,
 )
 """Nobody knows what it could do, so nothing is refused for that."""
 

@@ -3,7 +3,7 @@
 The port is experimental until 1.0; `PORT_VERSION` rises when it changes. A backend is an entry point of the group
 `kube_registrar.registries`: an async context manager `open(config, name, clock, fence)`, so there is no half-open
 registry. Version 2 brought the fence, version 3 tags and the owner that they record, version 4 that another package
-says the version that its backend was written for (`written_for`), and three capabilities.
+says the version that its backend was written for (`written_for`), and more capabilities.
 Rules, held by the contract suite in `kube_registrar.testing.contract`:
 
 - Reads never write, and an answer is whole (every page) or an error.
@@ -55,6 +55,8 @@ class Capabilities:
     """Characters in one attribute value."""
     tags: bool = False
     """Whether registry namespaces and services have tags."""
+    health_checks: bool = False
+    """Whether it checks by itself whether instances are healthy, as Route 53 does."""
     lists_tags: bool = False
     """Whether `find` tells the tags, and not `ensure` alone."""
     answers_dns: bool = False

@@ -43,6 +43,7 @@ LIKE_CLOUD_MAP = Capabilities(
     max_attribute_characters=5_000,
     max_attribute_value=1_024,
     tags=True,
+    health_checks=True,
     lists_tags=True,
 )
 """What the fake can do unless told otherwise."""

@@ -57,6 +57,7 @@ CAPABILITIES: Final = Capabilities(
     max_attribute_characters=MOST_CHARACTERS,
     max_attribute_value=LONGEST_VALUE,
     tags=True,
+    health_checks=True,
     answers_dns=True,
 )
 

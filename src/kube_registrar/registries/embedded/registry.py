@@ -50,6 +50,7 @@ def capabilities(quotas: Quotas) -> Capabilities:
         max_attribute_characters=quotas.attribute_characters,
         max_attribute_value=_VALUE_CHARACTERS,
         tags=True,
+        health_checks=True,
         answers_dns=True,
     )
 
