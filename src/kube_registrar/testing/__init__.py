@@ -8,7 +8,7 @@ For whoever writes a registry (docs/write-a-registry.md), as experimental as the
 
 - `contract.RegistryContract`: the rules of the port as a class to subclass, with the fixture `registry`, an open one,
   and the fixture `fence` that it was opened with. Its parts (`ResourcesContract`, `ChangesContract` and others) can be
-  taken alone. `pytest.register_assert_rewrite("kube_registrar.testing.contract")` in a conftest makes failures readable.
+  taken alone. `pytest.register_assert_rewrite("kube_registrar.testing.contract")` makes failures readable.
 - `fake.FakeRegistry`: a registry in memory that keeps the rules, records what it is asked, and fails, loses, delays and
   lets things straggle when told to (`faults`).
 - `builders`: specs, instances, registrations and the JSON of Kubernetes objects, each with defaults.
