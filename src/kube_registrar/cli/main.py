@@ -18,7 +18,7 @@ INTERRUPTED = 130
 
 COMMANDS = {
     "run": "Keep registries true to this cluster's workloads.",
-    "serve": "Run the embedded registry alone: a Cloud Map of your own.",
+    "serve": "Serve a Cloud Map, or discovery before any registry.",
     "demo": "See it work: pods become instances, roll over and go.",
     "plan": "Say what run would change, and change nothing.",
     "explain": "Show the gates on an object's way into a registry.",

@@ -7,6 +7,7 @@ from typing import Final
 
 from kube_registrar.cli import front
 from kube_registrar.cli.counting import new_metrics
+from kube_registrar.cli.loopback import on_this_machine
 from kube_registrar.cli.running import until_signal
 from kube_registrar.declared.settings import Configuration
 from kube_registrar.model.refs import RegistryName
@@ -27,7 +28,7 @@ async def _serve(configuration: Configuration) -> None:
     metrics = new_metrics()
     metrics.leader.set(1)
     name = RegistryName(configuration.default_registry)
-    entry = configuration.registries[name]
+    entry = on_this_machine(configuration.registries[name])
     missing = ["the registry is not open yet"]
     async with AsyncExitStack() as stack:
         # First and to the last: a large file takes a while to be checked, and a probe must be answered meanwhile.

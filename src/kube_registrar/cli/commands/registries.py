@@ -18,9 +18,9 @@ _ANY, _YES, _NO, _UNTOLD = "any", "yes", "no", ""
 @click.command("registries")
 @output_option
 def command(*, output: str) -> None:
-    """List the kinds of registry that are installed, each with its package and what its registries can do.
+    """List the kinds of registry that are installed.
 
-    A kind that cannot be used is told in a sentence of its own. No registry is opened, and none need be configured.
+    Each comes with its package and what its registries can do. A kind that cannot be used is told in a sentence of its own. No registry is opened, and none need be configured.
     """
     from kube_registrar.registries.loading import kinds  # noqa: PLC0415 - help does not need it
 

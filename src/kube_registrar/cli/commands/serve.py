@@ -28,11 +28,11 @@ _OF_THE_OPERATOR = frozenset(
 @click.command("serve")
 @settings_options(without=_OF_THE_OPERATOR)
 def command(**flags: object) -> None:
-    """Run the embedded registry alone, a Cloud Map of your own; or put discovery in front of another registry.
+    """Serve a Cloud Map, or discovery before any registry.
 
-    Without Kubernetes. It speaks AWS Cloud Map's wire API: boto3, the aws command line and every other SDK work
-    against it as they are. In front of a registry of another kind it serves reads and discoveries. Beyond this machine
-    it needs access keys. docs/serve.md tells more.
+    Without Kubernetes. The embedded registry speaks AWS Cloud Map's wire API: boto3, the aws command line and every
+    other SDK work against it as they are. In front of a registry of another kind it serves reads and discoveries.
+    Beyond this machine it needs access keys. docs/serve.md and docs/discovery.md tell more.
 
     \b
       kube-registrar serve --data ./data
