@@ -20,7 +20,8 @@ _ANY, _YES, _NO, _UNTOLD = "any", "yes", "no", ""
 def command(*, output: str) -> None:
     """List the kinds of registry that are installed.
 
-    Each comes with its package and what its registries can do. A kind that cannot be used is told in a sentence of its own. No registry is opened, and none need be configured.
+    Each comes with its package and what its registries can do. A kind that cannot be used is told in a sentence of its
+    own. No registry is opened, and none need be configured.
     """
     from kube_registrar.registries.loading import kinds  # noqa: PLC0415 - help does not need it
 
