@@ -1,8 +1,10 @@
 """What a process serves of its registries: DNS where it is asked for, and one sentence where it cannot be."""
 
+import asyncio
 import logging
 import socket
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import dns.asyncquery
@@ -14,11 +16,13 @@ from kube_registrar.cli import front
 from kube_registrar.cli.counting import new_metrics
 from kube_registrar.declared.settings import Configuration, RegistryEntry
 from kube_registrar.model.errors import UserError
-from kube_registrar.model.refs import DEFAULT_REGISTRY
+from kube_registrar.model.refs import DEFAULT_REGISTRY, RegistryName
 from kube_registrar.registries.embedded import open_registry
+from kube_registrar.registries.port import Capabilities, Registry
 from kube_registrar.runtime.clock import SystemClock
 from kube_registrar.runtime.metrics import Metrics
-from kube_registrar.testing.fake import FakeRegistry
+from kube_registrar.testing import builders
+from kube_registrar.testing.fake import LIKE_CLOUD_MAP, FakeRegistry
 
 
 def configuration(listen: str | None) -> Configuration:
@@ -33,7 +37,7 @@ async def test_dns_is_answered_counted_and_said_where_it_is_asked_for(
     async with AsyncExitStack() as stack:
         opened = open_registry({"data": tmp_path}, DEFAULT_REGISTRY, SystemClock())
         registries = {DEFAULT_REGISTRY: await stack.enter_async_context(opened)}
-        await front.serve_dns(stack, configuration("127.0.0.1:0"), registries, metrics)
+        await front.serve_dns(stack, configuration("127.0.0.1:0"), registries, SystemClock(), metrics)
         (line,) = (record for record in caplog.records if getattr(record, "serves", "") == "dns")
         address: str = line.address  # type: ignore[attr-defined]
         assert address.startswith("dns://127.0.0.1:")
@@ -46,18 +50,18 @@ async def test_dns_is_answered_counted_and_said_where_it_is_asked_for(
 async def test_without_an_address_there_is_no_dns(tmp_path: Path) -> None:
     metrics = Metrics("0")
     async with AsyncExitStack() as stack:
-        await front.serve_dns(stack, configuration(None), {}, metrics)
+        await front.serve_dns(stack, configuration(None), {}, SystemClock(), metrics)
     assert b"dns" not in metrics.render()
 
 
-async def test_a_registry_without_zones_is_one_sentence() -> None:
+async def test_where_no_registry_is_served_dns_is_one_sentence() -> None:
     registries = {DEFAULT_REGISTRY: FakeRegistry()}
     async with AsyncExitStack() as stack:
         with pytest.raises(UserError) as caught:
-            await front.serve_dns(stack, configuration("127.0.0.1:0"), registries, Metrics("0"))
+            await front.serve_dns(stack, configuration("127.0.0.1:0"), registries, SystemClock(), Metrics("0"))
     assert str(caught.value) == (
-        "--dns-listen is 127.0.0.1:0, and no configured registry answers DNS: an embedded one does; configure one, "
-        "or leave --dns-listen out"
+        "--dns-listen is 127.0.0.1:0, and no configured registry is served: name one with --served-registry, configure "
+        "an embedded one, or leave --dns-listen out"
     )
 
 
@@ -69,7 +73,7 @@ async def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
             opened = open_registry({"data": tmp_path}, DEFAULT_REGISTRY, SystemClock())
             registries = {DEFAULT_REGISTRY: await stack.enter_async_context(opened)}
             with pytest.raises(UserError) as caught:
-                await front.serve_dns(stack, configuration(listen), registries, Metrics("0"))
+                await front.serve_dns(stack, configuration(listen), registries, SystemClock(), Metrics("0"))
     assert str(caught.value).startswith(f"{listen} is taken by another process: choose another port with --dns-listen")
 
 
@@ -78,3 +82,47 @@ async def test_keys_for_an_api_that_is_not_there_are_a_mistake(given: Configurat
     async with AsyncExitStack() as stack:
         with pytest.raises(UserError, match="no registry is embedded, so there is no Cloud Map API to guard"):
             await front.serve_api(stack, given, {}, SystemClock(), new_metrics())
+
+
+def served(capabilities: Capabilities = LIKE_CLOUD_MAP) -> tuple[Configuration, dict[RegistryName, Registry]]:
+    given = Configuration(
+        registries={"default": RegistryEntry("any")},
+        dns_listen="127.0.0.1:0",
+        api_listen="127.0.0.1:0",
+        served_registry="default",
+    )
+    return given, {DEFAULT_REGISTRY: FakeRegistry(capabilities=capabilities)}
+
+
+async def test_a_registry_that_answers_dns_itself_is_not_answered_for() -> None:
+    given, registries = served(replace(LIKE_CLOUD_MAP, answers_dns=True))
+    async with AsyncExitStack() as stack:
+        with pytest.raises(UserError) as caught:
+            await front.serve_dns(stack, given, registries, SystemClock(), Metrics("0"))
+    assert str(caught.value) == (
+        "--dns-listen is given, and registry default answers DNS itself: leave --dns-listen out, and ask its own DNS "
+        "server"
+    )
+
+
+async def test_the_api_and_dns_stand_before_any_registry_that_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    given, registries = served(replace(LIKE_CLOUD_MAP, record_types=frozenset()))
+    fake = registries[DEFAULT_REGISTRY]
+    assert isinstance(fake, FakeRegistry)
+    fake.add(builders.namespace_spec("shop.example"))
+    fake.add(builders.service_spec("shop.example/web"))
+    fake.put(builders.service_ref("shop.example/web"), builders.instance("a"))
+    async with AsyncExitStack() as stack:
+        await front.serve_api(stack, given, registries, SystemClock(), new_metrics())
+        await front.serve_dns(stack, given, registries, SystemClock(), Metrics("0"))
+        found = {getattr(each, "serves", ""): getattr(each, "address", "") for each in caplog.records}
+        assert found["api"].startswith("http://127.0.0.1:")
+        port = int(found["dns"].rpartition(":")[2])
+        query = dns.message.make_query("web.shop.example", "A")
+        answers: list[str] = []
+        async with asyncio.timeout(30):
+            while not answers:
+                reply = await dns.asyncquery.udp(query, "127.0.0.1", port=port, timeout=30)
+                answers = [item.to_text() for found in reply.answer for item in found]
+        assert answers == ["10.0.0.1"]

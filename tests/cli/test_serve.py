@@ -118,8 +118,9 @@ def test_what_cannot_be_is_a_sentence(tmp_path: Path, args: list[str], sentence:
 
 def test_a_file_of_settings_may_list_the_registry(tmp_path: Path) -> None:
     config = tmp_path / "registrar.yaml"
-    config.write_text("registries: {cloud: {kind: cloudmap}}\ndefaultRegistry: cloud\n")
-    assert refusal("--config", str(config)).startswith("registry cloud is of the kind cloudmap, and serve is for the")
+    config.write_text("registries: {cloud: {kind: cloudmap, region: eu-west-1}}\ndefaultRegistry: cloud\n")
+    said = refusal("--config", str(config), "--api-listen", "127.0.0.1:0", "--dns-listen", "127.0.0.1:0")
+    assert said.startswith("--dns-listen is given, and registry cloud answers DNS itself: leave --dns-listen out")
     data = tmp_path / "listed"
     config.write_text(f"registries: {{default: {{kind: embedded, data: {data}, accountId: '123456789012'}}}}")
     with served(tmp_path, "--config", str(config), data=None) as one:
@@ -202,3 +203,19 @@ def test_ctrl_c_is_an_end_like_another(tmp_path: Path) -> None:
 def test_dns_is_answered_where_it_is_asked_for(tmp_path: Path) -> None:
     with served(tmp_path, "--dns-listen", "127.0.0.1:0") as one:
         assert one.address("dns").startswith("dns://127.0.0.1:")
+
+
+def test_a_registry_of_another_kind_is_served_for_those_who_read(tmp_path: Path) -> None:
+    """Cloud Map, which here is the embedded registry of another process."""
+    (tmp_path / "behind").mkdir()
+    with served(tmp_path / "behind") as behind:
+        api = client(behind)
+        register(api, service(api, namespace(api)), AWS_INSTANCE_IPV4="10.0.0.1", stage="dev")
+        flags = ("--registry", "cloudmap", "--endpoint-url", behind.address("api"), "--region", "us-east-1")
+        with served(tmp_path, *flags, data=None) as one:
+            asked = {"NamespaceName": "test-namespace", "ServiceName": "flask-app"}
+            found = client(one).discover_instances(**asked, QueryParameters={"stage": "dev"})
+            assert [each["InstanceId"] for each in found["Instances"]] == ["i-1"]
+            with pytest.raises(ClientError, match="CreateHttpNamespace is not served in front of registry default"):
+                client(one).create_http_namespace(Name="a")
+            assert one.metric('kube_registrar_api_requests_total{code="ok",operation="DiscoverInstances"}') == 1

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kube_registrar.registries.embedded.history import Entry, history
 from kube_registrar.testing.control_plane import ControlPlane
 from tests.registries.cloudmap.sts import Sts, serving
 from tests.scenarios.conftest import NewOperator
 from tests.scenarios.harness import Operator
 from tests.scenarios.place import Place
-from tests.scenarios.registry import Registry
+from tests.scenarios.registry import DEREGISTER, REGISTER, Registry
 from tests.scenarios.server import Server
 
 DEV, PROD = (f"arn:aws:iam::{account * 12}:role/registrar" for account in ("1", "2"))
@@ -88,3 +89,60 @@ def test_an_account_that_does_not_answer_keeps_no_other_waiting(
 
     prod_server.start()
     Registry(prod_server.endpoint, prod_place.registry_namespace).expect("flask-app", {"web-prod"})
+
+
+@pytest.mark.usefixtures("operator")
+def test_one_pod_in_two_registries_has_what_each_of_them_lets_it_have(
+    operator: Operator, server: Server, prod_server: Server, place: Place, prod_place: Place
+) -> None:
+    """Each has a circuit and a status of its own: what one cannot do keeps nothing from the other."""
+    name = place.registry_namespace
+    declare(place, "dev", name)
+    declare(prod_place, "prod", name)
+    place.pod("web", service=f"dev:{name}/flask-app,prod:{name}/flask-app", port="http", attributes="stage=a")
+    dev, prod = (Registry(each.endpoint, name) for each in (server, prod_server))
+    for registry in (dev, prod):
+        assert registry.expect("flask-app", {"web"})["web"]["stage"] == "a"
+
+    prod_server.stop()
+    place.annotate("web", attributes="stage=b")
+    dev.expect_attributes("flask-app", "web", lambda found: found["stage"] == "b")
+    prod_place.wait_condition("RegistryService", "flask-app", "RegistryReachable", "False")
+    assert place.condition("RegistryService", "flask-app", "RegistryReachable")["status"] == "True"
+    assert (operator.metric(UP.format("dev")), operator.metric(UP.format("prod"))) == (1.0, 0.0)
+
+    prod_server.start()
+    prod.expect_attributes("flask-app", "web", lambda found: found["stage"] == "b")
+
+
+@pytest.mark.usefixtures("operator")
+def test_a_workload_moves_from_one_registry_to_another_without_a_gap(
+    server: Server, prod_server: Server, place: Place, prod_place: Place
+) -> None:
+    """As docs/move-registries.md tells it; what the registries themselves recorded is the judge."""
+    name, pods = place.registry_namespace, {"web-0", "web-1", "web-2"}
+    declare(place, "dev", name)
+    declare(prod_place, "prod", name)
+    dev, prod = (Registry(each.endpoint, name) for each in (server, prod_server))
+    for pod in pods:
+        place.pod(pod, service=f"dev:{name}/flask-app", port="http")
+    dev.expect("flask-app", pods)
+    for pod in pods:
+        place.annotate(pod, service=f"dev:{name}/flask-app,prod:{name}/flask-app")
+    prod.expect("flask-app", pods)
+    assert set(dev.discover("flask-app")) == pods
+    for pod in pods:
+        place.annotate(pod, service=f"prod:{name}/flask-app")
+    dev.expect("flask-app", set())
+    assert set(prod.discover("flask-app")) == pods
+
+    came = {each.attributes["KUBE_POD"]: each for each in of_type(prod_server, REGISTER)}
+    names = {each.instance_id: each.attributes["KUBE_POD"] for each in of_type(server, REGISTER)}
+    left = {names[each.instance_id]: each for each in of_type(server, DEREGISTER)}
+    assert came.keys() == left.keys() == pods
+    assert [pod for pod in pods if came[pod].status != "SUCCESS" or came[pod].updated > left[pod].created] == []
+    assert of_type(prod_server, DEREGISTER) == []
+
+
+def of_type(server: Server, operation: str) -> list[Entry]:
+    return [each for each in history(server.data) if each.operation == operation]

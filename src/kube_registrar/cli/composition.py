@@ -17,12 +17,15 @@ from kube_registrar.cluster.gate import PodGates
 from kube_registrar.cluster.lookup import Lookup
 from kube_registrar.cluster.session import Session, open_session
 from kube_registrar.declared.settings import Configuration
+from kube_registrar.model.errors import BrokenBackend
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.refs import RegistryName
 from kube_registrar.operator.context import Context
 from kube_registrar.operator.withholding import Withholding
-from kube_registrar.registries.loading import load
+from kube_registrar.registries.absent import Absent
+from kube_registrar.registries.contained import Contained, patience
 from kube_registrar.registries.metered import Metered
+from kube_registrar.registries.opening import opened
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.allocator import take_stock
 from kube_registrar.runtime.clock import Clock, SystemClock
@@ -51,11 +54,11 @@ async def operate(configuration: Configuration) -> None:
         cluster = await preflight.check(session, configuration.watch_namespaces, replicas.rights(configuration))
         _log.info("cluster %s, Kubernetes %s, at %s", cluster.uid, cluster.version, session.server)
         elector = replicas.elector(configuration, session, fence, metrics)
-        opened = await _opened(stack, configuration, clock, fence)
+        held = await _opened(stack, configuration, clock, fence)
         take_stock()
-        await front.serve_api(stack, configuration, opened, clock, metrics)
-        await front.serve_dns(stack, configuration, opened, metrics)
-        registries = [Metered(registry, metrics, clock) for registry in opened.values()]
+        await front.serve_api(stack, configuration, held, clock, metrics)
+        await front.serve_dns(stack, configuration, held, clock, metrics)
+        registries = [Contained(Metered(each, metrics, clock), patience(each)) for each in held.values()]
         recorder = Recorder(session)
         policies = _policies(configuration)
         catalog = Catalog(world_of(configuration, cluster.uid, registries))
@@ -96,13 +99,22 @@ async def operate(configuration: Configuration) -> None:
 async def _opened(
     stack: AsyncExitStack, configuration: Configuration, clock: Clock, fence: Fence
 ) -> Mapping[RegistryName, Registry]:
-    """Open every configured registry until the stack closes."""
-    return {
-        RegistryName(name): await stack.enter_async_context(
-            load(entry.kind)(entry.options, RegistryName(name), clock, fence)
-        )
-        for name, entry in configuration.registries.items()
-    }
+    """Open every configured registry until the stack closes.
+
+    One whose package is at fault is told, and stays away; where it is the only one there is nothing to run. Raises
+    UserError for that, and for what is configured wrongly.
+    """
+    found: dict[RegistryName, Registry] = {}
+    for key, entry in configuration.registries.items():
+        name = RegistryName(key)
+        try:
+            found[name] = await stack.enter_async_context(opened(entry.kind, entry.options, name, clock, fence))
+        except BrokenBackend as error:
+            if len(configuration.registries) == 1:
+                raise
+            _log.error("%s; registry %s is left out, and the others are kept", error, name)
+            found[name] = Absent(name, str(error))
+    return found
 
 
 def _engine(

@@ -1,4 +1,4 @@
-"""What this process serves: probes and metrics; the Cloud Map API and DNS where a registry is made for that."""
+"""What this process serves: probes and metrics; the Cloud Map API and DNS, of one registry or before it."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +10,7 @@ from kube_registrar.declared.settings import Configuration
 from kube_registrar.model.errors import UserError
 from kube_registrar.model.refs import RegistryName
 from kube_registrar.model.simulation import Simulation, simulation
+from kube_registrar.registries.contained import Contained
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.runtime.metrics import Metrics
@@ -17,8 +18,10 @@ from kube_registrar.server.cloudmap.application import app
 from kube_registrar.server.cloudmap.catalog import Catalog
 from kube_registrar.server.cloudmap.serving import serve
 from kube_registrar.server.dns import serving as dns
-from kube_registrar.server.dns.source import Publisher
+from kube_registrar.server.dns.source import Publisher, ZoneSource
 from kube_registrar.server.listening import CLOSE_SECONDS, listening
+from kube_registrar.server.portal.portal import Portal
+from kube_registrar.server.portal.zones import followed
 from kube_registrar.server.probes import probes
 
 _log = logging.getLogger(__name__)
@@ -46,55 +49,85 @@ async def serve_api(
     *,
     close_seconds: float = CLOSE_SECONDS,
 ) -> None:
-    """Serve the Cloud Map API of the registry that is its own catalog, if there is one, until the stack closes.
+    """Serve the Cloud Map API of one registry, if there is one to serve, until the stack closes.
 
-    Open requests then have `close_seconds` to end. Raises UserError if there are several such registries, if the port
-    is taken, if keys or certificate cannot be used, or if the address needs keys and there are none.
+    That is the one that the settings name, of whatever kind; else the one that is its own catalog. Open requests then
+    have `close_seconds` to end. Raises UserError if there are several such registries, if the port is taken, if keys or
+    certificate cannot be used, or if the address needs keys and there are none.
     """
-    catalogs = {name: registry for name, registry in registries.items() if isinstance(registry, Catalog)}
-    if len(catalogs) > 1:
-        names = " and ".join(sorted(catalogs))
-        raise UserError(f"registries {names} are both embedded, and one process serves one: remove one of them")
-    if not catalogs and (configuration.access_keys or configuration.tls_cert or configuration.tls_key):
-        raise UserError(
-            "no registry is embedded, so there is no Cloud Map API to guard: leave --access-keys, --tls-cert and "
-            "--tls-key out"
-        )
+    name = _served(configuration, registries)
+    if name is None:
+        if configuration.access_keys or configuration.tls_cert or configuration.tls_key:
+            raise UserError(
+                "no registry is embedded, so there is no Cloud Map API to guard: leave --access-keys, --tls-cert and "
+                "--tls-key out, or name a registry with --served-registry"
+            )
+        return
+    registry = registries[name]
+    catalog = registry if isinstance(registry, Catalog) else Portal(Contained(registry), clock)
     host, port = parse_listen(configuration.api_listen)
-    for name, catalog in catalogs.items():
-        way = await entrance(stack, configuration, metrics, clock)
-        served = app(catalog, _troubles(configuration, name), clock, door=way.door, traffic=way.traffic)
-        bound = await stack.enter_async_context(
-            serve(served, host, port, is_keyed=not way.door.is_open, tls=way.tls, close_seconds=close_seconds)
-        )
-        _say("api", host, bound, scheme="https" if way.tls else "http")
+    way = await entrance(stack, configuration, metrics, clock)
+    served = app(catalog, _troubles(configuration, name), clock, door=way.door, traffic=way.traffic)
+    bound = await stack.enter_async_context(
+        serve(served, host, port, is_keyed=not way.door.is_open, tls=way.tls, close_seconds=close_seconds)
+    )
+    _say("api", host, bound, scheme="https" if way.tls else "http")
 
 
 async def serve_dns(
-    stack: AsyncExitStack, configuration: Configuration, registries: Mapping[RegistryName, Registry], metrics: Metrics
+    stack: AsyncExitStack,
+    configuration: Configuration,
+    registries: Mapping[RegistryName, Registry],
+    clock: Clock,
+    metrics: Metrics,
 ) -> None:
-    """Answer DNS for the registry that has zones, if that was asked for, until the stack closes.
+    """Answer DNS for the registry that is served, if that was asked for, until the stack closes.
 
-    Whoever reaches the address is answered: DNS knows no authentication. Raises UserError if no registry has zones, or
-    if the port is taken.
+    Whoever reaches the address is answered: DNS knows no authentication. Raises UserError if no registry is served, if
+    it answers DNS itself, or if the port is taken.
     """
     if configuration.dns_listen is None:
         return
-    publishers = [registry for registry in registries.values() if isinstance(registry, Publisher)]
-    if not publishers:
+    name = _served(configuration, registries)
+    if name is None:
         raise UserError(
-            f"--dns-listen is {configuration.dns_listen}, and no configured registry answers DNS: an embedded one "
-            "does; configure one, or leave --dns-listen out"
+            f"--dns-listen is {configuration.dns_listen}, and no configured registry is served: name one with "
+            "--served-registry, configure an embedded one, or leave --dns-listen out"
         )
+    zones = await _zones(stack, registries[name], clock)
     host, port = parse_listen(configuration.dns_listen)
-    for publisher in publishers:
-        bound, counted = await stack.enter_async_context(dns.serve(publisher.zones, host, port))
-        metrics.read_dns_queries(counted)
-        _say("dns", host, bound, scheme="dns")
+    bound, counted = await stack.enter_async_context(dns.serve(zones, host, port))
+    metrics.read_dns_queries(counted)
+    _say("dns", host, bound, scheme="dns")
+
+
+async def _zones(stack: AsyncExitStack, registry: Registry, clock: Clock) -> ZoneSource:
+    """Return the zones of a registry: its own, or what is kept of it from now on until the stack closes."""
+    if isinstance(registry, Publisher):
+        return registry.zones
+    if registry.capabilities.answers_dns:
+        raise UserError(
+            f"--dns-listen is given, and registry {registry.name} answers DNS itself: leave --dns-listen out, and ask "
+            "its own DNS server"
+        )
+    return await stack.enter_async_context(followed(Contained(registry), clock))
+
+
+def _served(configuration: Configuration, registries: Mapping[RegistryName, Registry]) -> RegistryName | None:
+    """Return the registry that the API and DNS stand before. Raises UserError if nobody can know which one is meant."""
+    if configuration.served_registry is not None:
+        return RegistryName(configuration.served_registry)
+    catalogs = sorted(name for name, registry in registries.items() if isinstance(registry, Catalog))
+    if len(catalogs) > 1:
+        raise UserError(
+            f"registries {' and '.join(catalogs)} are both embedded, and one process serves one: remove one of them, "
+            "or name one with --served-registry"
+        )
+    return catalogs[0] if catalogs else None
 
 
 def _troubles(configuration: Configuration, name: RegistryName) -> Simulation:
-    """Return what the wire pretends; the registry itself has refused, when it was opened, what is neither kind."""
+    """Return what the wire pretends; a registry that knows the option has refused what is neither kind."""
     switches = configuration.registries[name].options.get("simulate", "")
     return simulation(switches if isinstance(switches, str | Mapping) else "")
 

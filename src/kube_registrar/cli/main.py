@@ -18,7 +18,7 @@ INTERRUPTED = 130
 
 COMMANDS = {
     "run": "Keep registries true to this cluster's workloads.",
-    "serve": "Run the embedded registry alone: a Cloud Map of your own.",
+    "serve": "Serve a Cloud Map, or discovery before any registry.",
     "demo": "See it work: pods become instances, roll over and go.",
     "plan": "Say what run would change, and change nothing.",
     "explain": "Show the gates on an object's way into a registry.",
@@ -27,6 +27,7 @@ COMMANDS = {
     "namespaces": "List the registry namespaces of a registry.",
     "services": "List the registry services of a registry.",
     "instances": "List all instances of a registry service.",
+    "registries": "List the kinds of registry that are installed.",
     "backup": "Copy an embedded registry, also while it runs.",
     "gc": "Take a dead cluster's instances out of registries.",
     "takeover": "Make another cluster UID's instances this cluster's own.",

@@ -24,6 +24,7 @@ _METAVARS = {
     "watch_namespaces": "NAMESPACE",
     "cluster_name": "NAME",
     "default_registry": "NAME",
+    "served_registry": "NAME",
     "context": "NAME",
     "kubeconfig": "FILE",
     "lease_namespace": "NAMESPACE",
@@ -87,7 +88,8 @@ def configured(flags: Mapping[str, object], kind: str = "") -> Configuration:
 
     name = flags.get("config") or os.environ.get(f"{VARIABLE_PREFIX}CONFIG")
     file = yamlfile.read(str(name), _text_of(str(name))) if name else None
-    if kind and (file is None or "registries" not in file.values):
+    is_given = flags.get("registry") or os.environ.get(f"{VARIABLE_PREFIX}REGISTRY")
+    if kind and not is_given and (file is None or "registries" not in file.values):
         flags = {**flags, "registry": kind}
     return configuration(flags, os.environ, file)
 

@@ -17,6 +17,7 @@ from kube_registrar.operator.notices import Notices
 from kube_registrar.operator.reachability import Permitted, Reachability
 from kube_registrar.operator.standing import StatusWriter
 from kube_registrar.operator.tallies import Tallies
+from kube_registrar.registries.loading import is_shared
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.runtime.fence import WRITE_SECONDS, Fence
 from kube_registrar.runtime.metrics import Metrics
@@ -29,21 +30,32 @@ FIRST_LOOK_SECONDS = 3.0
 predecessor left undone comes first, for so long at most."""
 
 
+def has_election(configuration: Configuration) -> bool:
+    """Whether replicas elect one that leads: as it was said, else where two processes can share a registry."""
+    if configuration.leader_election is not None:
+        return configuration.leader_election
+    return _has_shared_registry(configuration)
+
+
+def _has_shared_registry(configuration: Configuration) -> bool:
+    return any(is_shared(entry.kind) for entry in configuration.registries.values())
+
+
 def rights(configuration: Configuration) -> Sequence[Right]:
     """Return what this replica must be allowed."""
-    if not configuration.has_election:
+    if not has_election(configuration):
         return RIGHTS
     return (*RIGHTS, *lease_rights(_namespace(configuration), configuration.lease_name))
 
 
 def straggler_seconds(configuration: Configuration) -> float:
     """Return for how long writes of who led before may be on their way: without an election, of our own last run."""
-    return WRITE_SECONDS if configuration.has_shared_registry else 0.0
+    return WRITE_SECONDS if _has_shared_registry(configuration) else 0.0
 
 
 def elector(configuration: Configuration, session: Session, fence: Fence, metrics: Metrics) -> Elector | None:
     """Return who takes part in the election, the fence closed until it is won; None where there is no election."""
-    if not configuration.has_election:
+    if not has_election(configuration):
         metrics.leader.set(1)
         return None
     lease = ApiLease(session, _namespace(configuration), configuration.lease_name)

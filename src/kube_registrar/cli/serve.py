@@ -1,4 +1,4 @@
-"""`kube-registrar serve`: the embedded registry alone, until it is told to stop."""
+"""`kube-registrar serve`: one registry and what stands before it, until it is told to stop."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -7,10 +7,11 @@ from typing import Final
 
 from kube_registrar.cli import front
 from kube_registrar.cli.counting import new_metrics
+from kube_registrar.cli.loopback import on_this_machine
 from kube_registrar.cli.running import until_signal
 from kube_registrar.declared.settings import Configuration
 from kube_registrar.model.refs import RegistryName
-from kube_registrar.registries.loading import load
+from kube_registrar.registries.opening import opened
 from kube_registrar.runtime.clock import SystemClock
 
 DRAIN_SECONDS: Final = 10.0
@@ -27,15 +28,15 @@ async def _serve(configuration: Configuration) -> None:
     metrics = new_metrics()
     metrics.leader.set(1)
     name = RegistryName(configuration.default_registry)
-    entry = configuration.registries[name]
+    entry = on_this_machine(configuration.registries[name])
     missing = ["the registry is not open yet"]
     async with AsyncExitStack() as stack:
         # First and to the last: a large file takes a while to be checked, and a probe must be answered meanwhile.
         await front.serve_probes(stack, configuration, metrics, lambda: missing, list)
-        registry = await stack.enter_async_context(load(entry.kind)(entry.options, name, clock, None))
-        opened = {name: registry}
-        await front.serve_api(stack, configuration, opened, clock, metrics, close_seconds=DRAIN_SECONDS)
-        await front.serve_dns(stack, configuration, opened, metrics)
+        registry = await stack.enter_async_context(opened(entry.kind, entry.options, name, clock))
+        served = {name: registry}
+        await front.serve_api(stack, configuration, served, clock, metrics, close_seconds=DRAIN_SECONDS)
+        await front.serve_dns(stack, configuration, served, clock, metrics)
         missing.clear()
         try:
             await asyncio.Event().wait()

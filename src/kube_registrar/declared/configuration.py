@@ -187,6 +187,9 @@ def _check(result: Configuration, given: Mapping[str, _Given]) -> None:
         if not _NAME.fullmatch(namespace):
             where = given["watch_namespaces"].where
             raise UserError(f"{where} has {namespace!r}: a namespace's name is at most 63 of a-z, 0-9 and -")
+    if result.served_registry is not None and result.served_registry not in result.registries:
+        where, names = given["served_registry"].where, ", ".join(sorted(result.registries)) or "none"
+        raise UserError(f"{where} is {result.served_registry!r}, which no registry is called: there is {names}")
     if result.registries and result.default_registry not in result.registries:
         where = given["default_registry"].where if "default_registry" in given else "defaultRegistry"
         names = ", ".join(sorted(result.registries))

@@ -121,9 +121,15 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         str, _meta("Where probes and metrics are served; port 0 picks a free one.", "it must be HOST:PORT")
     ] = "127.0.0.1:8080"
     api_listen: Annotated[
-        str,
-        _meta("Where an embedded registry serves the Cloud Map API; port 0 picks a free one.", "it must be HOST:PORT"),
+        str, _meta("Where the Cloud Map API is served; port 0 picks a free one.", "it must be HOST:PORT")
     ] = "127.0.0.1:8081"
+    served_registry: Annotated[
+        str | None,
+        _meta(
+            "The registry that the Cloud Map API and DNS stand before: of any kind, and without it the embedded one.",
+            "it must be the name of a configured registry",
+        ),
+    ] = None
     access_keys: Annotated[
         str | None,
         _meta(
@@ -156,8 +162,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     dns_listen: Annotated[
         str | None,
         _meta(
-            "Where an embedded registry answers DNS, over UDP and TCP, to anybody who asks; port 0 picks a free one. "
-            "Off without it.",
+            "Where the registry that is served answers DNS, over UDP and TCP, to anybody who asks; port 0 picks a free "
+            "one. Off without it.",
             "it must be HOST:PORT",
         ),
     ] = None
@@ -170,18 +176,6 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     log_level: Annotated[LogLevel, _meta("The least that is logged.", "allowed are debug, info, warning, error")] = (
         LogLevel.INFO
     )
-
-    @property
-    def has_election(self) -> bool:
-        """Whether replicas elect one that leads: as it was said, else where two processes can share a registry."""
-        if self.leader_election is not None:
-            return self.leader_election
-        return self.has_shared_registry
-
-    @property
-    def has_shared_registry(self) -> bool:
-        """Whether another process may write to a registry: an embedded one's file is open in one only."""
-        return any(entry.kind != "embedded" for entry in self.registries.values())
 
     def policy_of(self, registry: str) -> Policy:
         """Return the policy of a configured registry: its own, else the operator's."""

@@ -2,7 +2,8 @@
 
     KubeRegistrarError
     ├── UserError            a person must change something; the command ends with this one sentence
-    │   └── InUse            another process has it
+    │   ├── InUse            another process has it
+    │   └── BrokenBackend    the package that brings a kind of registry is at fault, and not what was configured
     └── RegistryError
         ├── Retryable        try again, not before `after` seconds (throttled, busy, an operation that failed)
         │   ├── NotLeading   not sent, for another replica may lead by now: nothing to say, and nothing in doubt
@@ -27,6 +28,10 @@ class UserError(KubeRegistrarError):
 
 class InUse(UserError):
     """Another process holds what only one may have. Its text says first what, then a colon and what to do."""
+
+
+class BrokenBackend(UserError):
+    """A kind of registry that cannot be used: it fails to import or to open, or is of another version of the port."""
 
 
 class RegistryError(KubeRegistrarError):

@@ -12,6 +12,7 @@ from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef, re
 from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, ServiceSpec
 from kube_registrar.operator.context import Context
 from kube_registrar.operator.finding import look_for
+from kube_registrar.operator.honouring import refusal, unhonoured
 from kube_registrar.operator.verdicts import LATER_SECONDS, Verdict, failed, settled
 
 _log = logging.getLogger(__name__)
@@ -82,6 +83,8 @@ async def _ensure(
     key = (thing.kind, thing.namespace, thing.name)
     creator, spec = context.creator(*key), replace(spec, tags={**spec.tags, **context.owner_tags(*key)})
     what = described(spec.ref)
+    if refused := refusal(spec, registry.capabilities):
+        return replace(failed(what, name, refused, attempt), retry_after=None)  # only a change of the object can help
     allowed = context.withholding.policy(name)
     try:
         if not allowed.makes and attempt and not _is_known(context, spec):
@@ -93,7 +96,8 @@ async def _ensure(
     except RegistryError as error:
         return failed(what, name, error, attempt)
     context.catalog.learn(found)
-    verdict = settled(what, name, found, creator, spec, is_final=allowed.updates)
+    left_out = unhonoured(spec, registry.capabilities)
+    verdict = settled(what, name, found, creator, spec, is_final=allowed.updates, left_out=left_out)
     if verdict.created and verdict.synced and not allowed.updates:
         context.withholding.withhold(thing, name, "update", what)
     return verdict

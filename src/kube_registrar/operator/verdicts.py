@@ -54,10 +54,14 @@ def settled(
     spec: NamespaceSpec | ServiceSpec,
     *,
     is_final: bool = True,
+    left_out: str = "",
 ) -> Verdict:
-    """Return the verdict on a thing that is there; `is_final`: what could be changed of it was changed."""
+    """Return the verdict on a thing that is there.
+
+    `is_final`: what could be changed of it was changed. `left_out`: what the registry cannot do of it.
+    """
     created = found.created_by == creator
-    differs = difference(spec, found.spec)
+    differs = "; ".join(filter(None, (difference(spec, found.spec), left_out)))
     is_owner = owns(found.spec.tags, spec.tags, made=created)
     reason = CANNOT_BE_CHANGED if is_owner and is_final else SETTINGS_DIFFER
     return Verdict(

@@ -2,7 +2,8 @@
 
 The port is experimental until 1.0; `PORT_VERSION` rises when it changes. A backend is an entry point of the group
 `kube_registrar.registries`: an async context manager `open(config, name, clock, fence)`, so there is no half-open
-registry. Version 2 brought the fence, version 3 tags and the owner that they record.
+registry. Version 2 brought the fence, version 3 tags and the owner that they record, version 4 that another package
+says the version that its backend was written for (`written_for`), and more capabilities.
 Rules, held by the contract suite in `kube_registrar.testing.contract`:
 
 - Reads never write, and an answer is whole (every page) or an error.
@@ -20,10 +21,10 @@ Rules, held by the contract suite in `kube_registrar.testing.contract`:
   does not admit is not sent, and fails with NotLeading. Reads do not ask.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from kube_registrar.model.changes import Change, Outcome
 from kube_registrar.model.instances import Instance, Query
@@ -32,7 +33,7 @@ from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, NamespaceT
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.runtime.fence import Fence
 
-PORT_VERSION = 3
+PORT_VERSION = 4
 ENTRY_POINT_GROUP = "kube_registrar.registries"
 
 
@@ -54,6 +55,14 @@ class Capabilities:
     """Characters in one attribute value."""
     tags: bool = False
     """Whether registry namespaces and services have tags."""
+    health_checks: bool = False
+    """Whether it checks by itself whether instances are healthy, as Route 53 does."""
+    lists_tags: bool = False
+    """Whether `find` tells the tags, and not `ensure` alone."""
+    answers_dns: bool = False
+    """Whether clients resolve its names already, by a DNS server that belongs to it."""
+    transactions: bool = False
+    """Whether each write is guarded by what was read: of two writers at once, none loses what the other wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +131,30 @@ class Watching(Protocol):
 
     def changed(self) -> AsyncIterator[ServiceRef | None]:
         """Yield a hint for each service to look at again; None: all of them."""
+
+
+Opener = TypeVar("Opener", bound=Callable[..., object])
+
+
+def written_for(version: int, can: Capabilities | None = None) -> Callable[[Opener], Opener]:
+    """Mark an entry point with the version of the port that its backend was written for: a number, not PORT_VERSION.
+
+    A backend of another version is not opened. Every package but this one must say it. `can`: what its registries can
+    do, as far as no option changes that, for `kube-registrar registries`, which opens none.
+    """
+
+    def mark(opener: Opener) -> Opener:
+        opener.port_version = version  # type: ignore[attr-defined]  # functions take attributes
+        opener.capabilities = can  # type: ignore[attr-defined]  # see above
+        return opener
+
+    return mark
+
+
+def for_one_process(opener: Opener) -> Opener:
+    """Mark an entry point whose registry can be open in one process only: no replica and no command shares it."""
+    opener.one_process = True  # type: ignore[attr-defined]  # functions take attributes
+    return opener
 
 
 class OpenRegistry(Protocol):

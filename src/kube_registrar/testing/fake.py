@@ -22,6 +22,7 @@ from kube_registrar.model.changes import Change, Deregister, Outcome, Register
 from kube_registrar.model.errors import RegistryError, Unreachable
 from kube_registrar.model.instances import Instance, Query
 from kube_registrar.model.refs import DEFAULT_REGISTRY, InstanceId, NamespaceRef, RegistryName, ServiceRef
+from kube_registrar.model.selection import select
 from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, NamespaceType, RecordType, ServiceSpec
 from kube_registrar.registries.port import Capabilities, Found
 from kube_registrar.runtime.clock import Clock, SystemClock
@@ -29,7 +30,6 @@ from kube_registrar.runtime.concurrency import as_they_finish
 from kube_registrar.runtime.fence import Fence
 from kube_registrar.testing.faults import Faults, Op
 from kube_registrar.testing.memory import Effect, Memory
-from kube_registrar.testing.selection import select
 
 Answer = TypeVar("Answer")
 
@@ -43,6 +43,8 @@ LIKE_CLOUD_MAP = Capabilities(
     max_attribute_characters=5_000,
     max_attribute_value=1_024,
     tags=True,
+    health_checks=True,
+    lists_tags=True,
 )
 """What the fake can do unless told otherwise."""
 

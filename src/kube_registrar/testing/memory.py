@@ -13,7 +13,7 @@ from kube_registrar.model.ownership import owns
 from kube_registrar.model.refs import InstanceId, NamespaceRef, ServiceRef
 from kube_registrar.model.specs import CreationPolicy, HealthCheckType, NamespaceSpec, ServiceSpec
 from kube_registrar.registries.port import Capabilities, Found
-from kube_registrar.testing.refusals import refused_instance, refused_spec
+from kube_registrar.registries.refusals import refused_instance, refused_spec
 
 Spec = NamespaceSpec | ServiceSpec
 Ref = NamespaceRef | ServiceRef

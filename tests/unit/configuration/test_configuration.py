@@ -64,34 +64,6 @@ def test_lists_and_booleans_are_read_from_all_three_places() -> None:
     assert merged({"allow_undeclared": False}, {"KUBE_REGISTRAR_ALLOW_UNDECLARED": "true"}).allow_undeclared is False
 
 
-EMBEDDED, CLOUD_MAP = "edge: {kind: embedded, data: d}", "cloud: {kind: cloudmap}"
-
-
-@pytest.mark.parametrize(
-    ("registries", "said", "expected"),
-    [
-        ([EMBEDDED], "", False),
-        ([CLOUD_MAP], "", True),
-        ([EMBEDDED, CLOUD_MAP], "", True),
-        ([EMBEDDED], "leaderElection: true", True),
-        ([CLOUD_MAP], "leaderElection: false", False),
-    ],
-)
-def test_replicas_elect_a_leader_where_another_process_may_write(
-    registries: list[str], said: str, expected: bool
-) -> None:
-    entries = "".join(f"\n  {entry}" for entry in registries)
-    default = registries[0].partition(":")[0]
-    assert merged(text=f"defaultRegistry: {default}\nregistries:{entries}\n{said}").has_election is expected
-
-
-def test_the_election_can_be_turned_off_and_on_by_flag_and_variable() -> None:
-    cloud: dict[str, object] = {"registry": "cloudmap", "region": "eu-west-1"}
-    assert merged(cloud).has_election is True
-    assert merged({**cloud, "leader_election": False}).has_election is False
-    assert merged(cloud, {"KUBE_REGISTRAR_LEADER_ELECTION": "false"}).has_election is False
-
-
 def test_registries_of_a_file_keep_their_options_as_they_are() -> None:
     text = """
         defaultRegistry: cloud

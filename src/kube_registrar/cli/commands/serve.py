@@ -1,4 +1,4 @@
-"""`kube-registrar serve`: the embedded registry alone."""
+"""`kube-registrar serve`: a registry behind Cloud Map's API, without an operator."""
 
 from collections.abc import Mapping
 
@@ -12,31 +12,31 @@ _OF_THE_OPERATOR = frozenset(
         "allow_undeclared",
         "cluster_name",
         "context",
-        "default_registry",
-        "endpoint_url",
         "kubeconfig",
         "leader_election",
         "lease_name",
         "lease_namespace",
         "policy",
-        "registry",
         "resync_seconds",
+        "served_registry",
         "watch_namespaces",
     }
 )
-"""Settings about a cluster, or about other registries: this command knows neither."""
+"""Settings about a cluster: this command knows none."""
 
 
 @click.command("serve")
 @settings_options(without=_OF_THE_OPERATOR)
 def command(**flags: object) -> None:
-    """Run the embedded registry alone: a Cloud Map of your own.
+    """Serve a Cloud Map, or discovery before any registry.
 
-    Without Kubernetes. It speaks AWS Cloud Map's wire API: boto3, the aws command line and every other SDK work
-    against it as they are. Beyond this machine it needs access keys. docs/serve.md tells more.
+    Without Kubernetes. The embedded registry speaks AWS Cloud Map's wire API: boto3, the aws command line and every
+    other SDK work against it as they are. In front of a registry of another kind it serves reads and discoveries.
+    Beyond this machine it needs access keys. docs/serve.md and docs/discovery.md tell more.
 
     \b
       kube-registrar serve --data ./data
+      kube-registrar serve --config registrar.yaml --default-registry edge --dns-listen 127.0.0.1:5353
       kube-registrar serve --data ./data --simulate latency=20ms,operation-delay=0.3s-1s,throttle=50/100
       kube-registrar serve --data /var/lib/registry --api-listen 0.0.0.0:8443 \\
           --access-keys keys.yaml --tls-cert tls.crt --tls-key tls.key
@@ -51,13 +51,7 @@ def command(**flags: object) -> None:
 
 def _configuration(flags: Mapping[str, object]) -> Configuration:
     """Return the settings; their default registry is the one to serve. Raises UserError."""
-    configuration = configured(flags, kind="embedded")
-    entry = configuration.registries[configuration.default_registry]
-    if entry.kind != "embedded":
-        from kube_registrar.model.errors import UserError  # noqa: PLC0415 - only this mistake needs it
+    import msgspec  # noqa: PLC0415 - help does not need it
 
-        raise UserError(
-            f"registry {configuration.default_registry} is of the kind {entry.kind}, and serve is for the embedded "
-            "kind: name another one with defaultRegistry, or give --data without a file"
-        )
-    return configuration
+    configuration = configured(flags, kind="embedded")
+    return msgspec.structs.replace(configuration, served_registry=configuration.default_registry)

@@ -25,15 +25,16 @@ def registry_options(function: F) -> F:
 @asynccontextmanager
 async def asked(flags: Mapping[str, object]) -> AsyncIterator["Registry"]:
     """Open the registry that the flags mean: Cloud Map, where they name none. Raises UserError."""
-    from kube_registrar.registries.loading import load  # noqa: PLC0415 - help does not need it
+    from kube_registrar.registries.contained import Contained  # noqa: PLC0415 - help does not need it
+    from kube_registrar.registries.opening import opened  # noqa: PLC0415 - see above
     from kube_registrar.runtime import logs  # noqa: PLC0415 - see above
     from kube_registrar.runtime.clock import SystemClock  # noqa: PLC0415 - see above
 
     configuration = _configuration(flags)
     logs.configure(configuration.log_format, configuration.log_level)
     name, entry = _entry(configuration)
-    async with load(entry.kind)(entry.options, name, SystemClock()) as registry:
-        yield registry
+    async with opened(entry.kind, entry.options, name, SystemClock()) as registry:
+        yield Contained(registry)
 
 
 def _configuration(flags: Mapping[str, object]) -> Configuration:
@@ -43,13 +44,15 @@ def _configuration(flags: Mapping[str, object]) -> Configuration:
 
 
 def _entry(configuration: Configuration) -> tuple[RegistryName, RegistryEntry]:
+    from kube_registrar.registries.loading import is_shared  # noqa: PLC0415 - help does not need it
+
     name = RegistryName(configuration.default_registry)
     if name not in configuration.registries:
         raise UserError("no registry is configured: try --registry cloudmap with --region or --endpoint-url")
     entry = configuration.registries[name]
-    if entry.kind == "embedded":
+    if not is_shared(entry.kind):
         raise UserError(
-            "the embedded registry lives inside the operator that runs it: ask that through its API, with "
+            f"the {entry.kind} registry lives inside the operator that runs it: ask that through its API, with "
             "--registry cloudmap --endpoint-url http://127.0.0.1:8081 (run says the address)"
         )
     return name, on_this_machine(entry)

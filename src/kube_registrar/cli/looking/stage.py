@@ -26,8 +26,10 @@ from kube_registrar.model.policy import Policy
 from kube_registrar.model.refs import RegistryName
 from kube_registrar.operator.context import Context
 from kube_registrar.operator.withholding import Withholding
+from kube_registrar.registries.contained import Contained
 from kube_registrar.registries.dryrun import DryRun
-from kube_registrar.registries.loading import load
+from kube_registrar.registries.loading import is_shared
+from kube_registrar.registries.opening import opened
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import Clock, SystemClock
 from kube_registrar.runtime.tasks import causes, keep_running
@@ -132,23 +134,24 @@ async def looking(
 
 async def _opened(stack: AsyncExitStack, configuration: Configuration) -> Mapping[RegistryName, Registry]:
     clock = SystemClock()
-    opened = {}
+    found = {}
     for key, entry in configuration.registries.items():
         _check_folder(entry)
         name = RegistryName(key)
         try:
-            opened[name] = await stack.enter_async_context(load(entry.kind)(entry.options, name, clock))
+            registry = await stack.enter_async_context(opened(entry.kind, entry.options, name, clock))
         except UserError as error:
-            raise UserError(f"{error}{_ELSEWHERE if entry.kind == 'embedded' else ''}") from None
-    return opened
+            raise UserError(f"{error}{'' if is_shared(entry.kind) else _ELSEWHERE}") from None
+        found[name] = Contained(registry)
+    return found
 
 
 def _check_folder(entry: RegistryEntry) -> None:
     """Raise UserError where opening a registry would make it."""
     folder = str(entry.options.get("data", ""))
-    if entry.kind == "embedded" and folder and not Path(folder).is_dir():
+    if not is_shared(entry.kind) and folder and not Path(folder).is_dir():
         raise UserError(
-            f"there is no folder {folder}, so no embedded registry: correct --data, or start kube-registrar run, "
+            f"there is no folder {folder}, so no {entry.kind} registry: correct --data, or start kube-registrar run, "
             "which makes it"
         )
 

@@ -11,7 +11,8 @@ from kube_registrar.declared.settings import Configuration, RegistryEntry
 from kube_registrar.model.errors import InUse, NotFound, UserError
 from kube_registrar.model.refs import NamespaceRef, RegistryName, registry_of
 from kube_registrar.model.specs import HealthCheckType, ServiceSpec
-from kube_registrar.registries.loading import load
+from kube_registrar.registries import opening
+from kube_registrar.registries.contained import Contained
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import Clock, SystemClock
 
@@ -51,9 +52,9 @@ async def opened(
         found = {}
         for name, entry in entries.items():
             entry = on_this_machine(entry)  # noqa: PLW2901 - the same entry, with what the SDK asks for
-            context = load(entry.kind)(entry.options, name, clock or SystemClock())
+            context = opening.opened(entry.kind, entry.options, name, clock or SystemClock())
             try:
-                found[name] = await stack.enter_async_context(context)
+                found[name] = Contained(await stack.enter_async_context(context))
             except InUse as error:
                 said = str(error).rpartition(": ")[0]
                 raise UserError(

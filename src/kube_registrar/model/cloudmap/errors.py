@@ -19,6 +19,7 @@ HTTP_STATUS = {
     "ResourceInUse": 409,
     "ResourceNotFoundException": 404,
     "ServiceNotFound": 404,
+    "ServiceUnavailable": 503,
 }
 """The HTTP status of each code that is not answered with 400."""
 

@@ -57,6 +57,8 @@ CAPABILITIES: Final = Capabilities(
     max_attribute_characters=MOST_CHARACTERS,
     max_attribute_value=LONGEST_VALUE,
     tags=True,
+    health_checks=True,
+    answers_dns=True,
 )
 
 _LABEL = r"(?:[a-zA-Z0-9_][a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_]|[a-zA-Z0-9])"

@@ -9,8 +9,9 @@ and that an update leaves other attributes as they are, is what its name of an u
 from collections.abc import Mapping
 from typing import Any
 
+from kube_registrar.model.cloudmap import arns
 from kube_registrar.model.cloudmap.errors import CloudMapError
-from kube_registrar.registries.embedded import ids, storage
+from kube_registrar.registries.embedded import storage
 from kube_registrar.registries.embedded.core import Core
 from kube_registrar.registries.embedded.state import Service
 
@@ -19,7 +20,7 @@ async def get(core: Core, request: Mapping[str, Any], region: str) -> dict[str, 
     """Answer GetServiceAttributes."""
     service, account = core.service("ServiceId", request["ServiceId"]), core.options.account
     attributes = {
-        "ServiceArn": ids.arn(region, account, "service", service.record.id),
+        "ServiceArn": arns.arn(region, account, "service", service.record.id),
         "ResourceOwner": account,
         "Attributes": service.attributes,
     }

@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from kube_registrar.model.cloudmap import arns
 from kube_registrar.model.cloudmap.errors import CloudMapError
-from kube_registrar.registries.embedded import ids
 from kube_registrar.registries.embedded.ledger import Ledger, storage_failed
 from kube_registrar.registries.embedded.options import Options
 from kube_registrar.registries.embedded.state import Namespace, Service, State, Submission
@@ -41,7 +41,7 @@ class Core:
 
     def namespace(self, field_name: str, value: str) -> Namespace:
         """Return a namespace by id or ARN. Raises CloudMapError NamespaceNotFound."""
-        identifier = ids.plain_id(field_name, value, "namespace", self.options.account)
+        identifier = arns.plain_id(field_name, value, "namespace", self.options.account)
         namespace = self.state.namespaces.get(identifier or "")
         if namespace is None:
             raise CloudMapError("NamespaceNotFound", f"There is no namespace {value!r}")
@@ -49,7 +49,7 @@ class Core:
 
     def service(self, field_name: str, value: str) -> Service:
         """Return a service by id or ARN. Raises CloudMapError ServiceNotFound."""
-        identifier = ids.plain_id(field_name, value, "service", self.options.account)
+        identifier = arns.plain_id(field_name, value, "service", self.options.account)
         service = self.state.services.get(identifier or "")
         if service is None or service.closing:
             raise CloudMapError("ServiceNotFound", f"There is no service {value!r}")

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from kube_registrar.model.cloudmap import paging
 from kube_registrar.model.cloudmap.errors import CloudMapError
-from kube_registrar.registries.embedded import paging, rendering, rules
+from kube_registrar.registries.embedded import rendering, rules
 from kube_registrar.registries.embedded.core import Core, Duplicate
 from kube_registrar.registries.embedded.state import (
     DEREGISTER_INSTANCE,

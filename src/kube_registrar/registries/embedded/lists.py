@@ -4,11 +4,12 @@ Cloud Map takes a page first and filters it then, so a page may be empty and hav
 ListOperations in the API reference): clients must go on until there is no NextToken, and here they learn to.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from kube_registrar.model.cloudmap import arns, filters, paging
 from kube_registrar.model.cloudmap.errors import CloudMapError, invalid
-from kube_registrar.registries.embedded import ids, paging, rendering
+from kube_registrar.registries.embedded import rendering
 from kube_registrar.registries.embedded.core import Core
 from kube_registrar.registries.embedded.state import (
     CREATE_NAMESPACE,
@@ -29,15 +30,12 @@ from kube_registrar.registries.embedded.state import (
     Service,
 )
 
-_OWNERS = ("SELF", "OTHER_ACCOUNTS")
 _TYPES = (HTTP, DNS_PRIVATE, DNS_PUBLIC)
 _STATUSES = (SUBMITTED, PENDING, SUCCESS, FAIL)
 _OPERATIONS = (
     CREATE_NAMESPACE, UPDATE_NAMESPACE, DELETE_NAMESPACE, UPDATE_SERVICE, REGISTER_INSTANCE, DEREGISTER_INSTANCE
 )  # fmt: skip
 _SEQUENCE_DIGITS = 20
-
-Filter = Mapping[str, Any]
 
 
 async def namespaces(core: Core, request: Mapping[str, Any], region: str) -> dict[str, Any]:
@@ -90,11 +88,11 @@ async def operation(core: Core, request: Mapping[str, Any], region: str) -> dict
     return {"Operation": rendering.operation(found, core.options.account)}
 
 
-def _namespace_filter(wanted: Filter) -> Callable[[Namespace], bool]:
+def _namespace_filter(wanted: filters.Filter) -> Callable[[Namespace], bool]:
     name = wanted["Name"]
-    condition, values = _values(wanted, ("EQ",) if name == "RESOURCE_OWNER" else ("EQ", "BEGINS_WITH"))
+    condition, values = filters.values(wanted, ("EQ",) if name == "RESOURCE_OWNER" else ("EQ", "BEGINS_WITH"))
     if name == "RESOURCE_OWNER":
-        return _owner(values[0])
+        return filters.owner(values[0])
     read: Callable[[Namespace], str] = {
         "TYPE": lambda item: item.record.type,
         "NAME": lambda item: item.record.name,
@@ -103,41 +101,41 @@ def _namespace_filter(wanted: Filter) -> Callable[[Namespace], bool]:
     if condition == "BEGINS_WITH":
         return lambda item: read(item).startswith(values[0])
     if name == "TYPE":
-        _check_known(values, _TYPES)
+        filters.check_known(values, _TYPES)
     return lambda item: read(item) == values[0]
 
 
-def _service_filter(core: Core, wanted: Filter) -> Callable[[Service], bool]:
-    _, values = _values(wanted, ("EQ",))
+def _service_filter(core: Core, wanted: filters.Filter) -> Callable[[Service], bool]:
+    _, values = filters.values(wanted, ("EQ",))
     if wanted["Name"] == "RESOURCE_OWNER":
-        return _owner(values[0])
-    identifier = ids.plain_id("Filters.Values", values[0], "namespace", core.options.account)
+        return filters.owner(values[0])
+    identifier = arns.plain_id("Filters.Values", values[0], "namespace", core.options.account)
     return lambda item: item.record.namespace_id == identifier
 
 
-def _operation_filter(core: Core, wanted: Filter) -> Callable[[Operation], bool]:
+def _operation_filter(core: Core, wanted: filters.Filter) -> Callable[[Operation], bool]:
     match wanted["Name"]:
         case "UPDATE_DATE":
             return _updated_between(wanted)
         case "STATUS":
-            _, values = _values(wanted, ("EQ", "IN"))
-            _check_known(values, _STATUSES)
+            _, values = filters.values(wanted, ("EQ", "IN"))
+            filters.check_known(values, _STATUSES)
             return lambda item: item.status in values
         case "TYPE":
-            _, values = _values(wanted, ("EQ", "IN"))
-            _check_known(values, _OPERATIONS)
+            _, values = filters.values(wanted, ("EQ", "IN"))
+            filters.check_known(values, _OPERATIONS)
             return lambda item: item.type in values
         case "NAMESPACE_ID":
-            _, values = _values(wanted, ("EQ",))
-            namespace = ids.plain_id("Filters.Values", values[0], "namespace", core.options.account)
+            _, values = filters.values(wanted, ("EQ",))
+            namespace = arns.plain_id("Filters.Values", values[0], "namespace", core.options.account)
             return lambda item: item.namespace_id == namespace
         case _:
-            _, values = _values(wanted, ("EQ",))
-            service = ids.plain_id("Filters.Values", values[0], "service", core.options.account)
+            _, values = filters.values(wanted, ("EQ",))
+            service = arns.plain_id("Filters.Values", values[0], "service", core.options.account)
             return lambda item: item.service_id == service
 
 
-def _updated_between(wanted: Filter) -> Callable[[Operation], bool]:
+def _updated_between(wanted: filters.Filter) -> Callable[[Operation], bool]:
     values = wanted["Values"]
     try:
         first, last = (float(value) * 1000 for value in values)
@@ -148,28 +146,3 @@ def _updated_between(wanted: Filter) -> Callable[[Operation], bool]:
     if wanted.get("Condition") != "BETWEEN":
         raise invalid("Filters.Condition", wanted.get("Condition"), "UPDATE_DATE takes BETWEEN")
     return lambda item: first <= item.updated_ms <= last
-
-
-def _values(wanted: Filter, conditions: Collection[str]) -> tuple[str, Sequence[str]]:
-    """Return the condition (EQ if none is given) and the values; only IN may have several."""
-    condition: str = wanted.get("Condition", "EQ")
-    if condition not in conditions:
-        raise invalid("Filters.Condition", condition, f"{wanted['Name']} takes {' or '.join(conditions)}")
-    values: Sequence[str] = wanted["Values"]
-    if not values or (condition != "IN" and len(values) != 1):
-        takes = "one or more" if condition == "IN" else "one"
-        message = f"Filters.Values of {wanted['Name']} has {len(values)} values: {condition} takes {takes}"
-        raise CloudMapError("InvalidInput", message, field="Filters.Values")
-    return condition, values
-
-
-def _check_known(values: Sequence[str], known: Collection[str]) -> None:
-    for value in values:
-        if value not in known:
-            raise invalid("Filters.Values", value, f"one of {', '.join(known)} is allowed")
-
-
-def _owner(value: str) -> Callable[[object], bool]:
-    """All is this account's own: there is no sharing between accounts here."""
-    _check_known((value,), _OWNERS)
-    return lambda _: value == "SELF"

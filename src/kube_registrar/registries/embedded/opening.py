@@ -11,12 +11,16 @@ from kube_registrar.registries.embedded.checks.checker import Checker
 from kube_registrar.registries.embedded.core import Core
 from kube_registrar.registries.embedded.ledger import Ledger
 from kube_registrar.registries.embedded.options import options
-from kube_registrar.registries.embedded.registry import EmbeddedRegistry
+from kube_registrar.registries.embedded.quotas import CLOUD_MAP
+from kube_registrar.registries.embedded.registry import EmbeddedRegistry, capabilities
 from kube_registrar.registries.embedded.writer import Writer
+from kube_registrar.registries.port import PORT_VERSION, for_one_process, written_for
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.runtime.fence import Fence
 
 
+@for_one_process
+@written_for(PORT_VERSION, capabilities(CLOUD_MAP))
 @contextlib.asynccontextmanager
 async def open_registry(
     config: Mapping[str, object], name: RegistryName, clock: Clock, fence: Fence | None = None

@@ -1,7 +1,7 @@
 """In which registry namespace things are, for whoever may ask for some of them only (`EmbeddedRegistry.place_of`)."""
 
+from kube_registrar.model.cloudmap import arns
 from kube_registrar.model.cloudmap.errors import CloudMapError
-from kube_registrar.registries.embedded import ids
 from kube_registrar.registries.embedded.core import Core
 
 GONE = ""
@@ -12,9 +12,9 @@ def place_of(core: Core, kind: str, identifier: str) -> str | None:
     try:
         match kind:
             case "namespace" | "service":
-                found = ids.plain_id("Id", identifier, kind, core.options.account)
+                found = arns.plain_id("Id", identifier, kind, core.options.account)
             case "resource":
-                found = ids.any_resource("ResourceARN", identifier, core.options.account)
+                found = arns.any_resource("ResourceARN", identifier, core.options.account)
             case _:
                 found = identifier
     except CloudMapError:

@@ -38,7 +38,8 @@ from kube_registrar.runtime.fence import Fence
 _VALUE_CHARACTERS = 1024
 
 
-def _capabilities(quotas: Quotas) -> Capabilities:
+def capabilities(quotas: Quotas) -> Capabilities:
+    """Return what a registry with these quotas can do."""
     return Capabilities(
         namespace_types=frozenset(NamespaceType),
         record_types=frozenset(RecordType),
@@ -49,6 +50,8 @@ def _capabilities(quotas: Quotas) -> Capabilities:
         max_attribute_characters=quotas.attribute_characters,
         max_attribute_value=_VALUE_CHARACTERS,
         tags=True,
+        health_checks=True,
+        answers_dns=True,
     )
 
 
@@ -64,7 +67,7 @@ class EmbeddedRegistry:
         self._core = core
         self._name = name
         self._fence = fence
-        self._capabilities = _capabilities(core.options.quotas)
+        self._capabilities = capabilities(core.options.quotas)
 
     @property
     def name(self) -> RegistryName:

@@ -6,7 +6,7 @@ Sources: the API reference, and the outputs in the AWS CLI's examples where that
 
 from typing import Any
 
-from kube_registrar.registries.embedded import ids
+from kube_registrar.model.cloudmap import arns
 from kube_registrar.registries.embedded.state import (
     HTTP,
     Instance,
@@ -24,7 +24,7 @@ def namespace_summary(namespace: Namespace, account: str, region: str) -> dict[s
         dns = {"HostedZoneId": record.hosted_zone_id, **dns}
     answer = {
         "Id": record.id,
-        "Arn": ids.arn(region, account, "namespace", record.id),
+        "Arn": arns.arn(region, account, "namespace", record.id),
         "ResourceOwner": account,
         "Name": record.name,
         "Type": record.type,
@@ -47,7 +47,7 @@ def service_summary(service: Service, account: str, region: str) -> dict[str, An
     record = service.record
     answer = {
         "Id": record.id,
-        "Arn": ids.arn(region, account, "service", record.id),
+        "Arn": arns.arn(region, account, "service", record.id),
         "ResourceOwner": account,
         "Name": record.name,
         "NamespaceId": record.namespace_id,

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from kube_registrar.model.cloudmap import arns
 from kube_registrar.model.cloudmap.errors import CloudMapError, invalid
 from kube_registrar.registries.embedded import dnsnames, ids, rendering, settings, storage, tags
 from kube_registrar.registries.embedded.core import Core, Duplicate
@@ -87,7 +88,7 @@ def _repeated(
         "ServiceAlreadyExists",
         f"Namespace {existing.namespace.record.name!r} has a service named {record.name!r} already",
         ServiceId=record.id,
-        ServiceArn=ids.arn(region, core.options.account, "service", record.id),
+        ServiceArn=arns.arn(region, core.options.account, "service", record.id),
         **rendering.creator(record.creator),
     )
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kube_registrar.model.cloudmap import arns
 from kube_registrar.model.cloudmap.errors import CloudMapError, invalid
-from kube_registrar.registries.embedded import ids, storage
+from kube_registrar.registries.embedded import storage
 from kube_registrar.registries.embedded.core import Core
 from kube_registrar.registries.embedded.state import Namespace, Service
 
@@ -75,7 +76,7 @@ async def put(core: Core, resource: Namespace | Service, tags: dict[str, str]) -
 
 
 def _resource(core: Core, arn: str) -> Namespace | Service:
-    identifier = ids.any_resource("ResourceARN", arn, core.options.account) or ""
+    identifier = arns.any_resource("ResourceARN", arn, core.options.account) or ""
     found = core.state.namespaces.get(identifier) or core.state.services.get(identifier)
     if found is None:
         raise CloudMapError("ResourceNotFoundException", f"There is no resource {arn!r}")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from kube_registrar.model.cloudmap import arns
 from kube_registrar.model.cloudmap.errors import CloudMapError
 from kube_registrar.model.errors import Conflict, NotFound, Refused, RegistryError, Retryable
 from kube_registrar.model.instances import Health
@@ -18,7 +19,7 @@ from kube_registrar.model.specs import (
     RoutingPolicy,
     ServiceSpec,
 )
-from kube_registrar.registries.embedded import ids, rendering
+from kube_registrar.registries.embedded import rendering
 from kube_registrar.registries.embedded.core import Core
 from kube_registrar.registries.embedded.state import (
     DNS_PRIVATE,
@@ -104,7 +105,7 @@ def found_namespace(core: Core, namespace: Namespace, registry: RegistryName) ->
         record.soa_ttl,
         dict(namespace.tags),
     )
-    arn = ids.arn(core.options.region, core.options.account, "namespace", record.id)
+    arn = arns.arn(core.options.region, core.options.account, "namespace", record.id)
     return Found(spec, record.id, arn, record.creator or None)
 
 
@@ -124,7 +125,7 @@ def found_service(core: Core, service: Service, namespace: NamespaceRef) -> Foun
         Route53Check(check.type, check.path, check.threshold) if check else None,
         tags=dict(service.tags),
     )
-    arn = ids.arn(core.options.region, core.options.account, "service", record.id)
+    arn = arns.arn(core.options.region, core.options.account, "service", record.id)
     return Found(spec, record.id, arn, record.creator or None)
 
 

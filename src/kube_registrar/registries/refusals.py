@@ -1,4 +1,4 @@
-"""Why a registry would refuse an instance or a spec, as Cloud Map documents it and as capabilities say.
+"""Why an instance or a spec is refused, by Cloud Map's rules and by what capabilities say: for backends without rules.
 
 Source: RegisterInstance, CreateService (AWS Cloud Map API reference).
 """
