@@ -269,6 +269,19 @@ yes
 {{ include "kube-registrar.clusterName" . }}-readiness-gate
 {{- end -}}
 
+{{/* Rules on what may carry the readiness gate, to list it at an uninstall. */}}
+{{- define "kube-registrar.gatedRules" -}}
+- apiGroups: [apps]
+  resources: [deployments, statefulsets, daemonsets, replicasets]
+  verbs: [list]
+- apiGroups: [batch]
+  resources: [cronjobs]
+  verbs: [list]
+- apiGroups: [""]
+  resources: [replicationcontrollers, pods]
+  verbs: [list]
+{{- end -}}
+
 {{/* Rules on what is namespaced, where no list of namespaces is given in all of them. */}}
 {{- define "kube-registrar.namespacedRules" -}}
 # Pods ask for registrations; a pod is looked at once more before what nobody wants is deregistered.
