@@ -2,7 +2,9 @@
 
 from typing import Final
 
+from kube_registrar.declared.attributes import MAX_KEY_CHARACTERS
 from kube_registrar.declared.schemas.fields import Field, Fields, Rule
+from kube_registrar.model.attributes import RESERVED_KEYS, RESERVED_PREFIXES
 
 DESCRIPTION: Final = (
     "RegistryService declares a service of a registry namespace. Pods are registered in it by their "
@@ -23,6 +25,21 @@ RULES: Final = (
     ),
 )
 """Rules on the whole object."""
+
+_RESERVED: Final = " || ".join(
+    [f"key in {sorted(RESERVED_KEYS)}", *(f"key.startsWith('{each}')" for each in RESERVED_PREFIXES)]
+)
+_KEYS: Final = (
+    Rule(
+        f"self.all(key, key.size() >= 1 && key.size() <= {MAX_KEY_CHARACTERS} && !key.contains(','))",
+        f"the key of an attribute must have 1 to {MAX_KEY_CHARACTERS} characters, and no comma",
+    ),
+    Rule(
+        f"self.all(key, !({_RESERVED}))",
+        "keys that begin with AWS_, ECS_ or KUBE_, and AVAILABILITY_ZONE and REGION, are set by kube-registrar",
+    ),
+)
+"""What the operator asks of a key too; the characters of it are left to the operator."""
 
 FIELDS: Final[Fields] = {
     "": Field(
@@ -253,6 +270,16 @@ FIELDS: Final[Fields] = {
             "With selector, the port of the pods: its name, its number, or container:port. With serviceRef, "
             "the port of the Service, by name or number. Default, the only one there is."
         ),
+        limits={"maxLength": 79},
+        rules=(
+            Rule(
+                (
+                    "type(self) == int ? self >= 1 && self <= 65535 : "
+                    "self.matches('^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?:)?([0-9]{1,5}|[a-z0-9-]{1,15})$')"
+                ),
+                "port must be a port's name, its number from 1 to 65535, or container:port",
+            ),
+        ),
     ),
     "attributes": Field(
         (
@@ -261,6 +288,7 @@ FIELDS: Final[Fields] = {
             "$(spec.nodeName)."
         ),
         limits={"maxProperties": 30},
+        rules=_KEYS,
     ),
     "attributes{}": Field(
         limits={"maxLength": 1024},
@@ -268,6 +296,7 @@ FIELDS: Final[Fields] = {
     "attributesFromLabels": Field(
         "More attributes, each with the value of a label of the pod: attribute key to label key.",
         limits={"maxProperties": 30},
+        rules=_KEYS,
     ),
     "attributesFromLabels{}": Field(
         limits={"minLength": 1, "maxLength": 317},
