@@ -79,11 +79,17 @@ lock: ## renew the hashed lists in requirements/ (UPGRADE=1 takes newer versions
 lock-check: $(STAMP) ## prove that requirements/ matches pyproject.toml
 	$(BIN)/python tools/lock.py --check
 
-render: helm ## write what is made from the chart and crds/: deploy/, docs/values.md, the chart's CRDs
+render: helm ## write what is made from code, the chart and crds/: crds/, deploy/, policies, reference pages, the chart's CRDs
+	$(BIN)/python tools/render_admission.py
+	$(BIN)/python tools/render_crds.py
+	$(BIN)/python tools/render_reference.py
 	$(BIN)/python tools/render_deploy.py
 	$(BIN)/python tools/values_reference.py
 
 render-check: helm ## prove that it is what they make
+	$(BIN)/python tools/render_admission.py --check
+	$(BIN)/python tools/render_crds.py --check
+	$(BIN)/python tools/render_reference.py --check
 	$(BIN)/python tools/render_deploy.py --check
 	$(BIN)/python tools/values_reference.py --check
 

@@ -19,11 +19,15 @@ from kube_registrar.testing.errors import MissingBinaries
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 NAME: Final = "kube-registrar"
+POLICIES: Final = re.compile("(Validating|Mutating)AdmissionPolicy")
+# Every Kubernetes that the chart takes serves validating ones; mutating ones come with 1.36, and are a component.
+ADMISSION: Final = {"renderMode": "alwaysRender", "readinessGate": {"enabled": True}}
 RIGHTS: Final = frozenset({"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"})
 OVERLAYS: Final[Mapping[str, Mapping[str, object]]] = {
     "cloudmap": {"mode": "cloudmap"},
     "embedded": {"mode": "embedded", "embedded": {"operatorKey": {"existingSecret": f"{NAME}-operator-key"}}},
 }
+FIXED: Final = {"crds": {"enabled": False}, "tests": {"enabled": False}, "admission": ADMISSION}
 HEADER: Final = "# Rendered from Chart/ by `make render`: change that, and not this.\n"
 NAMESPACE: Final = f"""apiVersion: v1
 kind: Namespace
@@ -47,7 +51,7 @@ def documents(values: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
     """Yield kind, component and text of every object of the chart but CRDs and hooks."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "values.yaml"
-        file.write_text(yaml.safe_dump({**values, "crds": {"enabled": False}, "tests": {"enabled": False}}))
+        file.write_text(yaml.safe_dump({**values, **FIXED}))
         text = helm("template", NAME, str(ROOT / "Chart"), "-n", NAME, "--no-hooks", "-f", str(file))
     for part in re.split(r"^---\n", text, flags=re.MULTILINE):
         found = yaml.safe_load(part)
@@ -56,9 +60,10 @@ def documents(values: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
             yield found["kind"], found["metadata"]["labels"]["app.kubernetes.io/component"], clean.strip("\n") + "\n"
 
 
-def kustomization(*resources: str, **more: object) -> str:
+def kustomization(*resources: str, kind: str = "Kustomization", **more: object) -> str:
     """Return the text of a kustomization.yaml."""
-    body = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": list(resources)}
+    version = "v1alpha1" if kind == "Component" else "v1beta1"
+    body = {"apiVersion": f"kustomize.config.k8s.io/{version}", "kind": kind, "resources": list(resources)}
     return HEADER + yaml.safe_dump({**body, **more}, sort_keys=False)
 
 
@@ -72,6 +77,10 @@ def rendered() -> dict[str, str]:
     for overlay, values in OVERLAYS.items():
         found = list(documents(values))
         rights = [text for kind, component, text in found if kind in RIGHTS and component == "operator"]
+        validating = [text for kind, _, text in found if kind.startswith("Validating")]
+        mutating = [text for kind, _, text in found if kind.startswith("Mutating")]
+        files["deploy/base/admission.yaml"] = HEADER + "---\n".join(validating)
+        files["deploy/components/readiness-gate/policy.yaml"] = HEADER + "---\n".join(mutating)
         files["deploy/base/rbac.yaml"] = HEADER + "---\n".join([NAMESPACE, *rights])
         parts = {"operator": ("operator", "metrics"), "registry": ("registry",)}
         written = []
@@ -79,19 +88,25 @@ def rendered() -> dict[str, str]:
             texts = [
                 text
                 for kind, component, text in found
-                if component in components and not (kind in RIGHTS and component == "operator")
+                if component in components
+                and not (kind in RIGHTS and component == "operator")
+                and not POLICIES.match(kind)
             ]
             if texts:
                 files[f"deploy/overlays/{overlay}/{part}.yaml"] = HEADER + "---\n".join(texts)
                 written.append(f"{part}.yaml")
         files[f"deploy/overlays/{overlay}/kustomization.yaml"] = kustomization("../../base", *written, namespace=NAME)
-    files["deploy/base/kustomization.yaml"] = kustomization(*(f"crds/{name}" for name in crds), "rbac.yaml")
+    files["deploy/base/kustomization.yaml"] = kustomization(
+        *(f"crds/{name}" for name in crds), "rbac.yaml", "admission.yaml"
+    )
+    component = kustomization("policy.yaml", kind="Component")
+    files["deploy/components/readiness-gate/kustomization.yaml"] = component
     return files
 
 
 def stale(files: Mapping[str, str]) -> list[str]:
     """Return the files that are not what they should be, and those that should not be there."""
-    places = ("Chart/files/crds", "deploy/base", "deploy/overlays")
+    places = ("Chart/files/crds", "deploy/base", "deploy/overlays", "deploy/components")
     there = {str(path.relative_to(ROOT)) for place in places for path in (ROOT / place).rglob("*.yaml")}
     differ = {name for name, text in files.items() if name not in there or (ROOT / name).read_text() != text}
     return sorted(differ | (there - files.keys()))

@@ -240,6 +240,48 @@ yes
 {{- end -}}
 {{- end -}}
 
+{{/* Whether the cluster serves a kind of policy that is wanted: (list $ KIND). Empty: not. */}}
+{{- define "kube-registrar.policies" -}}
+{{- $root := index . 0 -}}
+{{- $api := printf "admissionregistration.k8s.io/v1/%s" (index . 1) -}}
+{{- if or (eq $root.Values.admission.renderMode "alwaysRender") ($root.Capabilities.APIVersions.Has $api) -}}
+yes
+{{- else if eq $root.Values.admission.renderMode "failIfMissing" -}}
+{{- fail (printf "this cluster does not serve %s: set admission.renderMode to skipIfMissing" $api) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether annotations are checked at apply time. Policies are cluster-scoped, so never with watchNamespaces. */}}
+{{- define "kube-registrar.validates" -}}
+{{- if and .Values.admission.validation.enabled (not .Values.watchNamespaces) -}}
+{{- include "kube-registrar.policies" (list . "ValidatingAdmissionPolicy") -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether pods are given the readiness gate. */}}
+{{- define "kube-registrar.addsGate" -}}
+{{- if and .Values.admission.readinessGate.enabled (not .Values.watchNamespaces) -}}
+{{- include "kube-registrar.policies" (list . "MutatingAdmissionPolicy") -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "kube-registrar.gatePolicy" -}}
+{{ include "kube-registrar.clusterName" . }}-readiness-gate
+{{- end -}}
+
+{{/* Rules on what may carry the readiness gate, to list it at an uninstall. */}}
+{{- define "kube-registrar.gatedRules" -}}
+- apiGroups: [apps]
+  resources: [deployments, statefulsets, daemonsets, replicasets]
+  verbs: [list]
+- apiGroups: [batch]
+  resources: [cronjobs]
+  verbs: [list]
+- apiGroups: [""]
+  resources: [replicationcontrollers, pods]
+  verbs: [list]
+{{- end -}}
+
 {{/* Rules on what is namespaced, where no list of namespaces is given in all of them. */}}
 {{- define "kube-registrar.namespacedRules" -}}
 # Pods ask for registrations; a pod is looked at once more before what nobody wants is deregistered.

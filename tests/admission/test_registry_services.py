@@ -73,6 +73,9 @@ UNION = "route53 is required with type Route53 and not allowed with None and Cus
 
 MARKED = "notReadyPolicy MarkUnhealthy needs healthCheck type Custom; elsewhere nobody can be told"
 EVERY_POD = "an empty selector would match every pod of the Kubernetes namespace; select by a label"
+PORT = "port must be a port's name, its number from 1 to 65535, or container:port"
+RESERVED = "keys that begin with AWS_, ECS_ or KUBE_, and AVAILABILITY_ZONE and REGION, are set by kube-registrar"
+KEY = "the key of an attribute must have 1 to 255 characters, and no comma"
 VALUES = "values are required with In and NotIn, and not allowed with Exists and DoesNotExist"
 
 BAD = {
@@ -114,6 +117,16 @@ BAD = {
         "port belongs to selector or serviceRef; without them the pods' own annotations say which port",
     ),
     "a port that is no text or number": ({**WEB, "port": {}}, "spec.port: Invalid value"),
+    "port 0": ({**WEB, "port": 0}, PORT),
+    "a port beyond 16 bits": ({**WEB, "port": 65_536}, PORT),
+    "a port's name in capitals": ({**WEB, "port": "HTTP"}, PORT),
+    "a port of no container": ({**WEB, "port": ":80"}, PORT),
+    "a port's name of 80": ({**WEB, "port": "a" * 80}, "may not be more than 79"),
+    "a reserved attribute": ({**REF, "attributes": {"KUBE_POD": "me"}}, RESERVED),
+    "a reserved attribute from a label": ({**REF, "attributesFromLabels": {"REGION": "region"}}, RESERVED),
+    "an attribute without a key": ({**REF, "attributes": {"": "x"}}, KEY),
+    "an attribute's key of 256": ({**REF, "attributes": {"k" * 256: "x"}}, KEY),
+    "a comma in an attribute's key": ({**REF, "attributes": {"a,b": "x"}}, KEY),
     "marked without a check": ({**WEB, "notReadyPolicy": "MarkUnhealthy"}, MARKED),
     "marked with nobody's check": ({**WEB, **_check("None"), "notReadyPolicy": "MarkUnhealthy"}, MARKED),
     "marked where Route 53 checks": (

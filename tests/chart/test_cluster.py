@@ -184,7 +184,10 @@ def test_the_embedded_mode_registers_and_its_registry_goes_on_while_the_operator
     release: Release, plane: ControlPlane, tmp_path: Path
 ) -> None:
     plane.apply([volume(tmp_path)])
-    release.do("install", "--set", "replicas=1")
+    release.do("install", "--set", "replicas=1,admission.readinessGate.enabled=true")
+    policies = "/apis/admissionregistration.k8s.io/v1/{}admissionpolicies"
+    for kind, count in (("validating", 2), ("mutating", 1)):
+        assert len(plane.api.get(policies.format(kind))["items"]) == count
     first = release.wait_leader()
     key = operator_key(plane, release.namespace)
     with quickstart(plane):
@@ -192,13 +195,16 @@ def test_the_embedded_mode_registers_and_its_registry_goes_on_while_the_operator
         wait_until(lambda: is_registered(registry, 3), lambda: f"the quickstart's pods; {release.logs()}", seconds=LONG)
         release.do("test")
 
-        release.do("upgrade", "--set", "replicas=1,resyncSeconds=300")
+        release.do("upgrade", "--set", "replicas=1,resyncSeconds=300,admission.readinessGate.enabled=true")
         release.wait_leader(first)
         assert operator_key(plane, release.namespace) == key
         assert len([each for each in release.kubelet.started.values() if each.component == "registry"]) == 1
         assert is_registered(registry, 3)
         release.do("uninstall")
         assert not [each.pod for each in release.kubelet.started.values() if "forbidden" in each.text()]
+        (hook,) = [each for each in release.kubelet.started.values() if "no finalizer of ours is left" in each.text()]
+        assert "is not known" not in hook.text()
+        assert plane.api.get(policies.format("mutating"))["items"] == []
         assert len(plane.api.get(f"/api/v1/namespaces/{release.namespace}/persistentvolumeclaims")["items"]) == 1
         plane.kubectl("delete", "registryservices,registrynamespaces", "--all", "-A", "--timeout=20s")
 

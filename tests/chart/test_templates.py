@@ -230,6 +230,70 @@ def test_the_hook_of_an_uninstall_is_bounded_whatever_happens_to_it(helm: Helm) 
     assert "Job" not in {each["kind"] for each in helm.objects(values={"uninstall": {"releaseObjects": False}})}
 
 
+def test_the_hook_may_take_the_gates_policy_away_and_list_who_carries_the_gate_and_no_more(helm: Helm) -> None:
+    def granted(**values: object) -> set[tuple[str, ...]]:
+        objects = helm.objects(values={**CLOUDMAP, **values})
+        role = one(objects, "ClusterRole", "kube-registrar-release")
+        return {
+            (resource, verb, *rule.get("resourceNames", []))
+            for rule in role["rules"]
+            for resource in rule["resources"]
+            for verb in rule["verbs"]
+        }
+
+    ours = {(f"registry{kind}", verb) for kind in ("namespaces", "services") for verb in ("list", "patch")}
+    owners = ("deployments", "statefulsets", "daemonsets", "replicasets", "replicationcontrollers", "cronjobs", "pods")
+    policy = {
+        (f"mutatingadmission{each}", "delete", "kube-registrar-readiness-gate")
+        for each in ("policies", "policybindings")
+    }
+    without: Json = {"readinessGate": {"enabled": False}}
+    assert granted(**without) == ours
+    assert granted() == ours | {(each, "list") for each in owners}
+    gate: Json = {"admission": {"renderMode": "alwaysRender", "readinessGate": {"enabled": True}}}
+    assert granted(**gate) == granted() | policy
+    arguments = {
+        name: one(helm.objects(values={**CLOUDMAP, **values}), "Job")["spec"]["template"]["spec"]["containers"][0][
+            "args"
+        ]
+        for name, values in {"gate": gate, "without": without}.items()
+    }
+    assert "--gate-policy=kube-registrar-readiness-gate" in arguments["gate"]
+    assert "--no-gates" in arguments["without"]
+
+
+def test_policies_are_rendered_where_they_are_served_and_are_cluster_scoped(helm: Helm) -> None:
+    def kinds_of(*arguments: str, **values: object) -> set[str]:
+        wanted: Json = {"admission": {"readinessGate": {"enabled": True}, **values}}
+        objects = helm.objects(*arguments, values={**CLOUDMAP, **wanted})
+        return {each["kind"] for each in objects if "AdmissionPolicy" in each["kind"]}
+
+    group = "admissionregistration.k8s.io/v1"
+    validating = {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+    mutating = {"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"}
+    assert kinds_of() == set()
+    assert kinds_of(f"--api-versions={group}/ValidatingAdmissionPolicy") == validating
+    both = [f"--api-versions={group}/{kind}AdmissionPolicy" for kind in ("Validating", "Mutating")]
+    assert kinds_of(*both) == validating | mutating
+    assert kinds_of(renderMode="alwaysRender") == validating | mutating
+    assert kinds_of(renderMode="alwaysRender", validation={"enabled": False}) == mutating
+    assert kinds_of(*both, "--set=watchNamespaces={shop}") == set()
+
+
+def test_pods_are_never_refused_and_others_only_where_that_is_said(helm: Helm) -> None:
+    for action in ("Warn", "Deny"):
+        values: Json = {"admission": {"renderMode": "alwaysRender", "validation": {"action": action}}}
+        bindings = [each for each in helm.objects(values=values) if each["kind"].endswith("PolicyBinding")]
+        actions = {each["metadata"]["name"]: each["spec"]["validationActions"] for each in bindings}
+        assert actions == {
+            "kube-registrar-pods": ["Warn"],
+            "kube-registrar-owners": [action],
+            "kube-registrar-unknown": ["Warn"],
+        }
+        refused = one(bindings, "ValidatingAdmissionPolicyBinding", "kube-registrar-owners")["spec"]["matchResources"]
+        assert "pods" not in [resource for rule in refused["resourceRules"] for resource in rule["resources"]]
+
+
 def test_network_policies_let_out_to_dns_api_server_and_registry_alone(helm: Helm) -> None:
     objects = helm.objects(values={"networkPolicy": {"enabled": True, "apiServer": {"cidrs": ["10.0.0.1/32"]}}})
     operator = one(objects, "NetworkPolicy", "kube-registrar")["spec"]

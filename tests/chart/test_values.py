@@ -31,6 +31,11 @@ WRONG = {
     "an embedded registry there": ("mode: registries\nregistries: {a: {kind: embedded}}", "use mode: embedded"),
     "a default that is not there": ("mode: registries\nregistries: {a: {kind: x}}\ndefaultRegistry: b", "it has a"),
     "replicas without election": ("leaderElection: {enabled: false}", "maximum: got 2, want 1"),
+    "an action that is none": ("admission: {validation: {action: Audit}}", "'Warn', 'Deny'"),
+    "pods given a gate that nobody may open": (
+        "{readinessGate: {enabled: false}, admission: {readinessGate: {enabled: true}}}",
+        "/admission/readinessGate/enabled",
+    ),
     "half a digest": ("image: {digest: 'sha256:abc'}", "/image/digest"),
     "an image with its digest twice": ("image: {repository: 'a@sha256:b'}", "/image/repository"),
     "a size without a unit that is known": ("embedded: {persistence: {size: 1GB}}", "/embedded/persistence/size"),

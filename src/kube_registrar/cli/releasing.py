@@ -1,4 +1,4 @@
-"""Stops an operator, and takes its finalizers from our objects, within a time."""
+"""Takes the gate's policy away, stops an operator, and takes its finalizers from our objects, within a time."""
 
 import asyncio
 import logging
@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from kube_registrar.cluster.errors import ApiConflict, ApiNotFound
+from kube_registrar.cli import gated
+from kube_registrar.cluster.errors import ApiConflict, ApiError, ApiNotFound
 from kube_registrar.cluster.resources import FINALIZER, OURS
 from kube_registrar.cluster.session import Session, open_session
 from kube_registrar.model.errors import UserError
@@ -28,22 +29,43 @@ class _Marked:
     others: tuple[str, ...]
 
 
-async def release(
-    kubeconfig: str | None,
-    context: str | None,
-    deployment: tuple[str, str] | None,
-    namespaces: Sequence[str],
-    seconds: float,
-) -> Sequence[str]:
-    """Stop `deployment` (namespace and name) if there is one, then release every object; return their titles.
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be released.
 
-    `namespaces`: of RegistryServices; none: all. Raises UserError when the time is over, ApiError as the API server
-    answers.
+    `deployment`: namespace and name of the one to stop. `namespaces`: of RegistryServices and workloads; none: all.
+    `policy`: the name of the policy that adds the readiness gate. `gates`: whether to look for who carries it.
+    """
+
+    deployment: tuple[str, str] | None = None
+    namespaces: Sequence[str] = ()
+    policy: str = ""
+    gates: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Titles of the objects that were released, and of what carries the gate; `unknown`: why that is not known."""
+
+    objects: Sequence[str]
+    gated: Sequence[str] = ()
+    unknown: str = ""
+
+
+async def release(kubeconfig: str | None, context: str | None, work: Work, seconds: float) -> Released:
+    """Take the policy away and stop the Deployment, if there are such, then release every object.
+
+    The policy is first: a pod that is given the gate while nobody opens it waits for ever. Raises UserError when the
+    time is over, ApiError as the API server answers.
     """
     released: dict[str, None] = {}
     where = "before anything was asked"
+    deployment, namespaces = work.deployment, work.namespaces
     try:
         async with asyncio.timeout(seconds), open_session(kubeconfig, context) as session:
+            if work.policy:
+                where = f"while policy {work.policy} was taken away"
+                await gated.withdraw(session, work.policy)
             if deployment:
                 where = f"while Deployment {'/'.join(deployment)} was ending"
                 await _stop(session, *deployment)
@@ -54,12 +76,23 @@ async def release(
                         released[each.title] = None
                 # What is marked again has an operator that runs still.
                 await session.clock.sleep(_LOOK_AGAIN_SECONDS)
+            where = "while workloads were looked at"
+            return await _looked(session, work, tuple(released))
     except TimeoutError:
         raise UserError(
             f"the {seconds:g} s of --timeout were over {where}: stop the operator, then run this again; or take "
             f"{FINALIZER} from metadata.finalizers of the objects that kubectl get registrar -A shows"
         ) from None
-    return tuple(released)
+
+
+async def _looked(session: Session, work: Work, released: Sequence[str]) -> Released:
+    """Add who carries the gate; that it cannot be known is no reason to fail."""
+    if not work.gates:
+        return Released(released)
+    try:
+        return Released(released, await gated.carriers(session, work.namespaces))
+    except ApiError as error:
+        return Released(released, unknown=str(error))
 
 
 async def _stop(session: Session, namespace: str, name: str) -> None:

@@ -151,7 +151,7 @@ def _publish(value: str | None) -> tuple[Publish, tuple[Problem, ...]]:
     if value.strip() in list(Publish):
         return Publish(value.strip()), ()
     rule = f"allowed are {', '.join(Publish)}"
-    meant = nearest(value, Publish)
+    meant = nearest(value.strip(), tuple(Publish))
     step = f"Did you mean {meant}?" if meant else "Write one of these"
     return Publish.ENDPOINTS, (wrong(PUBLISH, shown(value), rule, step).problem,)
 

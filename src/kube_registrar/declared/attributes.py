@@ -18,8 +18,8 @@ KEY: Final = "attributes"
 MAX_KEY_CHARACTERS: Final = 255
 MAX_VALUE_CHARACTERS: Final = 1_024
 
-_KEY = re.compile(r"[!-~]+")
-_VALUE = re.compile(r"(?:[!-~][ \t!-~]*)?")
+KEY_PATTERN = re.compile(r"[!-~]+")
+VALUE = re.compile(r"(?:[!-~][ \t!-~]*)?")
 
 
 def read_attributes(text: str) -> tuple[Mapping[str, Template], tuple[Problem, ...]]:
@@ -59,7 +59,7 @@ def check_key(key: str) -> None:
     if len(key) > MAX_KEY_CHARACTERS:
         rule = f"at most {MAX_KEY_CHARACTERS} are allowed"
         raise _invalid(f"key {shown(key)}", rule, "Shorten it")
-    if not _KEY.fullmatch(key):
+    if not KEY_PATTERN.fullmatch(key):
         raise _invalid(f"key {shown(key)}", "only visible ASCII characters are allowed in a key", "Choose another key")
     if "," in key:
         rule = "a comma is not allowed in a key, for KUBE_ATTRIBUTES lists the keys with commas"
@@ -74,7 +74,7 @@ def check_value(key: str, value: str, limit: int | None = MAX_VALUE_CHARACTERS) 
     if limit is not None and len(value) > limit:
         found = f"a value of {len(value):,} characters for key {shown(key)}"
         raise _invalid(found, f"at most {limit:,} are allowed", "Shorten it")
-    if not _VALUE.fullmatch(value):
+    if not VALUE.fullmatch(value):
         rule = "only printable ASCII characters, space and tab are allowed, and the first must be visible"
         raise _invalid(f"value {shown(value)} for key {shown(key)}", rule, "Correct it")
 

@@ -13,8 +13,8 @@ MAX_PORT: Final = 65_535
 CONTAINER: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 """A container's name (a DNS label, as Kubernetes has it)."""
 
-_NAME = re.compile(r"(?=.{1,15}\Z)(?=.*[a-z])[a-z0-9]+(?:-[a-z0-9]+)*")
-_NUMBER = re.compile(r"[0-9]+")
+NAME = re.compile(r"(?=.{1,15}\Z)(?=.*[a-z])[a-z0-9]+(?:-[a-z0-9]+)*")
+NUMBER = re.compile(r"[0-9]+")
 _STEP = "Write a port's name, its number, or container:port"
 
 
@@ -36,12 +36,12 @@ def read_port(value: str) -> PortRequest:
     if colon and not CONTAINER.fullmatch(container):
         rule = f"{shown(container)} before the colon is not the name of a container"
         raise wrong(KEY, shown(text), rule, _STEP, reason=INVALID_PORT)
-    if _NUMBER.fullmatch(port):
+    if NUMBER.fullmatch(port):
         number = int(port) if len(port) <= len(str(MAX_PORT)) else MAX_PORT + 1
         if not 1 <= number <= MAX_PORT:
             raise wrong(KEY, shown(text), "a port's number is 1 to 65535", _STEP, reason=INVALID_PORT)
         return PortRequest(text, container, number)
-    if not _NAME.fullmatch(port):
+    if not NAME.fullmatch(port):
         rule = "a port's name has at most 15 lower-case letters, digits and hyphens, and a letter among them"
         raise wrong(KEY, shown(text), rule, _STEP, reason=INVALID_PORT)
     return PortRequest(text, container, port)

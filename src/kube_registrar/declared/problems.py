@@ -1,14 +1,15 @@
 """How wrong annotations are told: shared words, so that every message reads alike."""
 
 import contextlib
-import difflib
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from kube_registrar.model.errors import KubeRegistrarError
 from kube_registrar.model.reasons import MALFORMED_ANNOTATION, Problem, Reason
 from kube_registrar.model.records import ANNOTATION_PREFIX
 
-_SHOWN_CHARACTERS = 100
+SHOWN_CHARACTERS = 100
+ALIKE_PERCENT = 70
 
 
 class AnnotationError(KubeRegistrarError):
@@ -26,9 +27,9 @@ def field_of(key: str) -> str:
 
 def shown(text: str) -> str:
     """Quote what a user wrote: ASCII only, one line, shortened, for it goes into events and logs."""
-    if len(text) <= _SHOWN_CHARACTERS:
+    if len(text) <= SHOWN_CHARACTERS:
         return ascii(text)
-    return f"{text[:_SHOWN_CHARACTERS]!a}... ({len(text):,} characters)"
+    return f"{text[:SHOWN_CHARACTERS]!a}... ({len(text):,} characters)"
 
 
 def wrong(key: str, found: str, rule: str, next_step: str, *, reason: Reason = MALFORMED_ANNOTATION) -> AnnotationError:
@@ -56,6 +57,16 @@ def told_at(key: str, place: str) -> Iterator[None]:
         raise AnnotationError(moved(error.problem, key, place)) from error
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return the known word that was probably meant, or an empty string."""
-    return next(iter(difflib.get_close_matches(word, tuple(known), n=1, cutoff=0.6)), "")
+def nearest(word: str, known: Sequence[str]) -> str:
+    """Return the known word that was probably meant, or an empty string.
+
+    Likeness goes by the characters that two words have in common, in any order: rules of apply time reckon it too.
+    """
+    best = max(known, key=lambda each: _alike(word, each))
+    return best if _alike(word, best) >= ALIKE_PERCENT else ""
+
+
+def _alike(word: str, other: str) -> int:
+    """How much of two words is the same, in percent."""
+    common = (Counter(word.lower()) & Counter(other.lower())).total()
+    return 200 * common // (len(word) + len(other))

@@ -18,12 +18,12 @@ from kube_registrar.model.reasons import Problem
 KEY = "service"
 MAX_REFERENCES = 50
 
-_ARN = re.compile(r"arn:aws[a-z-]*:servicediscovery:[a-z0-9-]+:[0-9]{12}:service/srv-[a-z0-9]{1,60}")
-_REGISTRY = re.compile(r"[a-z0-9-]{1,63}")
-_NAMESPACE = re.compile(r"[!-~]{1,1024}")
-_SERVICE_LABEL = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)"
-_SERVICE = re.compile(rf"(?=.{{1,127}}\Z){_SERVICE_LABEL}(?:\.{_SERVICE_LABEL})*")
-_OBJECT = re.compile(r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
+ARN = re.compile(r"arn:aws[a-z-]*:servicediscovery:[a-z0-9-]+:[0-9]{12}:service/srv-[a-z0-9]{1,60}")
+REGISTRY = re.compile(r"[a-z0-9-]{1,63}")
+NAMESPACE = re.compile(r"[!-~]{1,1024}")
+_LABEL = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)"
+SERVICE = re.compile(rf"(?=.{{1,127}}\Z){_LABEL}(?:\.{_LABEL})*")
+OBJECT = re.compile(r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 
 ARN_RULE = "the ARN of a registry service is arn:aws:servicediscovery:REGION:ACCOUNT:service/srv-ID"
 _GRAMMAR = (
@@ -86,7 +86,7 @@ def read_reference(text: str, *, whole: str = "") -> Reference:
         return read_arn(text)
     if "/" in text:
         return _names(text)
-    if not _OBJECT.fullmatch(text):
+    if not OBJECT.fullmatch(text):
         raise wrong(KEY, shown(text), "without a slash it must be the name of a Kubernetes object", _GRAMMAR)
     return LocalReference(text)
 
@@ -94,7 +94,7 @@ def read_reference(text: str, *, whole: str = "") -> Reference:
 def read_arn(text: str) -> ArnReference:
     """Read the ARN of a registry service. Raises AnnotationError."""
     # Only services hold instances: the ARN of a namespace is a mistake that is easy to make.
-    if not _ARN.fullmatch(text):
+    if not ARN.fullmatch(text):
         raise wrong(KEY, shown(text), ARN_RULE, "Copy ServiceArn from the registry, or write namespace/service")
     return ArnReference(text)
 
@@ -102,7 +102,7 @@ def read_arn(text: str) -> ArnReference:
 def _names(text: str) -> NameReference:
     """Read namespace/service, with or without a registry before it."""
     namespace, _, service = text.rpartition("/")
-    if not _SERVICE.fullmatch(service):
+    if not SERVICE.fullmatch(service):
         rule = (
             f"the service's name {shown(service)} must be of letters, digits, hyphens and underscores, in labels of "
             "at most 63 characters joined by dots, at most 127 in all"
@@ -110,9 +110,9 @@ def _names(text: str) -> NameReference:
         raise wrong(KEY, shown(text), rule, _GRAMMAR)
     readings = [("", namespace)]
     prefix, colon, rest = namespace.partition(":")
-    if colon and _REGISTRY.fullmatch(prefix):
+    if colon and REGISTRY.fullmatch(prefix):
         readings.insert(0, (prefix, rest))
-    readings = [reading for reading in readings if _NAMESPACE.fullmatch(reading[1])]
+    readings = [reading for reading in readings if NAMESPACE.fullmatch(reading[1])]
     if not readings:
         rule = f"the namespace's name {shown(namespace)} must be 1 to 1,024 visible ASCII characters"
         raise wrong(KEY, shown(text), rule, _GRAMMAR)

@@ -2,10 +2,12 @@
 
 import http.client
 import json
+import re
 import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,18 @@ class ApiClient:
         self, method: str, path: str, body: Any = None, *, content_type: str | None = None, timeout: float = 30.0
     ) -> bytes:
         """Call `path` with a JSON body and return the answer as it came. Raises ApiError or ApiUnreachable."""
+        return self._call(method, path, body, content_type, timeout)[0]
+
+    def warned(self, method: str, path: str, body: Any = None) -> list[str]:
+        """Call `path` with a JSON body and return the warnings that came with the answer. Raises as `raw` does."""
+        _, headers = self._call(method, path, body, None, 30.0)
+        # 299 - "text", with \" and \\ in the text
+        texts = (each.partition('"')[2].removesuffix('"') for each in headers.get_all("Warning") or ())
+        return [re.sub(r"\\(.)", r"\1", each) for each in texts]
+
+    def _call(
+        self, method: str, path: str, body: Any, content_type: str | None, timeout: float
+    ) -> tuple[bytes, Message]:
         if content_type is None:
             content_type = MERGE_PATCH if method == "PATCH" else JSON
         request = urllib.request.Request(  # noqa: S310  # the URL is the API server's
@@ -64,12 +78,13 @@ class ApiClient:
         try:
             with self._opener.open(request, timeout=timeout) as response:
                 answer: bytes = response.read()
+                headers: Message = response.headers
         except urllib.error.HTTPError as error:
             with error:
                 raise ApiError(call, error.code, error.read()) from None
         except (OSError, http.client.HTTPException) as error:
             raise ApiUnreachable(f"{call}: {error}") from error
-        return answer
+        return answer, headers
 
     def request(
         self, method: str, path: str, body: Any = None, *, content_type: str | None = None, timeout: float = 30.0

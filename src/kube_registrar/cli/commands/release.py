@@ -9,6 +9,8 @@ from kube_registrar.cli.options import configured, settings_options
 
 @click.command("release")
 @click.option("--stop", metavar="NAMESPACE/NAME", help="First scale this Deployment, the operator's, to nothing.")
+@click.option("--gate-policy", default="", metavar="NAME", help="Before that, remove the policy that adds the gate.")
+@click.option("--gates/--no-gates", default=True, help="Whether to list what carries the readiness gate still.")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=1.0),
@@ -18,7 +20,7 @@ from kube_registrar.cli.options import configured, settings_options
     help="How long all of it may take.",
 )
 @settings_options("watch_namespaces", "kubeconfig", "context", "log_level")
-def command(*, stop: str | None, timeout: float, **flags: object) -> None:
+def command(*, stop: str | None, gate_policy: str, gates: bool, timeout: float, **flags: object) -> None:
     """Take the operator's finalizers away, before an uninstall.
 
     The operator puts one on a RegistryNamespace or RegistryService whose deletion has to remove something from a
@@ -36,14 +38,17 @@ def command(*, stop: str | None, timeout: float, **flags: object) -> None:
     from kube_registrar.runtime import logs  # noqa: PLC0415 - see above
 
     logs.configure(configuration.log_format, configuration.log_level)
-    released = asyncio.run(
-        releasing.release(
-            configuration.kubeconfig, configuration.context, deployment, configuration.watch_namespaces, timeout
-        )
-    )
-    for each in released:
+    work = releasing.Work(deployment, configuration.watch_namespaces, gate_policy, gates)
+    released = asyncio.run(releasing.release(configuration.kubeconfig, configuration.context, work, timeout))
+    for each in released.objects:
         click.echo(f"released {each}: what it made stays in the registry")
-    click.echo(f"{len(released)} released; no finalizer of ours is left")
+    click.echo(f"{len(released.objects)} released; no finalizer of ours is left")
+    for each in released.gated:
+        is_pod = each.startswith("Pod ")
+        waits = "waits at the readiness gate" if is_pod else "carries the readiness gate: its new pods wait"
+        click.echo(f"{each} {waits} until an operator runs, or the gate is taken out")
+    if released.unknown:
+        click.echo(f"what carries the readiness gate is not known: {released.unknown}")
 
 
 def _split(text: str) -> tuple[str, str]:
