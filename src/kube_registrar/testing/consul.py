@@ -1,6 +1,7 @@
 """A real Consul server on this machine: one server, on ports of its own, that can be killed and started again."""
 
 import json
+import shutil
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,8 +19,10 @@ START_SECONDS: Final = 30.0
 class Consul:
     """`with Consul(folder) as consul`: it runs and leads. What it holds is in `folder`, and outlives `kill`."""
 
-    def __init__(self, folder: Path, *, acl: bool = False, settings: Mapping[str, Any] | None = None) -> None:
-        """`acl`: nothing is allowed without a token; `settings` go into its configuration.
+    def __init__(
+        self, folder: Path, *, acl: bool = False, https: bool = False, settings: Mapping[str, Any] | None = None
+    ) -> None:
+        """`acl`: nothing is allowed without a token; `https`: beside HTTP; `settings` go into its configuration.
 
         Raises MissingBinaries where Consul is not built.
         """
@@ -31,12 +34,18 @@ class Consul:
         self._child: Child | None = None
         self.port = free_port()
         self.dns_port = free_port()
-        self._ports = {"server": free_port(), "serf_lan": free_port()}
+        self._https_port = free_port() if https else -1
+        self._ports = {"https": self._https_port, "server": free_port(), "serf_lan": free_port()}
 
     @property
     def address(self) -> str:
         """Where its HTTP API is."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def https_address(self) -> str:
+        """Where its HTTP API is over TLS."""
+        return f"https://127.0.0.1:{self._https_port}"
 
     @property
     def child(self) -> Child:
@@ -47,19 +56,27 @@ class Consul:
 
     def start(self) -> "Consul":
         """Start it and wait until it leads."""
+        self.launch()
+        wait_until(self.leads, self._why, seconds=START_SECONDS, every=0.05)
+        return self
+
+    def launch(self) -> None:
+        """Start it, and wait for nothing."""
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / "consul.json").write_text(json.dumps(self._configuration()), encoding="utf-8")
         self._runs += 1
         command: list[str | Path] = [self._binary, "agent", "-config-file", self._folder / "consul.json"]
         self._child = Child("Consul", command, self._folder / f"consul-{self._runs}.log")
-        wait_until(self.leads, self._why, seconds=START_SECONDS, every=0.05)
-        return self
 
     def kill(self) -> None:
         """End it as a machine that loses power would."""
         if self._child is not None:
             self._child.kill()
             self._child = None
+
+    def lose_data(self) -> None:
+        """Remove all that it holds; it must not run."""
+        shutil.rmtree(self._folder / "data")
 
     def leads(self) -> bool:
         """Whether it answers, has elected itself, and takes writes."""

@@ -90,6 +90,8 @@ class Changes:
             try:
                 self._client.fence.check(about)
                 there = await self._service(ref, about)
+                if any(isinstance(change, Register) for change in left):
+                    await self._reading.check_node(about)
             except NotFound as error:
                 return outcomes + [_absent(change, error) for change in left]
             except RegistryError as error:
@@ -128,11 +130,12 @@ class Changes:
             if self._stragglers[ref] == stragglers:
                 del self._stragglers[ref]
         else:
-            there = self._shelf.known(ref) or await self._shelf.service(ref)
+            there = self._shelf.known(ref)
+            if there is None or there.record.removing:  # somebody may have given that up
+                there = await self._shelf.service(ref)
         if there is None:
             raise self._shelf.no_service(ref)
         if there.record.removing:
-            self._shelf.forget(ref)
             raise Retryable(f"{about}: the service is about to be removed", after=1.0)
         return there
 

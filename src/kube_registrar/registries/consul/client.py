@@ -82,12 +82,15 @@ class Client:
         *,
         seconds: float = READ_SECONDS,
         kind: Any = Any,
+        tries: int = 2,
     ) -> Answer:
         """GET a path that is encoded already, and read the answer as `kind`.
 
+        `tries`: more than one if a connection that is closed says nothing, for it may have been closed long before.
+
         Raises RegistryError, also where the answer is not whole.
         """
-        for _ in range(2):
+        for _ in range(tries):
             try:
                 status, headers, body = await self._send(path, about, parameters or {}, None, seconds)
                 break

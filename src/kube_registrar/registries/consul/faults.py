@@ -71,6 +71,12 @@ class Faults:
         text = f"{about}: the answer lacks what the token may not read. Add to its ACL policy: {rule}"
         return Forbidden(text, rule=rule)
 
+    def of_agents_node(self, about: str) -> RegistryError:
+        """Return the error for an option `node` that names the node of an agent."""
+        rule = "the name of a node that no Consul agent has"
+        text = f"{about}: node {self.options.node!r} is that of an agent; the option node allows {rule}. Correct it"
+        return Refused(text, field="node", rule=rule)
+
     def of_operation(self, what: str, about: str) -> RegistryError:
         """Return the error for one operation because of which a transaction was rolled back."""
         said = one_line(what)
@@ -79,9 +85,7 @@ class Faults:
         if any(words in said for words in _MISSING):
             return NotFound(f"{about}: there is no such instance ({said}). Register it first")
         if any(words in said for words in _TAKEN_NODE):
-            rule = "the name of a node that no Consul agent has"
-            text = f"{about}: node {self.options.node!r} is an agent's ({said}); option node allows {rule}. Correct it"
-            return Refused(text, field="node", rule=rule)
+            return self.of_agents_node(about)
         if "Invalid Service Meta" in said:
             return Refused(f"{about}: Consul refuses it: {said}. Correct it", field="attributes", rule=said)
         return Retryable(f"{about}: Consul did not take it: {said}", after=1.0)
@@ -101,6 +105,8 @@ class Faults:
             "service": 'service_prefix ""',
             "node": f'node "{self.options.node}"' if access == "write" else 'node_prefix ""',
         }
+        if resource == "key":
+            access = "write"
         target = prefixes.get(resource, f'{resource} "{name or ""}"')
         return f'{target} {{ policy = "{access}" }}'
 

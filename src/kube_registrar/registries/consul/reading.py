@@ -27,6 +27,7 @@ class Reading:
         self._client = client
         self._node = node
         self._places: dict[ServiceRef, dict[InstanceId, Place]] = {}
+        self._is_node_ours = False
 
     async def entries(self, ref: ServiceRef, record: ServiceRecord, *, is_consistent: bool = True) -> Sequence[Entry]:
         """Return all instances; one that stands on two nodes counts where this registry would write it."""
@@ -43,6 +44,18 @@ class Reading:
                 name: Place(entry.node, entry.instance.health) for name, entry in found.items() if entry.is_ours
             }
         return list(found.values())
+
+    async def check_node(self, about: str) -> None:
+        """Raise Refused if the node to write on is an agent's, which would take out what it does not know.
+
+        Agents give their nodes an id, and ours has none. Asked once.
+        """
+        if self._is_node_ours:
+            return
+        answer = await self._client.read("/v1/catalog/nodes", about, {"filter": f'Node == "{self._node}"'})
+        if any(each.get("ID") for each in answer.json or ()):
+            raise self._client.faults.of_agents_node(about)
+        self._is_node_ours = True
 
     def place_of(self, ref: ServiceRef, instance: InstanceId) -> Place:
         """Return where to write an instance, and its status: UNKNOWN where it is not known to be there."""

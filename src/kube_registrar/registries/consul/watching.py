@@ -31,6 +31,8 @@ _GRACE_SECONDS: Final = 10.0
 _JITTER: Final = 1 / 16  # what Consul adds to the wait
 _PAUSE_SECONDS: Final = 0.5
 """Between two queries, with jitter: a thousand changes in a row are seen in few answers, each of which holds all."""
+_HEAR_SECONDS: Final = 0.05
+"""What we wrote ourselves may be in the answer to a query before the answer to the write is here."""
 
 Seen = Mapping[str, tuple[str, int]]
 """By id or key: what it is of, and the index at which it was last written."""
@@ -83,6 +85,8 @@ class Watch:
         self._entries = _Followed(f"/v1/catalog/node-services/{node}", {}, _Services | None, _seen_services)
         self._checks = _Followed(f"/v1/health/node/{node}", {}, list[_Check] | None, _seen_checks)
         self._listeners = 0
+        self.answered = 0
+        """How many queries have had their first answer: what is changed from then on is hinted at."""
         client.on_written = self._wrote
 
     async def hints(self) -> AsyncIterator[ServiceRef | None]:
@@ -106,45 +110,59 @@ class Watch:
         index, before, backoff = 0, None, Backoff()
         while True:
             try:
-                index, now = await self._ask(followed, index)
+                at, now = await self._ask(followed, index)
             except RegistryError:  # what is wrong is said by those who ask for something
+                # It may be another server, or another past: an index of before would wait for what never comes.
                 index = 0
                 await self._clock.sleep(backoff.failed())
                 continue
             backoff.succeeded()
-            if before is not None:
-                for hint in self._hints(followed, before, now):
+            await self._clock.sleep(_HEAR_SECONDS)
+            if before is None:
+                self.answered += 1
+            else:
+                for hint in self._hints(followed, before, now, at):
                     hints.put_nowait(hint)
-            before = now
+            before, index = now, 0 if at < index else max(at, 1)
             await self._clock.sleep(random.uniform(_PAUSE_SECONDS / 2, _PAUSE_SECONDS))
 
     async def _ask(self, followed: _Followed, index: int) -> tuple[int, Seen]:
+        """Return what is there once it is of another index than that, or after a while, and of which."""
         parameters = {**followed.parameters, "index": str(index), "wait": f"{WAIT_SECONDS}s"}
         seconds = WAIT_SECONDS * (1 + _JITTER) + _GRACE_SECONDS
         about = f"watching registry {self._registry}"
-        answer = await self._client.read(followed.path, about, parameters, seconds=seconds, kind=followed.kind)
-        return (0 if answer.index < index else max(answer.index, 1)), followed.seen_in(answer.json)
+        answer = await self._client.read(followed.path, about, parameters, seconds=seconds, kind=followed.kind, tries=1)
+        return answer.index, followed.seen_in(answer.json)
 
-    def _hints(self, followed: _Followed, before: Seen, now: Seen) -> set[ServiceRef | None]:
-        different = {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
+    def _hints(self, followed: _Followed, before: Seen, now: Seen, index: int) -> set[ServiceRef | None]:
+        """Return what to look at again; `now` is of that index, and what we wrote later is not in it yet."""
         hints = set[ServiceRef | None]()
         names = self._shelf.all_known()
-        for key in different:
-            own = followed.written.pop(key, None)
-            of, index = now.get(key) or (before[key][0], 0)
-            if own == index:
+        different = {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
+        gone = {key for key, own in followed.written.items() if 0 < own <= index and key not in now}
+        for key in different | gone:
+            own = followed.written.get(key)
+            name, written = now.get(key) or before.get(key, ("", 0))
+            written = written if key in now else 0
+            if own is not None and own <= index:
+                del followed.written[key]
+            if own == written:
                 continue
             if followed is self._declared:
-                hints.add(self._declared_by(key))
-            elif of in names:
-                hints.add(names[of])
+                hints |= self._declared_by(key)
+            elif followed is self._entries:
+                hints |= {names[each] for each in (name or key.partition("/")[0],) if each in names}
+            elif name in names:
+                hints.add(names[name])
         return {None} if None in hints else hints
 
-    def _declared_by(self, key: str) -> ServiceRef | None:
-        """Return the registry service that a key is of; None if it is of something else."""
+    def _declared_by(self, key: str) -> set[ServiceRef | None]:
+        """Return the registry service that a key is of; None if it is of a namespace, nothing if it is a name."""
         folder, _, _ = key.rpartition("/")
         namespace = NamespaceRef(self._registry, last_of(folder))
-        return ServiceRef(namespace, last_of(key)) if f"{folder}/" == self._names.services(namespace.name) else None
+        if f"{folder}/" == self._names.services(namespace.name):
+            return {ServiceRef(namespace, last_of(key))}
+        return {None} if f"{folder}/" == self._names.namespaces() else set()
 
     def _wrote(self, operations: Sequence[Operation], results: Sequence[Mapping[str, Any]]) -> None:
         """Note what this process wrote itself, if anybody listens."""
