@@ -7,7 +7,10 @@ import pytest
 
 from kube_registrar.registries.consul.registry import ConsulRegistry
 from kube_registrar.testing.consul import Consul
-from tests.registries.consul.ground import new_consul, opened
+
+pytest.register_assert_rewrite("kube_registrar.testing.contract")
+
+from tests.registries.consul.ground import new_consul, opened  # noqa: E402 - it imports what is to be rewritten
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from kube_registrar.model.instances import Health
 from kube_registrar.model.refs import ServiceRef
+from kube_registrar.registries.consul import watching
 from kube_registrar.registries.consul.registry import ConsulRegistry
 from kube_registrar.registries.port import Watching
 from kube_registrar.testing.consul import Consul
@@ -80,8 +83,11 @@ async def test_services_and_namespaces_that_others_make_are_hinted_at(consul: Co
         await hints.expect(service)
 
 
-async def test_watching_goes_on_after_the_server_was_restarted_with_less(tmp_path: Path, fresh: str) -> None:
-    """Its data were lost, so its index begins anew: what is missing is hinted at."""
+async def test_watching_goes_on_after_the_server_was_restarted_with_less(
+    tmp_path: Path, fresh: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its data were lost, so its index begins anew: what is missing is hinted at, at the latest when a wait is over."""
+    monkeypatch.setattr(watching, "WAIT_SECONDS", 1)
     with new_consul(tmp_path) as consul:
         async with opened(consul) as registry:
             service = await made(registry, f"{fresh}/web")

@@ -6,6 +6,7 @@ is part of it. Nothing is tried twice here but a read over a connection that had
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, Final
 
 import aiohttp
@@ -57,7 +58,20 @@ class _Transacted(msgspec.Struct, rename="pascal"):
 def new_session() -> aiohttp.ClientSession:
     """Return a session for one `Client`, which does not close it."""
     connector = aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=30.0)
-    return aiohttp.ClientSession(connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar())
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_create_start.append(_leaves)
+    trace.on_connection_reuseconn.append(_leaves)
+    return aiohttp.ClientSession(
+        connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[trace]
+    )
+
+
+async def _leaves(_session: aiohttp.ClientSession, context: SimpleNamespace, _parameters: object) -> None:
+    """Let a request leave once: aiohttp sends a PUT again by itself, past the fence, when its connection breaks."""
+    attempts: list[None] = context.trace_request_ctx
+    if attempts:
+        raise aiohttp.ServerDisconnectedError
+    attempts.append(None)
 
 
 class Client:
@@ -152,6 +166,7 @@ class Client:
                 ssl=tls,
                 timeout=timeout,
                 allow_redirects=False,
+                trace_request_ctx=[],
             ) as response:
                 return response.status, response.headers, await response.read()
         except aiohttp.ServerDisconnectedError:
