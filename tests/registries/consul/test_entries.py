@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import dns.asyncquery
+import dns.message
 import pytest
 
 from kube_registrar.model.attributes import INIT_HEALTH
@@ -50,6 +52,20 @@ async def test_the_status_is_a_check_that_the_health_api_filters_by(
     assert passing == [f"{fresh}-web/a"]
     await must(registry, service, set_health("a", Health.UNHEALTHY))
     assert entries(consul, f"{fresh}-web", "passing") == []
+
+
+async def test_consuls_dns_answers_for_what_passes(consul: Consul, registry: ConsulRegistry, fresh: str) -> None:
+    service = await made(registry, f"{fresh}/web", custom_health=True)
+    six = registering("six", AWS_INSTANCE_IPV6="2001:db8::8", AWS_INSTANCE_PORT="81")
+    await must(registry, service, register("a"), register("b", {INIT_HEALTH: "UNHEALTHY"}), six)
+    name = f"{fresh}-web.service.consul."
+    found = {}
+    for kind in ("A", "AAAA", "SRV"):
+        query = dns.message.make_query(name, kind)
+        answer = await dns.asyncquery.udp(query, "127.0.0.1", port=consul.dns_port, timeout=10)
+        found[kind] = sorted(str(each) for rrset in answer.answer for each in rrset if rrset.rdtype.name == kind)
+    assert (found["A"], found["AAAA"]) == (["10.0.0.1"], ["2001:db8::8"])
+    assert [each.split()[2] for each in found["SRV"]] == ["8080", "81"]
 
 
 async def test_an_upsert_leaves_the_status_as_it_is(registry: ConsulRegistry, fresh: str) -> None:

@@ -140,6 +140,8 @@ class Watch:
         names = self._shelf.all_known()
         different = {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
         gone = {key for key, own in followed.written.items() if 0 < own <= index and key not in now}
+        for key in [key for key, own in followed.written.items() if not own and key not in before.keys() | now.keys()]:
+            del followed.written[key]  # it came and went between two answers
         for key in different | gone:
             own = followed.written.get(key)
             name, written = now.get(key) or before.get(key, ("", 0))
