@@ -2,9 +2,9 @@
 
 python -m bench.consul [--pods 1000] [--services 100] [--runs 3] [--single 100]
 
-Consul is one server, kept to one core, with its data on this disk. The bars are 5 s from "caches are synced" until all are
-in the catalog, and 300 ms at p99 from the PATCH of a status to the first answer of `/v1/health/service/NAME?passing` that
-holds the pod. Exit code 1 if one is not kept.
+Consul is one server, kept to one core, with its data on this disk. The bars are 5 s from "caches are synced" until all
+are in the catalog, and 300 ms at p99 from the PATCH of a status to the first answer of the health API that holds the
+pod as passing. Exit code 1 if one is not kept.
 """
 
 import argparse
