@@ -139,7 +139,7 @@ async def test_a_server_that_was_killed_is_said_and_nothing_is_lost(tmp_path: Pa
 
 async def test_without_a_leader_nothing_is_answered_and_that_is_said(tmp_path: Path) -> None:
     """A quorum that is lost: two servers are expected, and one is there."""
-    consul = new_consul(tmp_path, settings={"bootstrap_expect": 2})
+    consul = new_consul(tmp_path, settings={"bootstrap_expect": 2, "performance": {"rpc_hold_timeout": "1s"}})
     try:
         consul.launch()
         async with opened(consul) as registry:
