@@ -1,6 +1,7 @@
 """A registry whose requests are counted and timed, whatever the backend."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register
@@ -8,7 +9,7 @@ from kube_registrar.model.instances import Instance, Query
 from kube_registrar.model.refs import InstanceId, NamespaceRef, RegistryName, ServiceRef
 from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, ServiceSpec
 from kube_registrar.registries.limits import Limited
-from kube_registrar.registries.port import Capabilities, Found, Registry, Withdrawing
+from kube_registrar.registries.port import Capabilities, Found, Registry, Watching, Withdrawing
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.runtime.metrics import Metrics
 
@@ -77,6 +78,13 @@ class Metered:
         """See `Registry.discover`."""
         with self._metrics.request(self.name, "discover"):
             return await self._registry.discover(query)
+
+    async def changed(self) -> AsyncIterator[ServiceRef | None]:
+        """See `Watching.changed`; no hint where the delegate does not watch."""
+        if isinstance(self._registry, Watching):
+            async with aclosing(self._registry.changed()) as hints:  # type: ignore[type-var]
+                async for hint in hints:
+                    yield hint
 
 
 _OPERATIONS: dict[type, str] = {Register: "register", Deregister: "deregister"}

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 
 from kube_registrar.model.changes import Change, Outcome
 from kube_registrar.model.errors import RegistryError, Unreachable
 from kube_registrar.model.instances import Instance, Query
 from kube_registrar.model.refs import InstanceId, NamespaceRef, RegistryName, ServiceRef
 from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, ServiceSpec
-from kube_registrar.registries.port import Capabilities, Found, Registry, Withdrawing
+from kube_registrar.registries.port import Capabilities, Found, Registry, Watching, Withdrawing
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sync.circuit import Circuit
 from kube_registrar.sync.permissions import Permissions
@@ -79,6 +79,13 @@ class Guarded:
         """See `Registry.discover`."""
         with self._asking("discover"):
             return await self._registry.discover(query)
+
+    async def changed(self) -> AsyncIterator[ServiceRef | None]:
+        """See `Watching.changed`; no hint where the registry does not watch."""
+        if isinstance(self._registry, Watching):
+            async with aclosing(self._registry.changed()) as hints:  # type: ignore[type-var]
+                async for hint in hints:
+                    yield hint
 
     async def probe(self) -> None:
         """Ask whether the registry is there, if that is still called for, and tell the circuit."""

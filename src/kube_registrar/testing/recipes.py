@@ -109,12 +109,19 @@ RECIPES = (
         (),  # the version is a constant of its source
         {},
     ),
+    Recipe(
+        "consul",
+        "github.com/hashicorp/consul",
+        {"consul": "github.com/hashicorp/consul"},
+        (),  # the version is a file of its source
+        {},
+    ),
 )
 
 NAMES = tuple(binary for recipe in RECIPES for binary in recipe.packages)
 """Every binary that can be built."""
 
-CONTROL_PLANE = tuple(name for name in NAMES if name not in {"helm", "coredns"})
+CONTROL_PLANE = tuple(name for name in NAMES if name not in {"helm", "coredns", "consul"})
 """What a control plane runs on."""
 
 
