@@ -51,7 +51,7 @@ class EtcdCluster:
         """Start these members, or all; each on the data that it had. Whoever needs an answer waits for it."""
         cluster = ",".join(f"{member.name}={member.peer}" for member in self.members)
         for member in members or self.members:
-            command = [
+            command: list[str | Path] = [
                 self._binary,
                 f"--name={member.name}",
                 f"--data-dir={member.folder / member.name}",

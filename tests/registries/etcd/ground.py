@@ -1,10 +1,12 @@
 """What the tests of etcd share: opening a registry, and a service in it."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+from kube_registrar.model.errors import RegistryError
 from kube_registrar.model.refs import DEFAULT_REGISTRY, NamespaceRef, RegistryName, ServiceRef
 from kube_registrar.model.specs import NamespaceSpec, NamespaceType
 from kube_registrar.registries.etcd import open_registry
@@ -14,6 +16,7 @@ from kube_registrar.runtime.clock import SystemClock
 from kube_registrar.runtime.fence import Fence
 from kube_registrar.testing import builders
 
+TRIES_EVERY = 0.05
 CREATOR = "kube-registrar/tests"
 
 
@@ -33,3 +36,19 @@ async def service_in(registry: Registry, namespace: str = "example.com", name: s
     wish = replace(builders.service_spec(**{"records": "A", "ttl_seconds": 15, **spec}), ref=ServiceRef(parent, name))
     await registry.ensure(wish, CREATOR)
     return wish.ref
+
+
+async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
+    """Ask until it holds."""
+    async with asyncio.timeout(seconds):
+        while not await holds():  # noqa: ASYNC110 - a process, which tells nobody
+            await asyncio.sleep(TRIES_EVERY)
+
+
+async def answers(registry: Registry) -> bool:
+    """Whether etcd answers; it may not listen yet."""
+    try:
+        await registry.find(None)
+    except RegistryError:
+        return False
+    return True
