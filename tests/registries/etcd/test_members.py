@@ -38,7 +38,7 @@ async def test_a_leader_that_is_killed_loses_nothing_and_leaves_no_ghost(
 ) -> None:
     service, victim = await service_in(registry), etcd.leader()
     options["endpoints"] = [victim.url, *(each.url for each in etcd.members if each is not victim)]
-    workers = []
+    workers: list[list[Change]] = []
     for number in range(CHANGES // 4):
         name, other = f"stays-{number}", f"goes-{number}"
         workers.append([register(name), register(other), deregister(other), register(name, {"again": "yes"})])

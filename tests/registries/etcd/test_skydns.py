@@ -74,9 +74,11 @@ async def test_weight_priority_group_and_text_are_attributes(registry: EtcdRegis
     service = await service_in(registry, records="SRV")
     given = {"skydns_weight": "20", "skydns_priority": "5", "skydns_group": "blue", "skydns_text": "hello"}
     await must(registry, service, register("i", **{IPV4: "10.0.0.1", PORT: "80"}, **given))
-    (value,) = read().values()
-    expected = {"weight": 20, "priority": 5, "group": "blue", "text": "hello", "host": "10.0.0.1", "port": 80}
-    assert value == {**expected, "ttl": 15, "targetstrip": 1}
+    expected = {"weight": 20, "priority": 5, "group": "blue", "host": "10.0.0.1", "port": 80}
+    assert read() == {
+        "/com/example/web/i/ipv4": {**expected, "ttl": 15, "targetstrip": 1},
+        "/com/example/web/i/text": {"text": "hello", "group": "blue", "ttl": 15},
+    }
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "65536", "1.5", "much", ""])

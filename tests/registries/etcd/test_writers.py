@@ -153,7 +153,7 @@ async def test_two_clusters_under_faults_keep_exactly_their_own(
         )
         for each in (first, second):
             await each.deliver()
-    assert await listed(registry, service) == wishes[0] | wishes[1]
+    assert await listed(registry, service) == {**wishes[0], **wishes[1]}
     await consistent(etcd, options)
 
 

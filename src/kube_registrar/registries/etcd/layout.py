@@ -3,7 +3,7 @@
     PREFIX namespaces/NAMESPACE
     PREFIX services/NAMESPACE/SERVICE
     PREFIX instances/NAMESPACE/SERVICE/INSTANCE
-    PATH   /com/example/SERVICE/INSTANCE/ipv4       and ipv6, cname: for the service SERVICE of example.com
+    PATH   /com/example/SERVICE/INSTANCE/ipv4       and ipv6, cname, text: for the service SERVICE of example.com
 
 Names under the prefix are percent-encoded, so a slash in one is no separator. Under the path they are DNS labels.
 """
@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 
 from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef
 
-FAMILIES: Final = ("ipv4", "ipv6", "cname")
+FAMILIES: Final = ("ipv4", "ipv6", "cname", "text")
 """What an instance may be published as, each under a key of its own."""
 
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")

@@ -36,7 +36,7 @@ _PORT = re.compile(r"\d{1,5}")
 class Published(msgspec.Struct, frozen=True, omit_defaults=True):
     """SkyDNS's own fields and no others."""
 
-    host: str
+    host: str = ""
     port: int = 0
     priority: int = 0
     weight: int = 0
@@ -60,10 +60,14 @@ def published(spec: ServiceSpec, instance: Instance) -> Mapping[str, bytes]:
     """Return what stands in DNS for an instance, by family; nothing for one that is unhealthy."""
     if spec.dns is None or instance.health is Health.UNHEALTHY:
         return {}
-    return {
-        family: msgspec.json.encode(_value(spec.dns, instance.attributes, host, strip=int(family != "cname")))
+    values = {
+        family: _value(spec.dns, instance.attributes, host, strip=int(family != "cname"))
         for family, host in _hosts(spec, instance.attributes).items()
     }
+    if text := instance.attributes.get(TEXT):  # without a host, or CoreDNS answers that and no TXT
+        group = instance.attributes.get(GROUP, "")
+        values["text"] = Published(text=text, ttl=_ttl(spec.dns), group=group)
+    return {family: msgspec.json.encode(value) for family, value in values.items()}
 
 
 def _hosts(spec: ServiceSpec, attributes: Mapping[str, str]) -> Mapping[str, str]:
@@ -81,11 +85,15 @@ def _value(dns: DnsSettings, attributes: Mapping[str, str], host: str, *, strip:
         port=_port(dns, attributes),
         priority=int(attributes.get(PRIORITY, "0")),
         weight=int(attributes.get(WEIGHT, "0")),
-        text=attributes.get(TEXT, ""),
-        ttl=max(1, min(record.ttl_seconds for record in dns.records)),  # 0 would be taken for none, which is 300
+        ttl=_ttl(dns),
         group=attributes.get(GROUP, ""),
         targetstrip=strip,
     )
+
+
+def _ttl(dns: DnsSettings) -> int:
+    """Return the shortest time to live of all records; 0 would be taken for none, which is 300."""
+    return max(1, min(record.ttl_seconds for record in dns.records))
 
 
 def _port(dns: DnsSettings, attributes: Mapping[str, str]) -> int:
