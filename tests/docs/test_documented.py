@@ -11,6 +11,7 @@ from kube_registrar.declared.settings import SETTINGS, Setting
 from kube_registrar.model.simulation import KEYS
 from kube_registrar.registries.cloudmap import options as cloudmap
 from kube_registrar.registries.embedded import options as embedded
+from kube_registrar.registries.etcd import options as etcd
 from kube_registrar.runtime.metrics import Metrics, WatchState
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,7 +50,12 @@ def test_every_row_of_settings_is_a_setting() -> None:
 
 @pytest.mark.parametrize(
     ("section", "options"),
-    [("kind: cloudmap", cloudmap._NAMES), ("kind: embedded", embedded.KNOWN), ("`simulate` is text", KEYS)],
+    [
+        ("kind: cloudmap", cloudmap._NAMES),
+        ("kind: embedded", embedded.KNOWN),
+        ("kind: etcd", etcd.KNOWN),
+        ("`simulate` is text", KEYS),
+    ],
 )
 def test_every_option_of_a_registry_has_a_row(section: str, options: tuple[str, ...]) -> None:
     text = read("docs/configuration.md").partition(section)[2]

@@ -15,8 +15,8 @@ DEFAULT_PREFIX: Final = "/kube-registrar/"
 DEFAULT_SKYDNS_PATH: Final = "/skydns"
 
 KNOWN: Final = (
-    "endpoints", "prefix", "skydnsPath", "user", "userFile", "passwordFile", "caFile", "certFile", "keyFile",
-    "leaseSeconds", "leaseName",
+    "endpoints", "endpointUrl", "prefix", "skydnsPath", "user", "userFile", "passwordFile", "caFile", "certFile",
+    "keyFile", "leaseSeconds", "leaseName",
 )  # fmt: skip
 
 _PREFIX: Final = re.compile(r"/(?:[a-z0-9_.-]+/)+"), "a path such as /kube-registrar/"
@@ -108,7 +108,9 @@ def _wrong(name: RegistryName, option: str, found: object, rule: str) -> UserErr
 
 def _endpoints(config: Mapping[str, object], name: RegistryName) -> Sequence[str]:
     rule = "a list of client URLs such as https://10.0.0.1:2379"
-    found = config.get("endpoints")
+    found = config.get("endpoints", config.get("endpointUrl"))
+    if "endpoints" in config and "endpointUrl" in config:
+        raise UserError(f"registry {name!r}: options endpoints and endpointUrl both name members. Remove one of them")
     if found is None:
         raise UserError(f"registry {name!r} of kind etcd has no option endpoints; needed: {rule}. Add it")
     listed = [each.strip() for each in found.split(",")] if isinstance(found, str) else found
