@@ -8,7 +8,7 @@ from kube_registrar.model.instances import Instance, Query
 from kube_registrar.model.refs import InstanceId, NamespaceRef, RegistryName, ServiceRef
 from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, ServiceSpec
 from kube_registrar.registries.limits import Limited
-from kube_registrar.registries.port import Capabilities, Found, Registry, Withdrawing
+from kube_registrar.registries.port import Capabilities, Found, Registry, Watching, Withdrawing
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.runtime.metrics import Metrics
 
@@ -72,6 +72,12 @@ class Metered:
         """See `Withdrawing.withdraw`; nothing where changes are sent at once."""
         if isinstance(self._registry, Withdrawing):
             self._registry.withdraw(service, instances)
+
+    async def changed(self) -> AsyncIterator[ServiceRef | None]:
+        """See `Watching.changed`; ends at once where the delegate does not watch."""
+        if isinstance(self._registry, Watching):
+            async for hint in self._registry.changed():
+                yield hint
 
     async def discover(self, query: Query) -> Sequence[Instance]:
         """See `Registry.discover`."""

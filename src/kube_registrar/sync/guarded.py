@@ -1,7 +1,7 @@
 """A registry behind its circuit: every result is told to it, and nothing is asked while it is open."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from kube_registrar.model.changes import Change, Outcome
@@ -9,7 +9,7 @@ from kube_registrar.model.errors import RegistryError, Unreachable
 from kube_registrar.model.instances import Instance, Query
 from kube_registrar.model.refs import InstanceId, NamespaceRef, RegistryName, ServiceRef
 from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, ServiceSpec
-from kube_registrar.registries.port import Capabilities, Found, Registry, Withdrawing
+from kube_registrar.registries.port import Capabilities, Found, Registry, Watching, Withdrawing
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sync.circuit import Circuit
 from kube_registrar.sync.permissions import Permissions
@@ -74,6 +74,12 @@ class Guarded:
         """See `Withdrawing.withdraw`; nothing where changes are sent at once."""
         if isinstance(self._registry, Withdrawing):
             self._registry.withdraw(service, instances)
+
+    async def changed(self) -> AsyncGenerator[ServiceRef | None]:
+        """See `Watching.changed`; ends at once where the registry does not watch."""
+        if isinstance(self._registry, Watching):
+            async for hint in self._registry.changed():
+                yield hint
 
     async def discover(self, query: Query) -> Sequence[Instance]:
         """See `Registry.discover`."""
