@@ -35,11 +35,14 @@ class EtcdCluster:
     """Members that can be killed, stopped and started again, and what is in them.
 
     `flags` go to every member: for TLS, `--cert-file` and what belongs to it, with `scheme` https.
+    `is_durable`: each write waits for the disk, as it does in earnest.
     """
 
-    def __init__(self, folder: Path, members: int = 1, *flags: str, scheme: str = "http") -> None:
+    def __init__(
+        self, folder: Path, members: int = 1, *flags: str, scheme: str = "http", is_durable: bool = False
+    ) -> None:
         self._binary = binaries.locate(["etcd"])["etcd"]
-        self._flags = flags
+        self._flags = (*flags, *(() if is_durable else ("--unsafe-no-fsync",)))
         self.members = [Member(f"m{number}", folder, scheme) for number in range(members)]
 
     @property
@@ -62,7 +65,6 @@ class EtcdCluster:
                 f"--initial-cluster={cluster}",
                 "--heartbeat-interval=100",
                 f"--election-timeout={_ELECTION_MILLISECONDS}",
-                "--unsafe-no-fsync",
                 "--log-level=warn",
                 *self._flags,
             ]
