@@ -21,6 +21,9 @@ CAPABILITIES: Final = Capabilities(
     watches=True,
     max_attribute_characters=MOST_CHARACTERS,
     tags=True,
+    lists_tags=True,
+    answers_dns=True,
+    transactions=True,
 )
 
 _ID = re.compile(r"[0-9a-zA-Z_/:.@-]{1,64}")
