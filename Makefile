@@ -55,7 +55,7 @@ test-sdks: $(STAMP) ## try the AWS SDKs for Go, Java, JavaScript and Python as t
 
 test-coredns: $(STAMP) ## try DNS behind a real CoreDNS, which is built first (minutes to half an hour, once)
 	$(BIN)/python -m kube_registrar.testing build coredns
-	$(BIN)/pytest tests/server/dns/coredns.py $(ARGS)
+	$(BIN)/pytest tests/server/dns/coredns.py tests/server/dns/coredns_etcd.py $(ARGS)
 
 bench: $(STAMP) binaries ## the short half of what docs/benchmarks.md promises, ten minutes; exit 1 if a bar is missed
 	$(BIN)/python -m bench.all short

@@ -12,6 +12,7 @@ from kube_registrar.model.simulation import KEYS
 from kube_registrar.registries.cloudmap import options as cloudmap
 from kube_registrar.registries.consul import options as consul
 from kube_registrar.registries.embedded import options as embedded
+from kube_registrar.registries.etcd import options as etcd
 from kube_registrar.runtime.metrics import Metrics, WatchState
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +55,7 @@ def test_every_row_of_settings_is_a_setting() -> None:
         ("kind: cloudmap", cloudmap._NAMES),
         ("kind: consul", consul._NAMES),
         ("kind: embedded", embedded.KNOWN),
+        ("kind: etcd", etcd.KNOWN),
         ("`simulate` is text", KEYS),
     ],
 )

@@ -50,8 +50,8 @@ class DryRun:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it can do."""
-        return self._registry.capabilities
+        """What it can do: what is behind it, but for hints, since it has a copy of what it read."""
+        return replace(self._registry.capabilities, watches=False)
 
     # What came of it.
 

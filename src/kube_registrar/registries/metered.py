@@ -1,6 +1,6 @@
 """A registry whose requests are counted and timed, whatever the backend."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -79,7 +79,7 @@ class Metered:
         with self._metrics.request(self.name, "discover"):
             return await self._registry.discover(query)
 
-    async def changed(self) -> AsyncIterator[ServiceRef | None]:
+    async def changed(self) -> AsyncGenerator[ServiceRef | None]:
         """See `Watching.changed`; no hint where the delegate does not watch."""
         if isinstance(self._registry, Watching):
             async with aclosing(self._registry.changed()) as hints:  # type: ignore[type-var]

@@ -1,6 +1,5 @@
 """Follows which namespaces and services a registry has, and has its services read in full from time to time.
 
-Where a registry watches, its hints say at once where somebody else has changed something.
 While the registry's circuit is open it is only asked whether it is there, by one probe at a time.
 """
 
@@ -14,7 +13,7 @@ from kube_registrar.model.refs import ServiceRef
 from kube_registrar.runtime.backoff import Backoff
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sync.catalog import Catalog
-from kube_registrar.sync.reconcile import GATHER_SECONDS, RegistrySync
+from kube_registrar.sync.reconcile import RegistrySync
 
 RESYNC_SECONDS = 600.0
 """How often every service is read in full, unless the settings say otherwise."""
@@ -62,8 +61,6 @@ class RegistryFollower:
             name = self._sync.registry.name
             tasks.create_task(self._probe(), name=f"probes of {name}")
             tasks.create_task(self._follow(), name=f"lists of {name}")
-            if self._sync.registry.capabilities.watches:
-                tasks.create_task(self._heed(), name=f"hints of {name}")
 
     async def _probe(self) -> None:
         """Ask the registry whether it is there, whenever its answers fail to come, until something answers."""
@@ -73,27 +70,8 @@ class RegistryFollower:
             await self._clock.sleep(circuit.next_probe())
             await self._sync.registry.probe()
 
-    async def _heed(self) -> None:
-        """Look again where the registry hints at a change; what goes wrong with that is made good by resyncs."""
-        failures = Backoff(draw=self._draw)
-        while True:
-            try:
-                async for hint in self._sync.registry.changed():
-                    self._hinted(hint)
-                    failures.succeeded()
-            except Exception as error:  # noqa: BLE001 - a backend that breaks its contract gives no hints
-                _log.debug("registry %s gives no hints just now: %s", self._sync.registry.name, error)
-            await self._clock.sleep(failures.failed())
-
-    def _hinted(self, service: ServiceRef | None) -> None:
-        """Have a service read in full, soon; all of them, one after the other, where none is named."""
-        now = self._clock.monotonic()
-        if service is not None and service in self._sync.observed.services():
-            self._sync.observed.of(service).look_by(now + GATHER_SECONDS)
-            self._sync.queue.add_after(service, GATHER_SECONDS)
-            return
-        if service is None:
-            self._resync_at = now
+    def look_soon(self) -> None:
+        """Have it read soon which namespaces and services there are: a hint is about one that nobody knew."""
         self._is_hinted = True
 
     async def _follow(self) -> None:

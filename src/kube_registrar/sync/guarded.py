@@ -1,7 +1,7 @@
 """A registry behind its circuit: every result is told to it, and nothing is asked while it is open."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 
 from kube_registrar.model.changes import Change, Outcome
@@ -80,7 +80,7 @@ class Guarded:
         with self._asking("discover"):
             return await self._registry.discover(query)
 
-    async def changed(self) -> AsyncIterator[ServiceRef | None]:
+    async def changed(self) -> AsyncGenerator[ServiceRef | None]:
         """See `Watching.changed`; no hint where the registry does not watch."""
         if isinstance(self._registry, Watching):
             async with aclosing(self._registry.changed()) as hints:  # type: ignore[type-var]

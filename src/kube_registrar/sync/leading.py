@@ -19,6 +19,7 @@ from kube_registrar.sync.evidence import EvidenceOfPods
 from kube_registrar.sync.following import RegistryFollower
 from kube_registrar.sync.gates import Gates, GateWriter
 from kube_registrar.sync.guarded import Guarded
+from kube_registrar.sync.hints import HintFollower
 from kube_registrar.sync.holds import Holds
 from kube_registrar.sync.latency import Latency
 from kube_registrar.sync.measuring import Measures
@@ -90,6 +91,10 @@ class Leading:
             RegistryFollower(sync, catalog, clock, draw, is_unresolved, resync_seconds=resync_seconds)
             for sync in self.syncs.values()
         ]
+        self._hints = [
+            HintFollower(sync, clock, draw, follower.look_soon)
+            for sync, follower in zip(self.syncs.values(), self._followers, strict=True)
+        ]
 
     async def run(self) -> None:
         """Keep the registries true until cancelled."""
@@ -99,6 +104,8 @@ class Leading:
                 tasks.create_task(sync.run(), name=f"registry {sync.registry.name}")
             for follower, name in zip(self._followers, self.syncs, strict=True):
                 tasks.create_task(follower.run(), name=f"catalog of {name}")
+            for hints, name in zip(self._hints, self.syncs, strict=True):
+                tasks.create_task(hints.run(), name=f"hints of {name}")
 
     @property
     def is_quiet(self) -> bool:

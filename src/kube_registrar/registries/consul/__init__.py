@@ -8,11 +8,13 @@ from contextlib import asynccontextmanager
 
 from kube_registrar.model.refs import RegistryName
 from kube_registrar.registries.consul.options import read_options
-from kube_registrar.registries.port import Registry
+from kube_registrar.registries.consul.rules import CAPABILITIES
+from kube_registrar.registries.port import PORT_VERSION, Registry, written_for
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.runtime.fence import Fence
 
 
+@written_for(PORT_VERSION, CAPABILITIES)
 @asynccontextmanager
 async def open_registry(
     config: Mapping[str, object], name: RegistryName, clock: Clock, fence: Fence | None = None

@@ -34,6 +34,9 @@ CAPABILITIES: Final = Capabilities(
     max_attributes=MOST_ATTRIBUTES,
     max_attribute_value=LONGEST_VALUE,
     tags=True,
+    lists_tags=True,
+    answers_dns=True,
+    transactions=True,
 )
 
 _NAMESPACE = re.compile(r"(?!arn:)[!-~]{1,255}")

@@ -1,0 +1,194 @@
+"""Making changes: each batch one transaction, guarded by what was read, and never in doubt for longer than need be.
+
+A transaction whose answer is lost may have been made, or be made yet: its request may wait in a member that is stopped.
+Every transaction of ours is guarded by the revision of its service's key. So that key is written anew, as it is, by
+another transaction: after that no older one can be made any more, and what is read then is the truth. Only where that
+cannot be done in time is the outcome doubtful; then it is done before the next change of the service.
+"""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from kube_registrar.model.changes import Change, Outcome
+from kube_registrar.model.errors import RegistryError, Retryable, Unreachable
+from kube_registrar.model.refs import InstanceId, ServiceRef
+from kube_registrar.registries.etcd import records, steps, wire
+from kube_registrar.registries.etcd.client import Client
+from kube_registrar.registries.etcd.faults import Failed, Kind
+from kube_registrar.registries.etcd.layout import Layout, name_in
+from kube_registrar.registries.etcd.leases import Lease
+from kube_registrar.registries.etcd.lists import Lists
+from kube_registrar.registries.etcd.records import InstanceRecord, ServiceRecord
+from kube_registrar.registries.etcd.steps import Seen, Steps
+from kube_registrar.registries.etcd.tracks import Tracks
+from kube_registrar.registries.etcd.wire import Guard, Op, Page
+
+_TRIES: Final = 10
+"""How often a transaction is tried whose guards did not hold, because somebody else wrote in between."""
+
+
+class Changes:
+    """Changes instances."""
+
+    def __init__(self, client: Client, layout: Layout, lists: Lists, lease: Lease, tracks: Tracks) -> None:
+        self._client = client
+        self._layout = layout
+        self._lists = lists
+        self._lease = lease
+        self._tracks = tracks
+        self._unresolved: set[ServiceRef] = set()
+        """Services in which a transaction of ours may be made yet."""
+
+    async def made(self, service: ServiceRef, changes: Sequence[Change]) -> AsyncGenerator[Outcome]:
+        """Make them, batch by batch, and yield the outcomes."""
+        fit = []
+        for change in changes:
+            if error := steps.refused(change):
+                yield Outcome(change, error)
+            else:
+                fit.append(change)
+        for batch in steps.batches(fit):
+            try:
+                errors = await self._batch(service, batch)
+            except RegistryError as error:
+                errors = {change.instance_id: error for change in batch}
+            for change in batch:
+                yield Outcome(change, errors.get(change.instance_id))
+
+    async def republish(self, service: ServiceRef) -> None:
+        """Bring what CoreDNS reads to the service's settings, which have changed. RegistryError."""
+        about = f"publishing the instances of {service}"
+        for _ in range(_TRIES):
+            seen = await self._seen(service, (), about)
+            if seen.service is None or seen.entry is None or not seen.service.unpublished:
+                return
+            if await self._republished(service, seen, about):
+                done = records.written(msgspec.structs.replace(seen.service, unpublished=False))
+                guards = [wire.unchanged(seen.entry.key, seen.service_modified)]
+                if await self._committed(service, guards, [wire.put(seen.entry.key, done)], about):
+                    return
+        raise _outpaced(about)
+
+    async def _republished(self, service: ServiceRef, seen: Seen, about: str) -> bool:
+        assert seen.service is not None  # noqa: S101 - the caller looked
+        deciding = Steps(self._layout, service, await self._lease.id())
+        spec = seen.service.spec(service)
+        entries = await self._lists.entries(service)
+        for first in range(0, len(entries), steps.MOST_CHANGES):
+            some = entries[first : first + steps.MOST_CHANGES]
+            guards = [self._guard(service, seen), *(wire.unchanged(each.key, each.modified) for each in some)]
+            ops = [
+                op
+                for each in some
+                for op in deciding.published(spec, InstanceId(name_in(each.key)), records.read(each, InstanceRecord))
+            ]
+            if ops and not await self._committed(service, guards, ops, about):
+                return False
+        return True
+
+    async def _batch(self, service: ServiceRef, batch: Sequence[Change]) -> Mapping[InstanceId, RegistryError]:
+        """Make changes in one transaction; return the errors of those that cannot be made. RegistryError for all."""
+        about = f"changing {_named(batch)} in {service}"
+        self._client.check_fence(about)
+        for _ in range(_TRIES):
+            try:
+                await self._resolved(service)
+                seen = await self._seen(service, [change.instance_id for change in batch], about)
+                deciding = Steps(self._layout, service, await self._lease.id())
+                errors, ops, guards = _decided(deciding, batch, seen)
+                if not ops:
+                    return errors
+                all_guards = [self._guard(service, seen), *guards]
+                if await self._committed(service, all_guards, ops, about):
+                    return errors
+            except Unreachable as error:
+                if not error.doubtful:
+                    raise
+                await self._resolved(service)  # then the next round finds what became of it
+        raise _outpaced(about)
+
+    async def _resolved(self, service: ServiceRef) -> None:
+        """Make sure that no transaction of ours is made any more whose answer did not come. Else raise Unreachable."""
+        if service not in self._unresolved:
+            return
+        about, key = f"looking what became of changes in {service}", self._layout.service(service)
+        try:
+            await self._commit(service, [wire.exists(key)], [wire.touch(key)], about)
+        except RegistryError as error:
+            raise Unreachable(str(error), doubtful=True) from None
+        self._unresolved.discard(service)
+
+    async def _committed(self, service: ServiceRef, guards: Sequence[Guard], ops: Sequence[Op], about: str) -> bool:
+        """Try a transaction; return whether its guards held. One that may be made yet is remembered."""
+        self._unresolved.add(service)  # also if whoever waits for it is cancelled
+        try:
+            done = await self._commit(service, guards, ops, about)
+        except Failed as failed:
+            self._unresolved.discard(service)
+            if failed.fault.kind is not Kind.NO_LEASE:
+                raise failed.fault.error from None
+            self._lease.is_lost()
+            return False
+        except RegistryError as error:
+            if not (isinstance(error, Unreachable) and error.doubtful):
+                self._unresolved.discard(service)
+            raise
+        self._unresolved.discard(service)
+        return done
+
+    async def _commit(self, service: ServiceRef, guards: Sequence[Guard], ops: Sequence[Op], about: str) -> bool:
+        with self._tracks.writing(service):
+            body = wire.transaction(guards, ops)
+            answer = wire.answer(await self._client.write(wire.TRANSACTION, body, about))
+            if answer.succeeded:
+                self._tracks.made(answer.revision)
+        return answer.succeeded
+
+    async def _seen(self, service: ServiceRef, ids: Sequence[InstanceId], about: str) -> Seen:
+        keys = [self._layout.service(service), *(self._layout.instance(service, each) for each in ids)]
+        body = wire.transaction((), [wire.get(wire.one(key)) for key in keys])
+        pages = wire.answer(await self._client.read(wire.TRANSACTION, body, about)).pages
+        return _seen(pages, ids)
+
+    def _guard(self, service: ServiceRef, seen: Seen) -> Guard:
+        return wire.unchanged(self._layout.service(service), seen.service_modified)
+
+
+def _seen(pages: Sequence[Page], ids: Sequence[InstanceId]) -> Seen:
+    entry = pages[0].entries[0] if pages[0].entries else None
+    found = {each: page.entries[0] for each, page in zip(ids, pages[1:], strict=True) if page.entries}
+    return Seen(entry, records.read(entry, ServiceRecord) if entry else None, found)
+
+
+def _decided(
+    deciding: Steps, batch: Sequence[Change], seen: Seen
+) -> tuple[Mapping[InstanceId, RegistryError], Sequence[Op], Sequence[Guard]]:
+    errors: dict[InstanceId, RegistryError] = {}
+    ops: list[Op] = []
+    guards: list[Guard] = []
+    for change in batch:
+        step = _step(deciding, change, seen)
+        if isinstance(step, RegistryError):
+            errors[change.instance_id] = step
+        elif step:
+            ops += step
+            key = deciding.layout.instance(deciding.ref, change.instance_id)
+            guards.append(wire.unchanged(key, seen.modified(change.instance_id)))
+    return errors, ops, guards
+
+
+def _step(deciding: Steps, change: Change, seen: Seen) -> Sequence[Op] | RegistryError:
+    try:
+        return deciding.of(change, seen)
+    except RegistryError as error:  # what somebody wrote there cannot be read
+        return error
+
+
+def _named(batch: Sequence[Change]) -> str:
+    return str(batch[0].instance_id) if len(batch) == 1 else f"{len(batch)} instances"
+
+
+def _outpaced(about: str) -> RegistryError:
+    return Retryable(f"{about}: others change the same, and were first {_TRIES} times", after=0.5)

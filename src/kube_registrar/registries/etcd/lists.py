@@ -1,0 +1,74 @@
+"""Lists, page by page, all pages as of one revision."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from kube_registrar.model.errors import NotFound, Retryable
+from kube_registrar.model.instances import Instance
+from kube_registrar.model.refs import NamespaceRef, ServiceRef
+from kube_registrar.registries.etcd import records, wire
+from kube_registrar.registries.etcd.client import Client
+from kube_registrar.registries.etcd.faults import Failed, Kind
+from kube_registrar.registries.etcd.layout import Layout
+from kube_registrar.registries.etcd.wire import Entry
+from kube_registrar.registries.port import Found
+
+PAGE: Final = 500
+"""Keys of a page: instances have about a kilobyte each, so a page is far below any limit."""
+_TRIES: Final = 3
+
+
+class Lists:
+    """Reads, by etcd's strongest kind of read: linearizable, so through its leader and a majority."""
+
+    def __init__(self, client: Client, layout: Layout) -> None:
+        self._client = client
+        self._layout = layout
+
+    async def namespaces(self) -> Sequence[Found]:
+        """Return all registry namespaces."""
+        entries = await self._all(None, self._layout.namespaces, "listing the registry namespaces")
+        return [records.found_namespace(each, self._client.name) for each in entries]
+
+    async def services(self, parent: NamespaceRef) -> Sequence[Found]:
+        """Return all services of a registry namespace. NotFound."""
+        about = f"listing the services of {parent}"
+        entries = await self._all(self._layout.namespace(parent), self._layout.services(parent), about)
+        return [records.found_service(each, parent) for each in entries]
+
+    async def instances(self, service: ServiceRef) -> Sequence[Instance]:
+        """Return all instances of a registry service. NotFound."""
+        return [records.instance_of(each) for each in await self.entries(service)]
+
+    async def entries(self, service: ServiceRef) -> Sequence[Entry]:
+        """Return the keys of all instances of a registry service. NotFound."""
+        about = f"listing the instances of {service}"
+        return await self._all(self._layout.service(service), self._layout.instances(service), about)
+
+    async def _all(self, parent: str | None, prefix: str, about: str) -> Sequence[Entry]:
+        """Return what begins with `prefix`; NotFound if the key `parent` is not there."""
+        for _ in range(_TRIES):
+            try:
+                return await self._pages(parent, prefix, about)
+            except Failed as failed:
+                if failed.fault.kind is not Kind.COMPACTED:
+                    raise failed.fault.error from None
+        raise Retryable(f"{about}: etcd was compacted during each of {_TRIES} tries. Compact less often", after=1.0)
+
+    async def _pages(self, parent: str | None, prefix: str, about: str) -> Sequence[Entry]:
+        asked = [wire.get(wire.below(prefix, PAGE))]
+        if parent is not None:
+            asked.insert(0, wire.get(wire.one(parent)))
+        answer = wire.answer(await self._client.read(wire.TRANSACTION, wire.transaction((), asked), about))
+        if parent is not None and not answer.pages[0].entries:
+            raise NotFound(f"{about}: there is no such thing in registry {self._client.name}. Create it first")
+        page = answer.pages[-1]
+        found = list(page.entries)
+        while page.more:
+            following = wire.below(prefix, PAGE, after=found[-1].key, revision=answer.revision)
+            page = wire.page(await self._range(following, about))
+            found += page.entries
+        return found
+
+    async def _range(self, asked: Mapping[str, Any], about: str) -> Mapping[str, Any]:
+        return await self._client.read(wire.RANGE, asked, about)
