@@ -12,7 +12,7 @@ MOTO_STAMP := $(MOTO_VENV)/.synced
 export UV_LINK_MODE ?= copy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-sdks test-coredns bench bench-large lint format lock lock-check render render-check binaries helm clean
+.PHONY: help setup demo test test-extended test-sdks test-coredns servers bench bench-large lint format lock lock-check render render-check binaries helm clean
 
 help: ## show these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -47,14 +47,19 @@ helm: $(STAMP) ## build helm, which the chart is rendered and tested with (first
 demo: $(STAMP) binaries ## see it work on a control plane of this machine
 	$(BIN)/kube-registrar demo $(ARGS)
 
-test: $(STAMP) $(AWS_STAMP) $(MOTO_STAMP) binaries helm ## run all tests (ARGS=... as pytest takes them; WORKERS=0: in one process)
-	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(ARGS)
+test: $(STAMP) $(AWS_STAMP) $(MOTO_STAMP) binaries helm ## run the tests (ARGS=... as pytest takes them; WORKERS=0: in one process)
+	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder -m "not extended" $(ARGS)
+
+test-extended: $(STAMP) $(AWS_STAMP) binaries helm ## run what takes longer: Consul, etcd, plugins, troubled registries (see `make servers`)
+	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder -m extended $(ARGS)
 
 test-sdks: $(STAMP) ## try the AWS SDKs for Go, Java, JavaScript and Python as they are, with the toolchains that are there
 	$(BIN)/pytest -rs tests/sdks/check_sdks.py $(ARGS)
 
-test-coredns: $(STAMP) ## try DNS behind a real CoreDNS, which is built first (minutes to half an hour, once)
-	$(BIN)/python -m kube_registrar.testing build coredns
+servers: $(STAMP) ## build Consul and CoreDNS, which registries are tested with (first time: ten minutes each)
+	$(BIN)/python -m kube_registrar.testing build consul coredns
+
+test-coredns: servers ## try DNS behind a real CoreDNS, and etcd as it reads it
 	$(BIN)/pytest tests/server/dns/coredns.py tests/server/dns/coredns_etcd.py $(ARGS)
 
 bench: $(STAMP) binaries ## the short half of what docs/benchmarks.md promises, ten minutes; exit 1 if a bar is missed

@@ -54,12 +54,14 @@ class TestCloudMap(RegistryContract):
                 yield registry
 
 
+@pytest.mark.extended
 class TestSlowThrottledCloudMap(TestCloudMap):
     """Operations that take their time, as they do in AWS, and more requests than are let through."""
 
     simulated = "operation-delay=10ms-60ms,throttle=400/3"
 
 
+@pytest.mark.extended
 class TestFaultyCloudMap(TestCloudMap):
     """Requests that fail before or after they were done. Whoever asks does it again, as the engine does."""
 

@@ -12,6 +12,8 @@ from kube_registrar.runtime.fence import Fence
 from kube_registrar.testing.contract import RegistryContract
 from tests.registries.consul.ground import POLICY, new_consul
 
+pytestmark = pytest.mark.extended
+
 
 @pytest.fixture(scope="module")
 def open_consul(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, object]]:

@@ -14,6 +14,8 @@ from kube_registrar.testing.contract import RegistryContract
 from kube_registrar.testing.errors import MissingBinaries
 from kube_registrar.testing.etcd import EtcdCluster
 
+pytestmark = pytest.mark.extended
+
 
 @pytest.fixture(scope="module")
 def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdCluster]:

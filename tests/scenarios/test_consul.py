@@ -14,6 +14,8 @@ from tests.scenarios.conftest import NewOperator
 from tests.scenarios.harness import Operator
 from tests.scenarios.place import Place
 
+pytestmark = pytest.mark.extended
+
 UP = 'kube_registrar_registry_up{registry="edge"}'
 WRONG = "11111111-2222-3333-4444-555555555555"
 

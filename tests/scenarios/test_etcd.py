@@ -16,6 +16,8 @@ from tests.scenarios.conftest import NewOperator
 from tests.scenarios.harness import Operator
 from tests.scenarios.place import Place
 
+pytestmark = pytest.mark.extended
+
 UP = 'kube_registrar_registry_up{registry="default"}'
 
 

@@ -54,6 +54,7 @@ def test_a_kill_in_the_middle_of_a_roll_out_is_made_good(operator: Operator, pla
     assert not pods & set(deregistered(operator.data))
 
 
+@pytest.mark.extended
 def test_kills_again_and_again_while_pods_come_and_go_cost_no_live_pod_its_registration(
     operator: Operator, place: Place, registry: Registry
 ) -> None:

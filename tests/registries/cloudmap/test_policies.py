@@ -127,6 +127,7 @@ class Within(Base):
         return await super().dns_namespace(self._maker)
 
 
+@pytest.mark.extended
 class TestRegisterOnly(Within, ChangesContract, LimitsContract):
     allowed = operations("register")
 
@@ -139,6 +140,7 @@ class TestDiscovery(Within, DiscoveryContract):
     allowed = operations("register") | operations("discover")
 
 
+@pytest.mark.extended
 class TestEverything(Within, RegistryContract):
     allowed = operations("private-dns") | operations("public-dns") | operations("discover")
     may_make = True

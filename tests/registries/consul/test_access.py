@@ -11,6 +11,8 @@ from kube_registrar.testing.consul import Consul
 from kube_registrar.testing.contract.base import apply, deregister, listed, must, register
 from tests.registries.consul.ground import CREATOR, POLICY, certificate, made, new_consul, opened
 
+pytestmark = pytest.mark.extended
+
 
 def write_token(folder: Path, token: str) -> Path:
     path = folder / "token"

@@ -17,6 +17,8 @@ from kube_registrar.testing.consul import Consul
 from kube_registrar.testing.contract.base import apply, attributes_of, listed, must, register, set_health
 from tests.registries.consul.ground import made
 
+pytestmark = pytest.mark.extended
+
 
 def entries(consul: Consul, name: str, query: str = "") -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = consul.get(f"/v1/health/service/{name}?{query}")

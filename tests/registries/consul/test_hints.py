@@ -16,6 +16,8 @@ from kube_registrar.testing.consul import Consul
 from kube_registrar.testing.contract.base import deregister, must, register, set_health
 from tests.registries.consul.ground import made, new_consul, opened
 
+pytestmark = pytest.mark.extended
+
 SECONDS = 20.0
 
 

@@ -13,6 +13,8 @@ from kube_registrar.testing.consul import Consul
 from kube_registrar.testing.contract.base import listed, must, register
 from tests.registries.consul.ground import made, opened
 
+pytestmark = pytest.mark.extended
+
 
 def wished(reference: str, pattern: str = "{namespace}-{service}") -> list[str]:
     namespace, _, name = reference.rpartition("/")

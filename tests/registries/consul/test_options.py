@@ -10,6 +10,8 @@ from kube_registrar.model.refs import RegistryName
 from kube_registrar.registries.consul.options import Options, read_options
 from kube_registrar.registries.consul.secrets import Secrets
 
+pytestmark = pytest.mark.extended
+
 EDGE = RegistryName("edge")
 
 

@@ -14,6 +14,8 @@ from kube_registrar.testing.consul import Consul
 from kube_registrar.testing.contract.base import apply, deregister, listed, must, register
 from tests.registries.consul.ground import made, opened
 
+pytestmark = pytest.mark.extended
+
 
 def foreign(consul: Consul, service: str, node: str = "machine-7", identifier: str = "by-hand") -> None:
     """Register something as others do: on their node, with their meta."""

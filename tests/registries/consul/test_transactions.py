@@ -18,6 +18,8 @@ from kube_registrar.testing.consul import Consul
 from kube_registrar.testing.contract.base import apply, deregister, listed, must, register, set_health
 from tests.registries.consul.ground import CREATOR, made, new_consul, opened
 
+pytestmark = pytest.mark.extended
+
 Sent = list[Sequence[Mapping[str, Any]]]
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from kube_registrar.model.attributes import IPV4
 from kube_registrar.registries.etcd.leases import lease_id
 from kube_registrar.registries.etcd.registry import EtcdRegistry
@@ -11,6 +13,8 @@ from kube_registrar.runtime.fence import Fence
 from kube_registrar.testing.contract.base import listed, must, register
 from kube_registrar.testing.etcd import EtcdCluster
 from tests.registries.etcd.ground import opened, service_in, until
+
+pytestmark = pytest.mark.extended
 
 LEASE: Mapping[str, Any] = {"leaseSeconds": 15, "leaseName": "prod"}
 

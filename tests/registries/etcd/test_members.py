@@ -14,6 +14,8 @@ from kube_registrar.testing.contract.base import apply, deregister, listed, must
 from kube_registrar.testing.etcd import EtcdCluster
 from tests.registries.etcd.ground import opened, service_in, until
 
+pytestmark = pytest.mark.extended
+
 CHANGES = 200
 
 

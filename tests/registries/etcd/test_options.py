@@ -9,6 +9,8 @@ from kube_registrar.model.errors import UserError
 from kube_registrar.model.refs import RegistryName
 from kube_registrar.registries.etcd.options import Options, read_options
 
+pytestmark = pytest.mark.extended
+
 NAME = RegistryName("edge")
 ONE = {"endpoints": ["http://127.0.0.1:2379"]}
 

@@ -19,6 +19,8 @@ from kube_registrar.testing.contract.base import apply, deregister, must, set_he
 from kube_registrar.testing.etcd import EtcdCluster
 from tests.registries.etcd.ground import CREATOR, service_in
 
+pytestmark = pytest.mark.extended
+
 
 @pytest.fixture
 def read(etcd: EtcdCluster, options: Mapping[str, Any]) -> Any:

@@ -17,6 +17,8 @@ from kube_registrar.testing.etcd import EtcdCluster
 from tests.registries.etcd.certificates import Authority
 from tests.registries.etcd.ground import answers, opened, service_in, until
 
+pytestmark = pytest.mark.extended
+
 ROLE = Path(__file__).parents[3] / "deploy" / "etcd" / "role.sh"
 EDGE = RegistryName("edge")
 

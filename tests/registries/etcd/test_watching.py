@@ -6,12 +6,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from kube_registrar.model.refs import ServiceRef
 from kube_registrar.registries.etcd.registry import EtcdRegistry
 from kube_registrar.testing.contract.base import deregister, must, register
 from kube_registrar.testing.etcd import EtcdCluster
 from tests.registries.etcd.ground import opened, service_in
 from tests.registries.etcd.relay import Fault, relay
+
+pytestmark = pytest.mark.extended
 
 
 class Hints:

@@ -17,6 +17,8 @@ from kube_registrar.testing.etcd import EtcdCluster
 from tests.registries.etcd.ground import opened, service_in
 from tests.registries.etcd.relay import Fault, Relay, relay, transactions
 
+pytestmark = pytest.mark.extended
+
 
 @pytest.fixture
 async def between(etcd: EtcdCluster) -> AsyncIterator[Relay]:
