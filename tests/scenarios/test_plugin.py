@@ -30,7 +30,8 @@ SAID = (
     "registry kind 'broken' of package kube-registrar-broken cannot be loaded from "
     "kube_registrar_broken:open_registry: RuntimeError: it wants another Python"
 )
-pytestmark = [pytest.mark.extended, pytest.mark.timeout(300)  # processes that load all of it, on a machine that does other things too]
+# Processes load all of it, on a machine that does other things too.
+pytestmark = [pytest.mark.extended, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
