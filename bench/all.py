@@ -15,6 +15,7 @@ from bench import (
     cloud_map,
     cold_start,
     dns,
+    etcd,
     failover,
     fuzz,
     held,
@@ -45,6 +46,7 @@ LONG: dict[str, Callable[[], Iterable[Row]]] = {
     "held": held.rows,
     "outages": outages.rows,
     "idle": idle.rows,
+    "etcd": etcd.rows,
     "cloud-map-long": cloud_map.long_rows,
     "fuzz": fuzz.rows,
 }

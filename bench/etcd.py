@@ -124,7 +124,7 @@ def _cold(place: Place, folder: Path, pods: int) -> float:
         operator = _operator(place, folder, etcd)
         operator.start(wait=False)
         try:
-            wait_until(lambda: _count(etcd, PATH) == pods, f"{pods} keys", seconds=120, every=0.02)
+            wait_until(lambda: _count(etcd, PATH) == pods, f"{pods} keys", seconds=120, every=0.1)
             ended = time.time()
             line = next(line for line in operator.lines() if str(line["message"]).startswith("caches are synced"))
             synced = datetime.fromisoformat(str(line["time"])).timestamp()

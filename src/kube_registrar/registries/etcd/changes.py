@@ -6,6 +6,8 @@ another transaction: after that no older one can be made any more, and what is r
 cannot be done in time is the outcome doubtful; then it is done before the next change of the service.
 """
 
+import asyncio
+import itertools
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Final
 
@@ -38,8 +40,9 @@ class Changes:
         self._lists = lists
         self._lease = lease
         self._tracks = tracks
-        self._unresolved: set[ServiceRef] = set()
-        """Services in which a transaction of ours may be made yet."""
+        self._doubts: dict[ServiceRef, int] = {}
+        """Services in which a transaction of ours may be made yet, and the number of the last such."""
+        self._numbers = itertools.count()
 
     async def made(self, service: ServiceRef, changes: Sequence[Change]) -> AsyncGenerator[Outcome]:
         """Make them, batch by batch, and yield the outcomes."""
@@ -111,32 +114,33 @@ class Changes:
 
     async def _resolved(self, service: ServiceRef) -> None:
         """Make sure that no transaction of ours is made any more whose answer did not come. Else raise Unreachable."""
-        if service not in self._unresolved:
+        doubt = self._doubts.get(service)
+        if doubt is None:
             return
         about, key = f"looking what became of changes in {service}", self._layout.service(service)
         try:
             await self._commit(service, [wire.exists(key)], [wire.touch(key)], about)
         except RegistryError as error:
             raise Unreachable(str(error), doubtful=True) from None
-        self._unresolved.discard(service)
+        if self._doubts.get(service) == doubt:  # else another one came up, and may have been sent after this
+            del self._doubts[service]
 
     async def _committed(self, service: ServiceRef, guards: Sequence[Guard], ops: Sequence[Op], about: str) -> bool:
         """Try a transaction; return whether its guards held. One that may be made yet is remembered."""
-        self._unresolved.add(service)  # also if whoever waits for it is cancelled
         try:
-            done = await self._commit(service, guards, ops, about)
+            return await self._commit(service, guards, ops, about)
         except Failed as failed:
-            self._unresolved.discard(service)
             if failed.fault.kind is not Kind.NO_LEASE:
                 raise failed.fault.error from None
             self._lease.is_lost()
             return False
-        except RegistryError as error:
-            if not (isinstance(error, Unreachable) and error.doubtful):
-                self._unresolved.discard(service)
+        except Unreachable as error:
+            if error.doubtful:
+                self._doubts[service] = next(self._numbers)
             raise
-        self._unresolved.discard(service)
-        return done
+        except asyncio.CancelledError:  # whoever waited for it went away, and it may have been sent
+            self._doubts[service] = next(self._numbers)
+            raise
 
     async def _commit(self, service: ServiceRef, guards: Sequence[Guard], ops: Sequence[Op], about: str) -> bool:
         with self._tracks.writing(service):
