@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from bench import (
     cloud_map,
     cold_start,
+    consul,
     dns,
     etcd,
     failover,
@@ -46,6 +47,7 @@ LONG: dict[str, Callable[[], Iterable[Row]]] = {
     "held": held.rows,
     "outages": outages.rows,
     "idle": idle.rows,
+    "consul": consul.rows,
     "etcd": etcd.rows,
     "cloud-map-long": cloud_map.long_rows,
     "fuzz": fuzz.rows,
