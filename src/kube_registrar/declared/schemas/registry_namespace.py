@@ -3,6 +3,7 @@
 from typing import Final
 
 from kube_registrar.declared.schemas.fields import Field, Fields, Rule
+from kube_registrar.declared.schemas.shared import description_and_tags
 
 DESCRIPTION: Final = (
     "RegistryNamespace declares a namespace of a registry (in AWS Cloud Map: an HTTP namespace, or "
@@ -137,27 +138,7 @@ FIELDS: Final[Fields] = {
         ),
         limits={"minimum": 0, "maximum": 2147483647},
     ),
-    "description": Field(
-        "A text for people, kept in the registry.",
-        limits={"maxLength": 1024},
-    ),
-    "tags": Field(
-        ("Tags that the namespace is given where the registry has tags. Ownership is recorded in further ones."),
-        limits={"maxProperties": 45},
-        rules=(
-            Rule(
-                "self.all(key, key.size() >= 1 && key.size() <= 128)",
-                "the key of a tag must have 1 to 128 characters",
-            ),
-            Rule(
-                "self.all(key, !key.startsWith('aws:') && !key.startsWith('kube-registrar'))",
-                "the key of a tag must not begin with aws: or kube-registrar, which are reserved",
-            ),
-        ),
-    ),
-    "tags{}": Field(
-        limits={"maxLength": 256},
-    ),
+    **description_and_tags("namespace"),
     "allowedNamespaces": Field(
         (
             "Which Kubernetes namespaces may use this registry namespace: register pods in its services, "

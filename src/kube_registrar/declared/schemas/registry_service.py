@@ -4,6 +4,7 @@ from typing import Final
 
 from kube_registrar.declared.attributes import MAX_KEY_CHARACTERS
 from kube_registrar.declared.schemas.fields import Field, Fields, Rule
+from kube_registrar.declared.schemas.shared import description_and_tags
 from kube_registrar.model.attributes import RESERVED_KEYS, RESERVED_PREFIXES
 
 DESCRIPTION: Final = (
@@ -108,27 +109,7 @@ FIELDS: Final[Fields] = {
         ("The service's name in the registry, by which annotations refer to it. Default, the name of this object."),
         limits={"minLength": 1, "maxLength": 127},
     ),
-    "description": Field(
-        "A text for people, kept in the registry.",
-        limits={"maxLength": 1024},
-    ),
-    "tags": Field(
-        ("Tags that the service is given where the registry has tags. Ownership is recorded in further ones."),
-        limits={"maxProperties": 45},
-        rules=(
-            Rule(
-                "self.all(key, key.size() >= 1 && key.size() <= 128)",
-                "the key of a tag must have 1 to 128 characters",
-            ),
-            Rule(
-                "self.all(key, !key.startsWith('aws:') && !key.startsWith('kube-registrar'))",
-                "the key of a tag must not begin with aws: or kube-registrar, which are reserved",
-            ),
-        ),
-    ),
-    "tags{}": Field(
-        limits={"maxLength": 256},
-    ),
+    **description_and_tags("service"),
     "dns": Field(
         (
             "The DNS records of each instance. Leave it out for a service that is found by API only, and in "
