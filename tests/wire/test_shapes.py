@@ -20,7 +20,7 @@ from kube_registrar.registries.embedded.api import HANDLERS
 from kube_registrar.server.cloudmap import protocol
 
 MODEL = ServiceModel(Loader().load_service_model("servicediscovery", "service-2"), "servicediscovery")
-SHARED = {"AccessDeniedException", "InternalFailure", "RequestTimeoutException"}
+SHARED = {"AccessDeniedException", "InternalFailure", "RequestTimeoutException", "ServiceUnavailable"}
 
 
 def operation(name: str) -> OperationModel:
