@@ -13,6 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LISTS = {
     "run": ["pyproject.toml"],
+    "build": ["--group", "build"],
+    "workflows": ["--group", "workflows"],
     "dev": ["pyproject.toml", "--group", "dev"],
     "awscli": ["--group", "awscli"],
     "moto": ["--group", "moto"],
