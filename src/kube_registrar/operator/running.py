@@ -33,6 +33,9 @@ _WATCHES = 3
 """Connections that kopf's watches hold for each namespace: one for each of our kinds, and one to spare."""
 ENDING_SECONDS = 10.0
 """How long kopf may take to end after it has failed; it may wait for ever for a log-in that nobody makes any more."""
+_IDENTITY: Any = "kube-registrar"  # a private type of kopf's
+"""What kopf calls itself to its peers, of which it has none. Else it asks for its user's name, and ends where the user
+of a container has none, as on clusters that give each namespace users of its own."""
 _RUNNING = "kopf._core.reactor.running"
 _NOISY = ("kopf.objects", _RUNNING)
 
@@ -99,6 +102,7 @@ async def _until(stop: asyncio.Event, registry: kopf.OperatorRegistry, namespace
             standalone=True,
             clusterwide=not namespaces,
             namespaces=namespaces,
+            identity=_IDENTITY,
         )
     )
     with _failures() as failure:
