@@ -72,7 +72,7 @@ def test_a_deployment_that_is_scaled_to_zero_is_out_at_once(new_operator: NewOpe
     registry.expect("web", pods)
     place.plane.api.patch(place.path("Deployment", "web"), {"spec": {"replicas": 0}})
     registry.expect("web", set())
-    assert operator.metric(BLOCKED) is None
+    assert operator.metric(BLOCKED) == 0
 
 
 def test_a_kubernetes_namespace_that_is_deleted_whole_is_out_at_once(new_operator: NewOperator, place: Place) -> None:
@@ -82,7 +82,7 @@ def test_a_kubernetes_namespace_that_is_deleted_whole_is_out_at_once(new_operato
     registry.expect("web", place.deployment("web", "web", 12))
     place.plane.api.delete(f"/api/v1/namespaces/{place.namespace}")
     registry.expect("web", set())
-    assert operator.metric(BLOCKED) is None
+    assert operator.metric(BLOCKED) == 0
 
 
 def test_a_selecting_registry_service_that_is_deleted_or_its_whole_kind_takes_no_live_pod_out(

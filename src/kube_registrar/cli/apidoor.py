@@ -24,6 +24,7 @@ from kube_registrar.server.access.verifying import Verifier
 from kube_registrar.server.cloudmap.traffic import Traffic
 
 _log = logging.getLogger(__name__)
+_KEYS, _TLS = _WATCHED = ("access-keys", "tls")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +44,16 @@ async def entrance(stack: AsyncExitStack, configuration: Configuration, metrics:
     door: Door = OpenDoor(limits)
     if configuration.access_keys:
         ring = KeyRing(())
-        watched.append(
-            Watched("access-keys", partial(_load_keys, Path(configuration.access_keys), ring, metrics), told)
-        )
+        watched.append(Watched(_KEYS, partial(_load_keys, Path(configuration.access_keys), ring, metrics), told))
         door = KeyedDoor(Verifier(ring, clock), limits)
     certificate = _certificate(configuration)
     if certificate is not None:
-        watched.append(Watched("tls", certificate.load, told))
+        watched.append(Watched(_TLS, certificate.load, told))
     elif configuration.access_keys and not is_loopback(parse_listen(configuration.api_listen)[0]):
         _log.warning("the Cloud Map API is served without TLS: what it answers can be read, and changed, on its way")
+    for what in _WATCHED:
+        # From zero: what a counter rises by is not seen where it begins with one.
+        metrics.files_reloaded.labels(what, "error")
     if watched:
         await stack.enter_async_context(running_beside("rereading", keep_reading(watched, clock)))
     return Entrance(door, _traffic(configuration, metrics), certificate.context if certificate else None)

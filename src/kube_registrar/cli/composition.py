@@ -55,6 +55,8 @@ async def operate(configuration: Configuration) -> None:
         _log.info("cluster %s, Kubernetes %s, at %s", cluster.uid, cluster.version, session.server)
         elector = replicas.elector(configuration, session, fence, metrics)
         held = await _opened(stack, configuration, clock, fence)
+        for name in held:
+            counting.begin(name)
         take_stock()
         await front.serve_api(stack, configuration, held, clock, metrics)
         await front.serve_dns(stack, configuration, held, clock, metrics)

@@ -8,6 +8,8 @@ from kube_registrar.model.policy import Policy
 from kube_registrar.model.refs import RegistryName
 from kube_registrar.runtime.metrics import Metrics
 
+GUARDS = ("missing", "configuration", "unreachable", "duplicate-cluster")
+
 
 @dataclass(frozen=True, slots=True)
 class Counting:
@@ -24,6 +26,11 @@ class Counting:
     def withheld(self, registry: RegistryName, action: str, policy: Policy) -> None:
         """Count a change that a policy withheld."""
         self.metrics.changes_withheld.labels(registry, action, policy).inc()
+
+    def begin(self, registry: RegistryName) -> None:
+        """Show what an alert looks at from zero: what a counter rises by is not seen where it begins with one."""
+        for guard in GUARDS:
+            self.metrics.deletions_blocked.labels(registry, guard)
 
     def blocked(self, registry: RegistryName, guard: str) -> None:
         """Count a deregistration that a guard keeps from being sent."""
