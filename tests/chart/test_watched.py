@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.chart.alert_cases import cases
 from tests.chart.helm import CHART, ROOT, Helm, one
 
 DOCUMENTED = re.compile(r"^\| `(kube_registrar_\w+)` \| (\w+) \| ([^|]*)\|", re.MULTILINE)
@@ -100,3 +101,11 @@ def test_no_panel_lies_on_another() -> None:
     ]
     assert len(cells) == len(set(cells))
     assert len({panel["id"] for panel in panels}) == len(panels)
+
+
+def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_is_silent() -> None:
+    known = cases()
+    assert set(known) == {rule["alert"] for rule in alerts()}
+    for case in known.values():
+        assert set(case) == {"fires", "silent"}
+        assert case["fires"]["summary"]

@@ -116,12 +116,29 @@ RECIPES = (
         (),  # the version is a file of its source
         {},
     ),
+    Recipe(
+        "promtool",
+        "github.com/prometheus/prometheus",
+        {"promtool": "github.com/prometheus/prometheus/cmd/promtool"},
+        (),
+        {},
+    ),
+    Recipe(
+        "actionlint",
+        "github.com/rhysd/actionlint",
+        {"actionlint": "github.com/rhysd/actionlint/cmd/actionlint"},
+        (),
+        {},
+    ),
 )
 
 NAMES = tuple(binary for recipe in RECIPES for binary in recipe.packages)
 """Every binary that can be built."""
 
-CONTROL_PLANE = tuple(name for name in NAMES if name not in {"helm", "coredns", "consul"})
+ON_REQUEST = frozenset({"helm", "coredns", "consul", "promtool", "actionlint"})
+"""Binaries that are no part of a control plane."""
+
+CONTROL_PLANE = tuple(name for name in NAMES if name not in ON_REQUEST)
 """What a control plane runs on."""
 
 
