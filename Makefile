@@ -9,10 +9,14 @@ AWS_VENV := .venv-aws
 AWS_STAMP := $(AWS_VENV)/.synced
 MOTO_VENV := .venv-moto
 MOTO_STAMP := $(MOTO_VENV)/.synced
+WORKFLOWS_VENV := .venv-workflows
+WORKFLOWS_STAMP := $(WORKFLOWS_VENV)/.synced
+# What `make test-image` needs root for: mounts that are read-only, and a user that owns nothing.
+SUDO ?=
 export UV_LINK_MODE ?= copy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-extended test-sdks test-coredns servers bench bench-large lint format lock lock-check render render-check binaries helm clean
+.PHONY: help setup demo test test-extended test-sdks test-coredns test-image test-alerts servers bench bench-large lint lint-workflows changelog format lock lock-check render render-check binaries helm clean
 
 help: ## show these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -36,6 +40,11 @@ $(AWS_STAMP): requirements/awscli.txt $(STAMP)
 $(MOTO_STAMP): requirements/moto.txt $(STAMP)
 	test -x $(MOTO_VENV)/bin/python || $(PYTHON) -m venv --without-pip $(MOTO_VENV)
 	$(BIN)/uv pip sync --quiet --python $(MOTO_VENV)/bin/python --require-hashes requirements/moto.txt
+	@touch $@
+
+$(WORKFLOWS_STAMP): requirements/workflows.txt $(STAMP)
+	test -x $(WORKFLOWS_VENV)/bin/python || $(PYTHON) -m venv --without-pip $(WORKFLOWS_VENV)
+	$(BIN)/uv pip sync --quiet --python $(WORKFLOWS_VENV)/bin/python --require-hashes requirements/workflows.txt
 	@touch $@
 
 binaries: $(STAMP) ## build the control plane of the test ground (first time: about ten minutes)
@@ -62,6 +71,13 @@ servers: $(STAMP) ## build Consul and CoreDNS, which registries are tested with 
 test-coredns: servers ## try DNS behind a real CoreDNS, and etcd as it reads it
 	$(BIN)/pytest tests/server/dns/coredns.py tests/server/dns/coredns_etcd.py $(ARGS)
 
+test-image: $(STAMP) binaries helm ## try what the image adds to its base: size, contents, both commands as another user with nothing writable
+	$(SUDO) $(BIN)/pytest -rs tests/image/check_image.py $(ARGS)
+
+test-alerts: $(STAMP) helm ## try each alert in Prometheus' own judgement; promtool is built first (a quarter of an hour, once)
+	$(BIN)/python -m kube_registrar.testing build promtool
+	$(BIN)/pytest tests/chart/check_alerts.py $(ARGS)
+
 bench: $(STAMP) binaries ## the short half of what docs/benchmarks.md promises, ten minutes; exit 1 if a bar is missed
 	$(BIN)/python -m bench.all short
 
@@ -73,6 +89,14 @@ lint: $(STAMP) lock-check ## formatter, linter, types, layers, locks
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+lint-workflows: $(STAMP) $(WORKFLOWS_STAMP) ## zizmor and actionlint for the workflows, hadolint for the Dockerfile
+	$(WORKFLOWS_VENV)/bin/zizmor --offline --quiet .
+	"$$($(BIN)/python -m kube_registrar.testing build actionlint | sed 's/^actionlint: //')" -shellcheck= -pyflakes=
+	$(WORKFLOWS_VENV)/bin/hadolint Dockerfile
+
+changelog: $(STAMP) ## make CHANGELOG.md's section of the version in pyproject.toml out of changelog.d/, for a release
+	$(BIN)/towncrier build --yes --version "$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)"
 
 format: $(STAMP) ## format the code
 	$(BIN)/ruff format .
@@ -99,4 +123,4 @@ render-check: helm ## prove that it is what they make
 	$(BIN)/python tools/values_reference.py --check
 
 clean: ## remove the environments
-	rm -rf $(VENV) $(AWS_VENV) $(MOTO_VENV)
+	rm -rf $(VENV) $(AWS_VENV) $(MOTO_VENV) $(WORKFLOWS_VENV)
