@@ -102,15 +102,24 @@ def _is_for_people(found: Json) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What one ServiceAccount did. `refused`: what the API server did not allow, as `verb resource namespace`."""
+    """What one ServiceAccount did.
+
+    `used`: by the role that the API server names. `asked`: namespace, group, resource and verb of every request.
+    `refused`: what was not allowed, as `verb resource namespace`.
+    """
 
     used: set[Grant]
+    asked: set[tuple[str, str, str, str]]
     refused: set[str]
+
+    def exercised(self, granted: Iterable[Grant]) -> set[Grant]:
+        """Return what was used: where a ClusterRole allows the same, the API server never names the Role."""
+        return self.used | {each for each in granted if each.namespace and each[1:] in self.asked}
 
 
 def read(lines: Iterable[str]) -> Audit:
     """Read an audit log. What everybody may do, as asking what one may do, is left out."""
-    used, refused = set(), set()
+    used, asked_for, refused = set(), set(), set()
     for line in lines:
         event = json.loads(line)
         if "objectRef" not in event:
@@ -124,9 +133,10 @@ def read(lines: Iterable[str]) -> Audit:
         by = _REASON.search(notes.get("authorization.k8s.io/reason", ""))
         if by is None or by[2].startswith("system:"):
             continue
-        where = namespace if by[1] == "Role" else ""
-        used.add(Grant(by[2], where, asked.get("apiGroup", ""), resource, event["verb"]))
-    return Audit(used, refused)
+        what = (asked.get("apiGroup", ""), resource, event["verb"])
+        asked_for.add((namespace, *what))
+        used.add(Grant(by[2], namespace if by[1] == "Role" else "", *what))
+    return Audit(used, asked_for, refused)
 
 
 def sorted_text(grants: Iterable[Grant]) -> list[str]:

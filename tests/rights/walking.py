@@ -29,6 +29,7 @@ class Walk:
     def all(self, *, nodes: bool = True) -> None:
         """Do everything. `nodes`: those may be read."""
         self.our_kinds()
+        self.said_again()
         self.pods()
         self.services()
         self.published(nodes=nodes)
@@ -55,6 +56,19 @@ class Walk:
         place.wait_condition("RegistryNamespace", place.registry_namespace, "Ready", "True")
         place.patch("RegistryService", "web", description="changed")
         place.wait_field("RegistryService", "web", "status.observedGeneration", 2)
+
+    def said_again(self) -> None:
+        """A RegistryNamespace whose status somebody takes away says the same again: its event is counted up."""
+        place, name = self.place, self.place.registry_namespace
+
+        def is_counted() -> bool:
+            return any(one.count > 1 for one in place.events(name, "RegistryNamespace"))
+
+        for number in range(3):
+            place.plane.api.patch(f"{place.path('RegistryNamespace', name)}/status", {"status": {"conditions": None}})
+            place.patch("RegistryNamespace", name, description=f"changed {number}")
+            place.wait_condition("RegistryNamespace", name, "Ready", "True")
+        wait_until(is_counted, lambda: f"it to be counted up: {place.events(name, 'RegistryNamespace')}")
 
     def pods(self) -> None:
         """Annotated pods, a wrong one, one that a RegistryService selects, and an event that is said again."""
