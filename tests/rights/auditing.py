@@ -2,12 +2,15 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from kube_registrar.testing.control_plane import ControlPlane
 from tests.chart.helm import Helm, is_hook, one
+from tests.scenarios.place import CORE
 
 Json = dict[str, Any]
 
@@ -31,14 +34,14 @@ class Grant(NamedTuple):
         return f"{self.verb} {what} by {self.role}{f' in {self.namespace}' if self.namespace else ''}"
 
 
-def policy(account: str) -> Json:
-    """Return an audit policy that writes down what this ServiceAccount (`namespace:name`) does, and nothing else."""
-    user = f"system:serviceaccount:{account}"
+def policy(*accounts: str) -> Json:
+    """Return an audit policy that writes down what these ServiceAccounts (`namespace:name`) do, and nothing else."""
+    users = [f"system:serviceaccount:{account}" for account in accounts]
     return {
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",
         "omitStages": ["RequestReceived"],
-        "rules": [{"level": "Metadata", "users": [user]}, {"level": "None"}],
+        "rules": [{"level": "Metadata", "users": users}, {"level": "None"}],
     }
 
 
@@ -84,9 +87,40 @@ class Account:
             for verb in rule["verbs"]
         }
 
+    def without(self, *rights: str) -> "Account":
+        """Return it without these rights, each `verb resource`."""
+
+        def left(rule: Json) -> Sequence[Json]:
+            pairs = [(resource, verb) for resource in rule["resources"] for verb in rule["verbs"]]
+            kept = [(resource, verb) for resource, verb in pairs if f"{verb} {resource}" not in rights]
+            return [{**rule, "resources": [resource], "verbs": [verb]} for resource, verb in kept]
+
+        def lessened(found: Json) -> Json:
+            if found["kind"] not in ROLES:
+                return found
+            return {**found, "rules": [each for rule in found["rules"] for each in left(rule)]}
+
+        return Account([lessened(each) for each in self.objects])
+
     def apply(self, plane: ControlPlane) -> None:
         """Apply it to a cluster."""
         plane.apply(self.objects)
+
+    def remove(self, plane: ControlPlane) -> None:
+        """Take all of it from a cluster."""
+        for found in self.objects:
+            where = found["metadata"].get("namespace")
+            scope = f"/namespaces/{where}" if where else ""
+            root = CORE if found["kind"] == "ServiceAccount" else f"/apis/{RBAC}/v1"
+            plane.api.delete(f"{root}{scope}/{found['kind'].lower()}s/{found['metadata']['name']}")
+
+
+@contextmanager
+def bound(plane: ControlPlane, account: Account) -> Iterator[Path]:
+    """Return the kubeconfig of an account that has its rights until the end."""
+    account.apply(plane)
+    yield plane.service_account_kubeconfig(account.namespace, account.name)
+    account.remove(plane)
 
 
 def _rendered(helm: Helm, values: Mapping[str, object] | None) -> Sequence[Json]:

@@ -19,8 +19,9 @@ RELEASE = "kube-registrar"
 
 @pytest.fixture(scope="session")
 def plane() -> Iterator[ControlPlane]:
-    """A control plane with our kinds and the namespace of the release, whose audit log holds that account alone."""
-    plane = ControlPlane(nodes=1, audit_policy=auditing.policy(f"{RELEASE}:{RELEASE}"))
+    """A control plane with our kinds and the namespace of the release, whose audit log holds its accounts alone."""
+    accounts = [f"{RELEASE}:{name}" for name in (RELEASE, f"{RELEASE}-release")]
+    plane = ControlPlane(nodes=1, audit_policy=auditing.policy(*accounts))
     try:
         plane.start()
     except GroundError as error:
@@ -38,7 +39,8 @@ def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
 
 
 @pytest.fixture
-def audited(plane: ControlPlane) -> Iterator[Path]:
-    """Return the audit log, emptied: the API server appends to it."""
+def audited(plane: ControlPlane) -> Path:
+    """Return the audit log, emptied (the API server appends to it); no Lease is left of a test before."""
+    plane.api.request("DELETE", f"/apis/coordination.k8s.io/v1/namespaces/{RELEASE}/leases")
     plane.audit_log.write_text("")
-    yield plane.audit_log
+    return plane.audit_log

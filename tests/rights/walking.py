@@ -124,7 +124,7 @@ class Walk:
     def gate(self) -> None:
         """A pod that waits for its registration."""
         place = self.place
-        gates = {"readinessGates": [{"conditionType": GATE}], "nodeName": NODE}
+        gates: Json = {"readinessGates": [{"conditionType": GATE}], "nodeName": NODE}
         annotations = {**place.asks("web"), BY_HAND: "true"}
         manifest = pod_manifest("gated", place.namespace, annotations=annotations, **gates)
         place.plane.api.post(f"{CORE}/namespaces/{place.namespace}/pods", manifest)
