@@ -9,10 +9,11 @@ AWS_VENV := .venv-aws
 AWS_STAMP := $(AWS_VENV)/.synced
 MOTO_VENV := .venv-moto
 MOTO_STAMP := $(MOTO_VENV)/.synced
+RIGHTS := $(CURDIR)/.rights
 export UV_LINK_MODE ?= copy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-sdks test-coredns bench bench-large lint format lock lock-check render render-check binaries helm clean
+.PHONY: help setup demo test test-sdks test-rights test-coredns bench bench-large lint format lock lock-check render render-check binaries helm clean
 
 help: ## show these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -52,6 +53,11 @@ test: $(STAMP) $(AWS_STAMP) $(MOTO_STAMP) binaries helm ## run all tests (ARGS=.
 
 test-sdks: $(STAMP) ## try the AWS SDKs for Go, Java, JavaScript and Python as they are, with the toolchains that are there
 	$(BIN)/pytest -rs tests/sdks/check_sdks.py $(ARGS)
+
+test-rights: $(STAMP) binaries helm ## run all scenarios as the ServiceAccount that the chart renders, and audit what it used
+	rm -rf $(RIGHTS)
+	KUBE_REGISTRAR_RIGHTS=$(RIGHTS) $(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(or $(ARGS),tests/scenarios)
+	$(BIN)/python -m tests.rights.suite $(RIGHTS)
 
 test-coredns: $(STAMP) ## try DNS behind a real CoreDNS, which is built first (minutes to half an hour, once)
 	$(BIN)/python -m kube_registrar.testing build coredns
