@@ -13,10 +13,11 @@ WORKFLOWS_VENV := .venv-workflows
 WORKFLOWS_STAMP := $(WORKFLOWS_VENV)/.synced
 # What `make test-image` needs root for: mounts that are read-only, and a user that owns nothing.
 SUDO ?=
+RIGHTS := $(CURDIR)/.rights
 export UV_LINK_MODE ?= copy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-extended test-sdks test-coredns test-image test-alerts servers bench bench-large lint lint-workflows changelog format lock lock-check render render-check binaries helm clean
+.PHONY: help setup demo test test-extended test-sdks test-coredns test-rights test-image test-alerts servers bench bench-large lint lint-workflows changelog format lock lock-check render render-check binaries helm clean
 
 help: ## show these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -77,6 +78,11 @@ test-image: $(STAMP) binaries helm ## try what the image adds to its base: size,
 test-alerts: $(STAMP) helm ## try each alert in Prometheus' own judgement; promtool is built first (a quarter of an hour, once)
 	$(BIN)/python -m kube_registrar.testing build promtool
 	$(BIN)/pytest tests/chart/check_alerts.py $(ARGS)
+
+test-rights: $(STAMP) binaries helm ## run all scenarios as the ServiceAccount that the chart renders, and audit what it used
+	rm -rf $(RIGHTS)
+	KUBE_REGISTRAR_RIGHTS=$(RIGHTS) $(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(or $(ARGS),tests/scenarios)
+	$(BIN)/python -m tests.rights.suite $(RIGHTS)
 
 bench: $(STAMP) binaries ## the short half of what docs/benchmarks.md promises, ten minutes; exit 1 if a bar is missed
 	$(BIN)/python -m bench.all short

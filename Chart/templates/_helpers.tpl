@@ -325,6 +325,12 @@ yes
   resources: [nodes]
   verbs: [list, watch]
 {{- end }}
+{{- if and .Values.rbac.podAddresses .Values.watchNamespaces }}
+# Optional: whose pod has an address that an endpoint without a pod names.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list]
+{{- end }}
 {{- end -}}
 
 {{/* A binding of a role to the operator: (list $ KIND NAME). */}}

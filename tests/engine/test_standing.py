@@ -241,7 +241,7 @@ async def test_a_missing_right_is_said_once(scene: Scene, caplog: pytest.LogCapt
     for _ in range(50):
         await scene.round()
         await scene.ground.advance(5.0)
-    said = [r for r in caplog.records if r.levelno >= logging.WARNING and "could not be written" in r.getMessage()]
+    said = [r for r in caplog.records if r.levelno >= logging.WARNING and "not allowed to patch" in r.getMessage()]
     assert len(said) == 1
 
 

@@ -1,6 +1,7 @@
 """One control plane that knows our kinds; for each test a place of its own and operators that end with it."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from kube_registrar.testing.control_plane import ControlPlane
 from kube_registrar.testing.waiting import wait_until
+from tests.rights import suite as rights
 from tests.scenarios.harness import Operator
 from tests.scenarios.place import Place, install_kinds
 from tests.scenarios.registry import Registry
@@ -19,10 +21,17 @@ NewOperator = Callable[..., Operator]
 
 
 @pytest.fixture(scope="session")
-def plane(control_plane: ControlPlane) -> ControlPlane:
-    """The control plane of all scenarios."""
-    install_kinds(control_plane)
-    return control_plane
+def plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+    """The control plane of all scenarios; `make test-rights` has one that is audited."""
+    with ExitStack() as stack:
+        audits = os.environ.get(rights.FOLDER)
+        plane: ControlPlane = (
+            stack.enter_context(rights.audited_plane(Path(audits)))
+            if audits
+            else request.getfixturevalue("control_plane")
+        )
+        install_kinds(plane)
+        yield plane
 
 
 @pytest.fixture
@@ -41,7 +50,7 @@ def _operators(plane: ControlPlane, tmp_path: Path) -> Iterator[NewOperator]:
         def new(*flags: str, kubeconfig: Path | None = None, name: str = "operator", **more: Any) -> Operator:
             folder = tmp_path / name
             folder.mkdir(exist_ok=True)
-            operator = Operator(folder, kubeconfig or plane.kubeconfig, *flags, is_warm=True, **more)
+            operator = Operator(folder, kubeconfig or rights.operator_kubeconfig(plane), *flags, is_warm=True, **more)
             stack.callback(operator.kill)
             made.append(operator)
             return operator

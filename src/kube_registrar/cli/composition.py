@@ -87,6 +87,7 @@ async def operate(configuration: Configuration) -> None:
             main=asyncio.get_running_loop(),
             withholding=Withholding(policies, counting),
             measures=counting,
+            writes_statuses=cluster.may_write_statuses,
         )
         stack.push_async_callback(_flush, recorder)
         async with asyncio.TaskGroup() as group:

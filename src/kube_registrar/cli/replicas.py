@@ -96,7 +96,8 @@ def leading(engine: Engine, context: Context, session: Session, namespaces: Sequ
         async with asyncio.TaskGroup() as group:
             keep_running(group, "registries", engine.lead())
             keep_running(group, "kopf", our_kinds())
-            keep_running(group, "statuses", _statuses(engine, context, session).run())
+            if context.writes_statuses:
+                keep_running(group, "statuses", _statuses(engine, context, session).run())
             keep_running(group, "keeper", Keeper(context, Statuses(session)).run())
 
     return lead

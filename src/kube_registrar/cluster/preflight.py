@@ -5,7 +5,7 @@ One sentence if not. Source: Kubernetes documentation, "Checking API access" (Se
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -55,20 +55,35 @@ class Right:
         )
 
 
+STATUSES: tuple[Right, ...] = (
+    Right("patch", GROUP, "registrynamespaces", "status", namespaced=False),
+    Right("patch", GROUP, "registryservices", "status"),
+)
+"""What shows on our objects how they stand."""
+EVENTS: tuple[Right, ...] = tuple(Right(verb, "events.k8s.io", "events") for verb in ("create", "patch"))
+"""What tells users of their objects."""
 RIGHTS: tuple[Right, ...] = (
     *(Right(verb, "", "pods") for verb in ("get", "list", "watch")),
     *(Right(verb, "", "services") for verb in ("get", "list", "watch")),
     *(Right(verb, "discovery.k8s.io", "endpointslices") for verb in ("list", "watch")),
     *(Right(verb, "", "namespaces", namespaced=False) for verb in ("get", "list", "watch")),
     *(Right(verb, GROUP, "registrynamespaces", namespaced=False) for verb in ("get", "list", "watch", "patch")),
-    Right("patch", GROUP, "registrynamespaces", "status", namespaced=False),
     *(Right(verb, GROUP, "registryservices") for verb in ("get", "list", "watch", "patch")),
-    Right("patch", GROUP, "registryservices", "status"),
-    *(Right(verb, "events.k8s.io", "events") for verb in ("create", "patch")),
+    *STATUSES,
+    *EVENTS,
 )
-"""What `run` needs of the API server."""
+"""What `run` asks of the API server. Without STATUSES and EVENTS it works all the same, and tells less."""
 NODES: tuple[Right, ...] = tuple(Right(verb, "", "nodes", namespaced=False) for verb in ("list", "watch"))
 """What tells zones where pods have no labels for them, unreachable nodes, and the addresses of NodePorts."""
+
+OPTIONAL: Mapping[tuple[Right, ...], str] = {
+    STATUSES: "RegistryNamespaces and RegistryServices do not show how they stand, which events and the log say",
+    EVENTS: "nothing is told on the objects that it concerns, and kubectl describe shows nothing of it; conditions, "
+    "the log and kube-registrar explain do",
+    NODES: "zones are known of pods that have labels for them only, and pods on unreachable nodes are deregistered "
+    "like any that are not ready",
+}
+"""Rights without which the rest works on, and what is missing then."""
 
 
 def lease_rights(namespace: str, name: str) -> tuple[Right, ...]:
@@ -112,6 +127,7 @@ class Cluster:
     version: str
     """Such as `v1.37.2`."""
     may_read_nodes: bool = True
+    may_write_statuses: bool = True
 
 
 async def check(
@@ -123,6 +139,7 @@ async def check(
 ) -> Cluster:
     """Prove that the API server answers, that we have the rights, and that our kinds are installed.
 
+    Of OPTIONAL rights one that is missing is logged, and no more; nodes are asked about in any case.
     `patience`: seconds to wait for our kinds. Raises UserError: one sentence with the URL, where the credentials came
     from, and the next step.
     """
@@ -130,9 +147,9 @@ async def check(
     try:
         version = msgspec.json.decode(await session.get("/version"), type=_Version).git_version
         await _check_kinds(session, where, patience)
-        await _check_rights(session, watch_namespaces, rights, where)
-        may_read_nodes = await _may_read_nodes(session)
-        return Cluster(await Lookup(session).cluster_uid(), version, may_read_nodes)
+        lacking = await _check_rights(session, watch_namespaces, rights, where)
+        uid = await Lookup(session).cluster_uid()
+        return Cluster(uid, version, may_read_nodes=NODES not in lacking, may_write_statuses=STATUSES not in lacking)
     except ApiUnreachable as error:
         raise UserError(f"{where} does not answer: check --kubeconfig, --context and the network ({error})") from None
     except ApiUnauthorized:
@@ -167,29 +184,44 @@ async def _missing_kinds(session: Session) -> list[str]:
     return [f"{one.plural}.{GROUP}" for one in OURS.values() if one.plural not in installed]
 
 
-async def _check_rights(session: Session, namespaces: Sequence[str], rights: Sequence[Right], where: str) -> None:
+async def _check_rights(
+    session: Session, namespaces: Sequence[str], rights: Sequence[Right], where: str
+) -> Collection[tuple[Right, ...]]:
+    """Return which of the optional ones are missing; each is logged. Raises UserError where one that we need is."""
+    asked = [*rights, *(right for right in NODES if right not in rights)]
+    missing = await _missing(session, namespaces, asked)
+    optional = {right for group in OPTIONAL for right in group}
+    needed = [each for each in missing if each[0] not in optional]
+    if needed:
+        raise UserError(
+            f"{where} does not allow us to {_said(needed)}: grant it to the operator's service account or user"
+        )
+    lacking = []
+    for group, without in OPTIONAL.items():
+        if found := [each for each in missing if each[0] in group]:
+            lacking.append(group)
+            logger.warning(
+                "not allowed to %s: %s; grant it to the service account or user, and restart", _said(found), without
+            )
+    return lacking
+
+
+async def _missing(session: Session, namespaces: Sequence[str], rights: Sequence[Right]) -> Sequence[tuple[Right, str]]:
+    """Return the rights that are missing, each with the Kubernetes namespace in which it is."""
     asked = [(right, within) for right in rights for within in right.within(namespaces)]
     answers = await asyncio.gather(*(_is_allowed(session, right, within) for right, within in asked))
-    missing: dict[tuple[str, str], list[str]] = {}
-    for (right, within), allowed in zip(asked, answers, strict=True):
-        if not allowed:
-            missing.setdefault((right.what, within), []).append(right.verb)
-    if missing:
-        said = "; ".join(
-            f"{', '.join(verbs)} {what} in {f'namespace {within}' if within else 'all namespaces'}"
-            for (what, within), verbs in missing.items()
-        )
-        raise UserError(f"{where} does not allow us to {said}: grant it to the operator's service account or user")
+    return [each for each, allowed in zip(asked, answers, strict=True) if not allowed]
 
 
-async def _may_read_nodes(session: Session) -> bool:
-    allowed = await asyncio.gather(*(_is_allowed(session, right, "") for right in NODES))
-    if not all(allowed):
-        logger.warning(
-            "not allowed to list and watch nodes: zones are known of pods that have labels for them only, and pods on "
-            "unreachable nodes are deregistered like any that are not ready; grant it to the service account or user"
-        )
-    return all(allowed)
+def _said(missing: Sequence[tuple[Right, str]]) -> str:
+    """Say them, the verbs of one resource together."""
+    verbs: dict[tuple[str, str], list[str]] = {}
+    for right, within in missing:
+        verbs.setdefault((right.what, within), []).append(right.verb)
+    return "; ".join(
+        f"{', '.join(found)} {what} in {f'namespace {within}' if within else 'all namespaces'}"
+        for (what, within), found in verbs.items()
+    )
 
 
 async def _is_allowed(session: Session, right: Right, namespace: str) -> bool:

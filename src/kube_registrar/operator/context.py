@@ -32,6 +32,8 @@ class Context:
     """The event loop that registries and catalog belong to."""
     withholding: Withholding
     measures: Measures = UNMEASURED
+    writes_statuses: bool = True
+    """Whether the API server lets us."""
 
     async def on_main(self, work: Coroutine[Any, Any, T]) -> T:
         """Do the work in the main event loop, and wait for it in the present one."""

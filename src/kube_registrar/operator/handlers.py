@@ -86,7 +86,7 @@ async def _ensured(context: Context, thing: CustomObject, attempt: int) -> _Resu
 
 def _result(context: Context, thing: CustomObject, what: str, verdict: Verdict) -> _Result:
     status = status_of(verdict, what, thing.status, thing.generation, context.clock.time())
-    return _Result(status, verdict.retry_after, verdict.problem.message)
+    return _Result(status if context.writes_statuses else {}, verdict.retry_after, verdict.problem.message)
 
 
 async def _removed(context: Context, thing: CustomObject, since: str, attempt: int = 0) -> _Result:

@@ -147,6 +147,8 @@ class Keeper:
             ref = verdict.found.spec.ref if verdict.found else None
             what = lifecycle.described(ref) if ref else thing.name
             record(context, thing, "Normal", Problem.of(REPAIRED, what=what, error=why))
+        if not context.writes_statuses:
+            return
         read = await self.statuses.read(thing.kind, thing.namespace, thing.name)
         if read.uid != thing.uid:
             return

@@ -8,6 +8,7 @@ is done in our loop all the same (`Context.on_main`), so nothing of ours is used
 import asyncio
 import contextlib
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -157,10 +158,37 @@ def _end(ended: asyncio.Future[str], why: str) -> None:
         ended.set_result(why)
 
 
-def _without_noise(record: logging.LogRecord) -> bool:
-    """Drop what objects' conditions and events say in our words, and that signals are left to us."""
-    record.__dict__.pop("settings", None)
-    return not any(noise in str(record.msg) for noise in ("failed temporarily", "OS signals are ignored"))
+class _Quiet(logging.Filter):
+    """Drops what objects' conditions and events say in our words, and that signals are left to us.
+
+    What the API server refuses is one sentence, once for each right, and no traceback at every try; of statuses
+    `standing` says it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._refused: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record is logged."""
+        record.__dict__.pop("settings", None)
+        text = record.getMessage()
+        if refused := _REFUSED.search(text):
+            return self._is_new_refusal(record, f"{refused[2]} {refused[3]}", refused[0])
+        return not any(noise in text for noise in ("failed temporarily", "OS signals are ignored"))
+
+    def _is_new_refusal(self, record: logging.LogRecord, right: str, why: str) -> bool:
+        is_new = right not in self._refused and not right.endswith("/status")
+        self._refused.add(right)
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.exc_info, record.exc_text, record.args = None, None, ()
+        record.msg = f"not allowed to {right}: grant it to the service account or user; it is tried again ({why})"
+        return is_new
+
+
+_REFUSED = re.compile(r'is forbidden: User "([^"]+)" cannot (\w+) resource "([^"]+)"')
+"""The API server's words, of RBAC."""
+_without_noise = _Quiet()
 
 
 def _registry(context: Context, credentials: Callable[[], Credentials], watches: int) -> kopf.OperatorRegistry:

@@ -181,10 +181,18 @@ class StatusWriter:
             await self.statuses.patch(*where, fields, resource_version=read.resource_version)
 
     def _say(self, thing: CustomObject, error: KubeRegistrarError) -> None:
-        level = logging.DEBUG
         if isinstance(error, ApiForbidden) and not self._is_forbidden:
-            self._is_forbidden, level = True, logging.WARNING
-        _log.log(level, "the status of %s %s could not be written: %s", thing.kind, thing.name, error)
+            self._is_forbidden = True
+            _log.warning(
+                "not allowed to patch the status of %s %s: grant %ss/status to the service account or user; it is "
+                "tried again: %s",
+                thing.kind,
+                thing.name,
+                thing.kind.lower(),
+                error,
+            )
+            return
+        _log.debug("the status of %s %s could not be written: %s", thing.kind, thing.name, error)
 
 
 def _all_of(said: Sequence[Said]) -> Said:

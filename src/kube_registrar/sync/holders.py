@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 
+from kube_registrar.cluster.errors import ApiForbidden
 from kube_registrar.runtime.backoff import Backoff
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sources.endpoints import ServiceKey
@@ -18,6 +19,11 @@ GATHER_SECONDS = 2.0
 """To answer, all pods are read: however often slices change, that is not begun again before this has passed."""
 MOST = 10_000
 """Addresses that are asked about; more than that wait."""
+
+_RIGHT = (
+    "grant the service account or user the right to list pods in all namespaces (the chart: rbac.podAddresses); it is "
+    "tried again"
+)
 
 _log = logging.getLogger(__name__)
 
@@ -108,6 +114,7 @@ class Holders:
     def _refused(self, error: Exception) -> None:
         if not self._is_refused:
             self._is_refused = True
+            next_step = _RIGHT if isinstance(error, ApiForbidden) else "it is tried again"
             _log.warning(
-                "endpoints without pods wait: whose pod has an address cannot be asked; it is tried again: %s", error
+                "endpoints without pods wait: whose pod has an address cannot be asked; %s: %s", next_step, error
             )

@@ -1,0 +1,113 @@
+"""A right that is missing is named in one message, and all that does without it works on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from kube_registrar.testing.control_plane import ControlPlane
+from kube_registrar.testing.waiting import wait_until
+from tests.chart.helm import Helm
+from tests.rights import auditing
+from tests.rights.auditing import Account
+from tests.scenarios.conftest import NewOperator
+from tests.scenarios.harness import Operator
+from tests.scenarios.place import GROUP, Place
+from tests.scenarios.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """What is taken away, `verb resource`, and what is said of it."""
+
+    rights: tuple[str, ...]
+    said: str
+
+
+NODES = Denied(("list nodes", "watch nodes"), "not allowed to list, watch nodes in all namespaces: zones are known")
+EVENTS = Denied(
+    ("create events", "patch events"), "not allowed to create, patch events.events.k8s.io in all namespaces: nothing is"
+)
+STATUSES = Denied(
+    ("patch registrynamespaces/status", "patch registryservices/status"),
+    f"not allowed to patch registrynamespaces.{GROUP}/status in all namespaces; patch registryservices.{GROUP}/status "
+    "in all namespaces: RegistryNamespaces and RegistryServices do not show how they stand",
+)
+
+
+def lives(place: Place, registry: Registry, service: str = "web") -> None:
+    """A service is made, and a pod comes and goes."""
+    place.plane.apply([place.registry_namespace_manifest(), place.registry_service_manifest(service)])
+    wait_until(lambda: registry.service_id(service), "the registry service to be made")
+    place.pod(service, service)
+    registry.expect(service, {service})
+    place.delete("Pod", service, now=True)
+    registry.expect(service, set())
+
+
+def messages(operator: Operator, words: str) -> list[str]:
+    """Return what was logged with these words."""
+    return [str(line["message"]) for line in operator.lines() if words in str(line["message"])]
+
+
+@pytest.mark.parametrize("denied", [NODES, EVENTS, STATUSES], ids=["nodes", "events", "statuses"])
+def test_an_optional_right_that_is_missing_from_the_start_is_said_once_and_the_rest_works(
+    plane: ControlPlane, helm: Helm, place: Place, new_operator: NewOperator, denied: Denied
+) -> None:
+    with auditing.bound(plane, Account.rendered(helm).without(*denied.rights)) as kubeconfig:
+        operator = new_operator(kubeconfig=kubeconfig).start()
+        lives(place, Registry(operator.endpoint, place.registry_namespace))
+        assert len(messages(operator, denied.said)) == 1
+        if denied is STATUSES:
+            assert place.wait_event("web", "Created", kind="RegistryService").type == "Normal"
+            assert "status" not in place.get("RegistryService", "web")
+        assert operator.end() == 0
+
+
+NEEDED = [
+    f"{verb} {resource}"
+    for resource, verbs in {
+        "pods": ("get", "list", "watch"),
+        "services": ("get", "list", "watch"),
+        "endpointslices": ("list", "watch"),
+        "namespaces": ("get", "list", "watch"),
+        "registrynamespaces": ("get", "list", "watch", "patch"),
+        "registryservices": ("get", "list", "watch", "patch"),
+    }.items()
+    for verb in verbs
+]
+
+
+def test_a_right_without_which_nothing_could_be_told_for_certain_ends_the_start_in_a_sentence_that_names_it(
+    plane: ControlPlane, helm: Helm, new_operator: NewOperator
+) -> None:
+    account = Account.rendered(helm)
+    with auditing.bound(plane, account) as kubeconfig:
+        for resource in ("pods", "namespaces", "registryservices"):
+            rights = [each for each in NEEDED if each.endswith(f" {resource}")]
+            account.without(*rights).apply(plane)
+            operator = new_operator(kubeconfig=kubeconfig, name=resource).start(wait=False)
+            assert operator.child.wait(30) != 0
+            verbs = ", ".join(each.split()[0] for each in rights)
+            group = f".{GROUP}" if resource.startswith("registry") else ""
+            assert f"does not allow us to {verbs} {resource}{group} in all namespaces: grant it" in operator.tail()
+
+
+def test_rights_that_are_taken_away_while_it_runs_are_each_named_once_and_the_rest_works_on(
+    plane: ControlPlane, helm: Helm, place: Place, new_operator: NewOperator
+) -> None:
+    account = Account.rendered(helm)
+    with auditing.bound(plane, account) as kubeconfig:
+        operator = new_operator(kubeconfig=kubeconfig).start()
+        registry = Registry(operator.endpoint, place.registry_namespace)
+        lives(place, registry, "before")
+        taken: dict[str, Callable[[], list[str]]] = {
+            "create events": lambda: messages(operator, 'cannot create resource "events"'),
+            "patch registryservices/status": lambda: messages(operator, "grant registryservices/status to"),
+            "patch registryservices": lambda: messages(operator, "not allowed to patch registryservices:"),
+        }
+        for number, (right, said) in enumerate(taken.items()):
+            account.without(right).apply(plane)
+            lives(place, registry, f"web-{number}")
+            wait_until(said, lambda right=right: f"{right} to be named; {operator.tail()}")  # type: ignore[misc]
+            assert len(said()) == 1
