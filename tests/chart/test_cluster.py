@@ -28,6 +28,7 @@ from tests.scenarios.server import Server
 LONG = 90.0
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 RELEASE = "kube-registrar"
+PREVIOUS = next(Path(__file__).parent.joinpath("previous").glob("kube-registrar-*.tgz"))
 APPLY = ("apply", "--server-side", "--dry-run=server", "--force-conflicts", "--warnings-as-errors", "--validate=strict")
 
 
@@ -55,9 +56,9 @@ class Release:
     namespace: str
     kubelet: Kubelet
 
-    def do(self, verb: str, *arguments: str) -> str:
+    def do(self, verb: str, *arguments: str, chart: Path = CHART) -> str:
         """Run helm on it, and fail if helm fails."""
-        where = (RELEASE, *([str(CHART)] if verb in {"install", "upgrade"} else []), "-n", self.namespace)
+        where = (RELEASE, *([str(chart)] if verb in {"install", "upgrade"} else []), "-n", self.namespace)
         done = self.helm.run(verb, *where, *arguments, "--timeout=120s")
         assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{self.logs()}"
         return done.stdout
@@ -131,12 +132,15 @@ def test_a_release_lives_from_install_to_uninstall_and_loses_no_registration(
 ) -> None:
     values = tmp_path / "values.yaml"
     values.write_text(yaml.safe_dump(cloudmap(server.endpoint)))
-    release.do("install", "--values", str(values))
-    first = release.wait_leader()
+    release.do("install", "--values", str(values), chart=PREVIOUS)
+    before = release.wait_leader()
     with quickstart(plane):
         registry = Registry(server.endpoint, "test-namespace")
         wait_until(lambda: is_registered(registry, 3), "the quickstart's pods to be registered", seconds=LONG)
+        release.do("upgrade", "--values", str(values), "--set", "resyncSeconds=300")  # another pod template, too
+        first = release.wait_leader(before)
         release.do("test")
+        assert is_registered(registry, 3)
         assert deregistered(server.data, "test-namespace") == []
 
         narrow = f"policy=upsert-only,watchNamespaces={{default,{release.namespace}}}"
