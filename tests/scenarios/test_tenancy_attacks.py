@@ -178,3 +178,20 @@ def _only_ours(operator: Operator, victim: Victim, registry: Registry) -> None:
     victim.place.pod("witness", "web")
     registry.expect("web", {"ours", "witness"})
     assert registered(operator.data, registry.namespace) == ["ours", "witness"]
+
+
+def test_of_two_tenants_that_declare_one_registry_service_the_first_keeps_settings_and_instances(
+    one_operator: Operator, victim: Victim, plane: ControlPlane, the_registry: Registry
+) -> None:
+    second = Place(plane, registry_namespace=victim.place.registry_namespace, labels=TEAM).make()
+    try:
+        taking = second.registry_service_manifest("web", description="mine now", deletionPolicy="Delete")
+        second.plane.apply([taking])
+        second.wait_event("web", "OwnedByAnother", kind="RegistryService")
+        second.delete("RegistryService", "web")
+        second.wait_gone("RegistryService", "web")
+        described = the_registry.api.get_service(Id=the_registry.service_id("web"))["Service"]
+        assert described.get("Description", "") != "mine now"
+        _only_ours(one_operator, victim, the_registry)
+    finally:
+        second.clear()
