@@ -386,6 +386,26 @@ def test_no_path_leads_around_the_rule(text: str, world: World, pod: MakePod) ->
         assert [one.reason for one in wish.problems] == ["NamespaceNotAllowed"]
 
 
+@pytest.mark.parametrize("text", ["edge:test-namespace/flask-app", "test-namespace/flask-app"])
+def test_of_one_name_in_two_registries_each_has_its_own_rule(text: str, world: World, pod: MakePod) -> None:
+    (everyone,) = world.declared_namespaces[NamespaceRef(DEFAULT_REGISTRY, "test-namespace")]
+    other = NamespaceRef(RegistryName("edge"), "test-namespace")
+    closed = replace(everyone, ref=other, allowed=AllowedNamespaces(from_=AllowedFrom.NONE))
+    both = replace(world, declared_namespaces={**world.declared_namespaces, other: (closed,)})
+    wish = wish_of(pod({**ARTICLE, "service": text}), both)
+    expected = ["NamespaceNotAllowed"] if text.startswith("edge:") else []
+    assert [one.reason for one in wish.problems] == expected
+    assert {one.service.namespace.registry for one in wish.registrations} <= {DEFAULT_REGISTRY}
+
+
+@pytest.mark.parametrize("label", ["x,KUBE_POD_UID=stolen", 'x"}', "KUBE_CLUSTER_UID=x", "$(metadata.uid)"])
+def test_what_a_label_holds_is_one_value_whatever_is_written_in_it(label: str, world: World, pod: MakePod) -> None:
+    text = "who=$(metadata.labels['who'])"
+    found = _attributes(wish_of(pod({**ARTICLE, "attributes": text}, labels={"who": label}), world))
+    honest = _attributes(wish_of(pod({**ARTICLE, "attributes": text}, labels={"who": "x"}), world))
+    assert found == {**honest, "who": label}
+
+
 @pytest.mark.parametrize("text", ["undeclared/free", ARN + "free"])
 def test_an_undeclared_namespace_is_refused_unless_the_operator_allows_it(
     text: str, world: World, pod: MakePod
