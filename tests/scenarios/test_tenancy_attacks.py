@@ -187,7 +187,7 @@ def test_of_two_tenants_that_declare_one_registry_service_the_first_keeps_settin
     try:
         taking = second.registry_service_manifest("web", description="mine now", deletionPolicy="Delete")
         second.plane.apply([taking])
-        second.wait_event("web", "OwnedByAnother", kind="RegistryService")
+        second.wait_condition("RegistryService", "web", "SettingsOwned", "False", "OwnedByAnother")
         second.delete("RegistryService", "web")
         second.wait_gone("RegistryService", "web")
         described = the_registry.api.get_service(Id=the_registry.service_id("web"))["Service"]
