@@ -10,7 +10,7 @@ from kube_registrar.cluster.resources import FINALIZER
 from kube_registrar.testing.builders import deployment_manifest
 from kube_registrar.testing.control_plane import ControlPlane
 from kube_registrar.testing.waiting import wait_until
-from tests.chart.helm import CI, Helm, rendered
+from tests.chart.helm import CI, Helm, one, rendered
 from tests.rights import auditing
 from tests.rights.auditing import Account, Grant, sorted_text
 from tests.rights.conftest import RELEASE
@@ -75,22 +75,24 @@ def test_the_audit_log_of_all_that_the_operator_does_equals_the_rules_that_are_r
     assert sorted_text(found.exercised(account.granted())) == sorted_text(account.granted())
 
 
+@pytest.mark.parametrize("gate", [True, False], ids=["with the gate", "without the gate"])
 def test_the_hook_before_an_uninstall_uses_all_of_its_rights_and_needs_no_other(
-    plane: ControlPlane, helm: Helm, audited: Path, place: Place
+    plane: ControlPlane, helm: Helm, audited: Path, place: Place, *, gate: bool
 ) -> None:
-    account = Account.of_the_hook(helm)
+    values = {"readinessGate": {"enabled": gate}}
+    account = Account.of_the_hook(helm, values)
+    (container,) = one(helm.objects(values=values), "Job")["spec"]["template"]["spec"]["containers"]
     plane.apply(deployment_manifest(RELEASE, RELEASE, replicas=1))
     plane.kubectl("rollout", "status", f"deployment/{RELEASE}", f"--namespace={RELEASE}")
     for made in (place.registry_namespace_manifest(), place.registry_service_manifest("left")):
         made["metadata"]["finalizers"] = [FINALIZER]
         plane.apply([made])
     with auditing.bound(plane, account) as kubeconfig:
-        args = ["release", f"--stop={RELEASE}/{RELEASE}", f"--kubeconfig={kubeconfig}"]
-        ended = warm.run(args, environment())
+        ended = warm.run([*container["args"], f"--kubeconfig={kubeconfig}"], environment())
     assert ended.returncode == 0, ended.stderr
     found = auditing.read(audited.read_text().splitlines())
     assert found.refused == set()
-    assert sorted_text(found.used) == sorted_text(account.granted())
+    assert sorted_text(found.exercised(account.granted())) == sorted_text(account.granted())
 
 
 @pytest.mark.parametrize("values", CI, ids=lambda path: path.stem)
