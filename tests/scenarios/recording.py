@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,9 @@ from tests.scenarios.place import Place
 from tests.scenarios.registry import REGISTER
 
 Json = Mapping[str, Any]
+
+LAG_SECONDS = 1.0
+"""How late we may hear what the operator has acted upon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,8 @@ class Recording:
 
         An instance counts from the end of its registration until its deregistration was asked for.
         """
-        moments: list[tuple[float, int, str, bool]] = [(each.at, 0, each.uid, each.serves) for each in self.seen]
         owners: dict[tuple[str, str], str] = {}
+        moments: list[tuple[float, int, str, bool]] = []
         for entry in history(data):
             key = (entry.service, entry.instance_id)
             if entry.operation == REGISTER:
@@ -63,11 +66,28 @@ class Recording:
             elif entry.operation.startswith("DEREGISTER"):
                 moments.append((entry.created, 1, owners.get(key, ""), False))
         sets: tuple[set[str], set[str]] = (set(), set())
+        asked = {uid: at for at, _, uid, is_in in moments if not is_in}
+        heard = zip(_happened(self.seen, asked), self.seen, strict=True)
+        moments = [*((at, 0, each.uid, each.serves) for at, each in heard), *moments]
         found = []
         for at, which, uid, is_in in sorted(moments, key=lambda moment: moment[0]):
             (sets[which].add if is_in else sets[which].discard)(uid)
             found.append((at, len(sets[0] & sets[1])))
         return found
+
+
+def _happened(seen: Sequence[Seen], asked: Mapping[str, float]) -> Sequence[float]:
+    """Return when each event happened at the latest. `asked`: when the deregistration of a pod was, by its UID.
+
+    The operator may hear of a pod's end a moment before we do, between two of our watches, and what was told before it
+    has happened before it.
+    """
+    times = [each.at for each in seen]
+    for index, each in enumerate(seen):
+        at = asked.get(each.uid, each.at)
+        if not each.serves and at < each.at <= at + LAG_SECONDS:
+            times[: index + 1] = [min(time, at) for time in times[: index + 1]]
+    return times
 
 
 def _serves(pod: Json) -> bool:
