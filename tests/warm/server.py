@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import threading
-from importlib import import_module
+from importlib import import_module, invalidate_caches
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +91,16 @@ def _become(asked: dict[str, Any], handles: list[int]) -> list[str]:
     account = os.environ.pop(ACCOUNT, "")
     if account:
         _mount(Path(account))
+    _find(os.environ.get("PYTHONPATH", ""))
     sys.argv = ["kube-registrar", *asked["args"]]
     arguments: list[str] = asked["args"]
     return arguments
+
+
+def _find(path: str) -> None:
+    """Have the packages that the environment names, as an interpreter has them that starts with it."""
+    sys.path[1:1] = [each for each in path.split(os.pathsep) if each and each not in sys.path]
+    invalidate_caches()
 
 
 def _mount(account: Path) -> None:
