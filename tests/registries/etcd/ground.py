@@ -1,9 +1,11 @@
 """What the tests of etcd share: opening a registry, and a service in it."""
 
 import asyncio
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from kube_registrar.model.errors import RegistryError
@@ -11,13 +13,16 @@ from kube_registrar.model.refs import DEFAULT_REGISTRY, NamespaceRef, RegistryNa
 from kube_registrar.model.specs import NamespaceSpec, NamespaceType
 from kube_registrar.registries.etcd import open_registry
 from kube_registrar.registries.etcd.registry import EtcdRegistry
+from kube_registrar.registries.etcd.wire import encoded, end_of
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import SystemClock
 from kube_registrar.runtime.fence import Fence
 from kube_registrar.testing import builders
+from kube_registrar.testing.etcd import EtcdCluster
 
 TRIES_EVERY = 0.05
 CREATOR = "kube-registrar/tests"
+ROLE = Path(__file__).parents[3] / "deploy" / "etcd" / "role.sh"
 
 
 @asynccontextmanager
@@ -52,3 +57,28 @@ async def answers(registry: Registry) -> bool:
     except RegistryError:
         return False
     return True
+
+
+def guard(etcd: EtcdCluster) -> None:
+    """Have etcd ask for users: root, and registrar with the role that our script grants."""
+    for path, body in (
+        ("user/add", {"name": "root", "password": "toor"}),
+        ("user/grant", {"user": "root", "role": "root"}),
+        ("user/add", {"name": "registrar", "password": "secret"}),
+        ("role/add", {"name": "registrar"}),
+    ):
+        etcd.call(f"/v3/auth/{path}", body)
+    for key, end in _granted():
+        permission = {"permType": "READWRITE", "key": key, "range_end": end}
+        etcd.call("/v3/auth/role/grant", {"name": "registrar", "perm": permission})
+    etcd.call("/v3/auth/user/grant", {"user": "registrar", "role": "registrar"})
+    etcd.call("/v3/auth/enable", {})
+
+
+def _granted() -> list[tuple[str, str]]:
+    """Return the ranges that the script grants, as the gateway takes them; its etcdctl only tells."""
+    told = subprocess.run(
+        ["sh", str(ROLE)], env={"ETCDCTL": "echo", "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True
+    )
+    prefixes = [line.split()[-1] for line in told.stdout.splitlines() if "grant-permission kube-registrar" in line]
+    return [(encoded(each), encoded(end_of(each))) for each in prefixes]

@@ -1,7 +1,6 @@
 """Users with roles, tokens that run out, certificates that are wrong and renewed: each said in one sentence."""
 
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -11,15 +10,13 @@ import pytest
 
 from kube_registrar.model.errors import Forbidden, Unreachable
 from kube_registrar.model.refs import RegistryName
-from kube_registrar.registries.etcd.wire import encoded, end_of
 from kube_registrar.testing.contract.base import listed, must, register
 from kube_registrar.testing.etcd import EtcdCluster
 from tests.registries.etcd.certificates import Authority
-from tests.registries.etcd.ground import answers, opened, service_in, until
+from tests.registries.etcd.ground import answers, guard, opened, service_in, until
 
 pytestmark = pytest.mark.extended
 
-ROLE = Path(__file__).parents[3] / "deploy" / "etcd" / "role.sh"
 EDGE = RegistryName("edge")
 
 
@@ -34,28 +31,8 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdCluster]:
     """A member that knows root and registrar, the latter with the role that our script grants."""
     with EtcdCluster(tmp_path_factory.mktemp("guarded")) as etcd:
-        for path, body in (
-            ("user/add", {"name": "root", "password": "toor"}),
-            ("user/grant", {"user": "root", "role": "root"}),
-            ("user/add", {"name": "registrar", "password": "secret"}),
-            ("role/add", {"name": "registrar"}),
-        ):
-            etcd.call(f"/v3/auth/{path}", body)
-        for key, end in granted():
-            permission = {"permType": "READWRITE", "key": key, "range_end": end}
-            etcd.call("/v3/auth/role/grant", {"name": "registrar", "perm": permission})
-        etcd.call("/v3/auth/user/grant", {"user": "registrar", "role": "registrar"})
-        etcd.call("/v3/auth/enable", {})
+        guard(etcd)
         yield etcd
-
-
-def granted() -> list[tuple[str, str]]:
-    """Return the ranges that the script grants, as the gateway takes them; its etcdctl only tells."""
-    told = subprocess.run(
-        ["sh", str(ROLE)], env={"ETCDCTL": "echo", "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True
-    )
-    prefixes = [line.split()[-1] for line in told.stdout.splitlines() if "grant-permission kube-registrar" in line]
-    return [(encoded(each), encoded(end_of(each))) for each in prefixes]
 
 
 @pytest.fixture
