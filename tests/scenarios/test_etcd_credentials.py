@@ -1,7 +1,7 @@
 """The operator on an etcd that asks who it is: a password and a certificate that are wrong for a while."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +54,12 @@ def started(new_operator: NewOperator, folder: Path, options: dict[str, Any]) ->
     return new_operator(config=config).start()
 
 
-def says_so(operator: Operator, place: Place) -> str:
-    """Return what the condition says once it and the metric tell that the registry is away."""
-    said = place.wait_condition("RegistryService", "web", "RegistryReachable", "False")
+def says_so(operator: Operator, place: Place, what: str) -> None:
+    """See that the condition tells this, whatever it told first, and that the metric tells it too."""
+    said: Callable[[], str] = lambda: str(place.condition("RegistryService", "web", "RegistryReachable"))  # noqa: E731
+    place.wait_condition("RegistryService", "web", "RegistryReachable", "False")
+    wait_until(lambda: what in said(), lambda: f"the condition to say {what!r}; it is {said()}")
     wait_until(lambda: operator.metric(UP) == 0.0, "the metric to say so")
-    return str(said["message"])
 
 
 def recovers(operator: Operator, place: Place, judge: Judge, *pods: str) -> None:
@@ -83,7 +84,7 @@ def test_a_password_that_was_changed_is_said_and_the_new_one_is_read(
     root = guarded.call("/v3/auth/authenticate", {"name": "root", "password": "toor"})["token"]
     guarded.call("/v3/auth/user/changepw", {"name": "registrar", "password": "another"}, root)
     place.pod("web-1", "web")
-    assert "etcd does not know this user with this password" in says_so(operator, place)
+    says_so(operator, place, "etcd does not know this user with this password")
 
     password.write_text("another", encoding="utf-8")
     with Judge(options) as judge:
@@ -106,7 +107,7 @@ def test_a_certificate_that_ran_out_is_said_and_the_renewed_one_is_read(
         encrypted.kill()  # who is connected was proved already
         encrypted.start()
         place.pod("web-1", "web")
-        assert "does not take our certificate" in says_so(operator, place)
+        says_so(operator, place, "does not take our certificate")
 
         authority.issue("operator")
         recovers(operator, place, judge, "web-0", "web-1")
