@@ -27,6 +27,7 @@ from bench import (
     registry,
     rollout,
     scale_to_zero,
+    two_clusters,
     watching,
 )
 from bench.table import Row, run
@@ -49,6 +50,8 @@ LONG: dict[str, Callable[[], Iterable[Row]]] = {
     "idle": idle.rows,
     "consul": consul.rows,
     "etcd": etcd.rows,
+    "two-clusters-etcd": functools.partial(two_clusters.rows, "etcd"),
+    "two-clusters-consul": functools.partial(two_clusters.rows, "consul"),
     "cloud-map-long": cloud_map.long_rows,
     "fuzz": fuzz.rows,
 }

@@ -17,9 +17,9 @@ from botocore.config import Config
 from kube_registrar.testing.control_plane import ControlPlane
 from kube_registrar.testing.waiting import wait_until
 from tests.scenarios.harness import Operator, environment
-from tests.scenarios.place import ROOT, Place
+from tests.scenarios.kinds import PLUGIN, install_plugin
+from tests.scenarios.place import Place
 
-PLUGIN = ROOT / "examples" / "registry-plugin"
 BROKEN = """\
 Metadata-Version: 2.1
 Name: kube-registrar-broken
@@ -37,13 +37,7 @@ pytestmark = [pytest.mark.extended, pytest.mark.timeout(300)]
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the example into a folder, without a network, and a package beside it that fails to import."""
-    folder = tmp_path_factory.mktemp("site")
-    uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--offline"]
-    subprocess.run(
-        [*uv, "--python", sys.executable, "--no-deps", "--no-build-isolation", "--target", str(folder), str(PLUGIN)],
-        check=True,
-        timeout=120,
-    )
+    folder = install_plugin(tmp_path_factory.mktemp("site"))
     info = folder / "kube_registrar_broken-6.6.6.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(BROKEN)

@@ -6,10 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from kube_registrar.model.errors import Forbidden, Unreachable
 from kube_registrar.model.refs import RegistryName
+from kube_registrar.registries.etcd.faults import of_transport
 from kube_registrar.testing.contract.base import listed, must, register
 from kube_registrar.testing.etcd import EtcdCluster
 from tests.registries.etcd.certificates import Authority
@@ -154,3 +156,11 @@ async def test_nobody_who_listens_is_said() -> None:
     async with opened({"endpoints": ["http://127.0.0.1:1"]}, EDGE) as registry:
         with pytest.raises(Unreachable, match=r"no connection to http://127.0.0.1:1: .*Start it, or correct endpoints"):
             await registry.find(None)
+
+
+def test_a_connection_that_closes_before_it_is_written_to_may_be_a_certificate_that_is_not_taken() -> None:
+    error = aiohttp.ClientOSError(None, "Can not write request body")
+    error.__cause__ = aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+    said = {member: str(of_transport(error, member, "a").error) for member in ("https://m:1", "http://m:1")}
+    assert "it does not take our certificate, or goes down" in said["https://m:1"]
+    assert "certificate" not in said["http://m:1"]

@@ -58,6 +58,8 @@ _LONGEST_TEXT: Final = 300
 
 _NO_TOKEN = ("invalid auth token", "revision of auth store is old", "invalid auth revision")
 _NO_LEADER = ("no leader", "not leader", "raft: no elected leader", "is not part of the cluster")
+_CLOSED: Final = aiohttp.ClientConnectionResetError
+"""In TLS 1.3 a certificate is refused once the connection stands, and uvloop does not tell a writer by which alert."""
 _NO_QUORUM: Final = (
     "etcd has no leader, so most of its members are down or cannot reach each other. Start or connect them"
 )
@@ -129,6 +131,12 @@ def of_transport(error: Exception, member: str, about: str) -> Fault:
             Unreachable(f"{about}: no connection to {member}: {_line(error)}. Start it, or correct endpoints"),
             Kind.NOT_SENT,
         )
+    if member.startswith("https:") and isinstance(error.__cause__ or error.__context__, _CLOSED):
+        why = (
+            f"{about}: {member} closes the connection before it is asked: it does not take our certificate, or goes "
+            "down. Renew certFile and keyFile if they ran out"
+        )
+        return Fault(Unreachable(why), Kind.AMBIGUOUS)
     return Fault(Unreachable(f"{about}: no answer from {member}: {_line(error)}"), Kind.AMBIGUOUS)
 
 
