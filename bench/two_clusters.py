@@ -216,7 +216,7 @@ def rows(registry: str = "etcd", seconds: float = 300.0, seed: int = 1) -> Itera
     yield _end_row(faults, seconds, wanted, set(held))
     yield _watch_row(watched, touched, mistakes)
     yield Row(
-        "after the last fault: until the service holds exactly what it should",
+        "after the last change: until the service holds exactly what it should",
         f"≤ {SETTLED_SECONDS:g} s",
         f"{settled:.1f} s" if is_settled else "never",
         is_settled,
