@@ -17,7 +17,7 @@ RIGHTS := $(CURDIR)/.rights
 export UV_LINK_MODE ?= copy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-extended test-sdks test-coredns test-rights test-image test-alerts servers bench bench-large lint lint-workflows changelog format lock lock-check render render-check binaries helm clean
+.PHONY: help setup demo test test-extended test-every-registry test-sdks test-coredns test-rights test-image test-alerts servers bench bench-large lint lint-workflows changelog format lock lock-check render render-check binaries helm clean
 
 help: ## show these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -58,10 +58,13 @@ demo: $(STAMP) binaries ## see it work on a control plane of this machine
 	$(BIN)/kube-registrar demo $(ARGS)
 
 test: $(STAMP) $(AWS_STAMP) $(MOTO_STAMP) binaries helm ## run the tests (ARGS=... as pytest takes them; WORKERS=0: in one process)
-	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder -m "not extended" $(ARGS)
+	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder -m "not extended and not every_registry" $(ARGS)
 
 test-extended: $(STAMP) $(AWS_STAMP) binaries helm ## run what takes longer: Consul, etcd, plugins, troubled registries (see `make servers`)
 	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder -m extended $(ARGS)
+
+test-every-registry: servers binaries ## run one set of scenarios, unchanged, over every kind of registry
+	$(BIN)/pytest -m every_registry tests/scenarios/test_every_registry.py $(ARGS)
 
 test-sdks: $(STAMP) ## try the AWS SDKs for Go, Java, JavaScript and Python as they are, with the toolchains that are there
 	$(BIN)/pytest -rs tests/sdks/check_sdks.py $(ARGS)

@@ -15,7 +15,7 @@ from tests.scenarios.judge import Judge
 from tests.scenarios.kinds import KINDS, Kind, killed, opened_kind, written
 from tests.scenarios.place import Place, install_kinds
 
-pytestmark = [pytest.mark.extended, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.every_registry, pytest.mark.timeout(180)]
 
 SERVICE = "flask-app"
 FOREIGN = {"AWS_INSTANCE_IPV4": "192.0.2.1", "AWS_INSTANCE_PORT": "80", "owner": "somebody-else"}
