@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from kube_registrar.model import attributes as keys
+from kube_registrar.model.errors import Refused
 from kube_registrar.model.refs import Uid
 from kube_registrar.testing import builders
 from kube_registrar.testing.faults import Op
@@ -63,6 +64,71 @@ async def test_an_id_of_ours_that_somebody_else_has_is_left_to_them_and_told_onc
     ground.registry.drop(FLASK, ours)
     await ground.advance(61.0)
     assert ground.names() == ["flask-app-0", "flask-app-1"]
+
+
+async def test_foreign_attributes_that_no_list_has_shown_yet_survive_our_writes(ground: Ground) -> None:
+    service = "test-namespace/flask-app"
+    ground.cluster.apply(builders.pod())
+    await ground.start()
+    for number, pause in enumerate((0.0, 0.1, 1.0, 5.0, 100.0)):
+        await ground.advance(pause)
+        instance = ground.instance("flask-app-0")
+        added = {**instance.attributes, f"added-{number}": "yes"}
+        ground.registry.put(FLASK, builders.instance(instance.id, added))
+        ground.cluster.annotate("flask-app-0", service=service, attributes=f"stage=s{number}")
+        await ground.settle()
+        attributes = ground.instance("flask-app-0").attributes
+        assert attributes["stage"] == f"s{number}"
+        assert [key for key in attributes if key.startswith("added-")] == [f"added-{n}" for n in range(number + 1)]
+
+
+async def test_what_was_written_while_a_list_was_under_way_is_looked_at_once_more(ground: Ground) -> None:
+    service = "test-namespace/flask-app"
+    ground.cluster.apply(builders.pod())
+    await ground.start()
+    ground.registry.faults.delay(Op.REGISTER, 1.0)
+    ground.registry.faults.delay(Op.INSTANCES, 2.0)
+    await ground.advance(700.0 - ground.clock.monotonic() % 100)
+    ground.cluster.annotate("flask-app-0", service=service, attributes="stage=s1")
+    await ground.advance(10.0)
+    before = ground.instance("flask-app-0")
+    assert before.attributes["stage"] == "s1"
+    ground.registry.put(FLASK, builders.instance(before.id, {**before.attributes, "weight": "5"}))
+    ground.cluster.annotate("flask-app-0", service=service, attributes="stage=s2")
+    await ground.advance(10.0)
+    attributes = ground.instance("flask-app-0").attributes
+    assert (attributes["stage"], attributes["weight"]) == ("s2", "5")
+
+
+async def test_a_hundred_instances_that_change_together_cost_one_list(ground: Ground) -> None:
+    pods = [f"flask-app-{number}" for number in range(100)]
+    for number, name in enumerate(pods):
+        ground.cluster.apply(builders.pod(name, ips=(f"10.0.0.{number}",)))
+    await ground.start()
+    await ground.advance(60.0)
+    before = len(ground.registry.asked(Op.INSTANCES))
+    for name in pods:
+        ground.cluster.annotate(name, service="test-namespace/flask-app", attributes="stage=new")
+    await ground.settle()
+    assert {ground.instance(name).attributes["stage"] for name in pods} == {"new"}
+    assert len(ground.registry.asked(Op.INSTANCES)) == before + 1
+
+
+async def test_what_is_there_is_not_overwritten_while_nobody_can_look(ground: Ground) -> None:
+    ground.cluster.apply(builders.pod())
+    await ground.start()
+    await ground.advance(60.0)
+    instance = ground.instance("flask-app-0")
+    ground.registry.put(FLASK, builders.instance(instance.id, {**instance.attributes, "weight": "5"}))
+    ground.registry.faults.fail(Op.INSTANCES, Refused("no right to list"), times=3)
+    ground.cluster.annotate("flask-app-0", service="test-namespace/flask-app", attributes="stage=new")
+    ground.cluster.apply(builders.pod("flask-app-1", ips=("10.0.0.2",)))
+    await ground.advance(0.5)
+    assert ground.names() == ["flask-app-0", "flask-app-1"], "what is new waits for nobody"
+    assert "stage" not in ground.instance("flask-app-0").attributes
+    await ground.advance(60.0)
+    attributes = ground.instance("flask-app-0").attributes
+    assert (attributes["stage"], attributes["weight"]) == ("new", "5")
 
 
 async def test_foreign_attributes_survive_every_write_of_ours(ground: Ground) -> None:

@@ -65,6 +65,16 @@ class ObservedService:
     """Own instances that the last list has, and that were not there before, and that we did not write."""
     drift: int = 0
     """How many own instances the last list showed changed or missing, and not by us."""
+    is_look_failed: bool = False
+    """Whether the last list was not read: the next one is due when it is due, and no sooner."""
+    is_just_listed: bool = False
+    """Whether nothing was planned since the last list."""
+    lists: int = 0
+    """How many lists were begun."""
+    _listed: int = 0
+    """Which of them was the last that was read."""
+    _unlisted: AbstractSet[InstanceId] = frozenset()
+    """Pairs of which the last list told nothing, for something was done with them meanwhile."""
     _was_listed: bool = False
     _written: set[InstanceId] | None = None
     _look_backoff: Backoff = field(init=False)
@@ -81,6 +91,8 @@ class ObservedService:
     def begin_list(self) -> None:
         """Note that a list is asked for: what is written from now on is newer than what it says."""
         self._written = set()
+        self.lists += 1
+        self.is_just_listed = False
         self.look_at = math.inf
 
     def end_list(self, listed: Sequence[Instance], asked_at: float, now: float) -> Sequence[Change]:
@@ -91,6 +103,8 @@ class ObservedService:
         """
         newer = self._written or set()
         self._written = None
+        self._listed, self._unlisted = self.lists, newer
+        self.is_just_listed, self.is_look_failed = True, False
         self.untold &= newer
         before, ours = self.instances, newer | self.in_flight.keys() | self.doubtful.keys() | self.failed.keys()
         self.instances = {i.id: self._slim(i) for i in listed if i.id not in newer}
@@ -135,6 +149,10 @@ class ObservedService:
             case SetHealth():
                 return current is not None and current.health is change.health
 
+    def is_seen(self, instance_id: InstanceId, after: int) -> bool:
+        """Whether the last list tells of this instance, and was begun when that many had been."""
+        return self._listed > after and instance_id not in self._unlisted
+
     def fail_list(self, error: RegistryError | None, now: float) -> None:
         """Note that the list was not read: what is known stays as it was.
 
@@ -142,6 +160,7 @@ class ObservedService:
         One answer that was lost says little of the next.
         """
         self._written = None
+        self.is_look_failed = True
         self.look_by(now + self._look_backoff.failed(getattr(error, "after", 0.0)))
         if error is None or (isinstance(error, Unreachable) and self._look_backoff.failures > 1):
             self.is_readable = False

@@ -35,6 +35,7 @@ from kube_registrar.sync.lateness import Lateness
 from kube_registrar.sync.measuring import UNMEASURED, Measures
 from kube_registrar.sync.observed import DOUBT_SECONDS, ObservedService, ObservedState
 from kube_registrar.sync.outage import Outage
+from kube_registrar.sync.overwriting import Overwriting
 from kube_registrar.sync.queue import KeyedQueue
 from kube_registrar.sync.reporting import Reporter
 from kube_registrar.sync.second_list import SecondLists
@@ -106,6 +107,7 @@ class RegistrySync:
     """When a service was last read in full, seconds since 1970."""
     _outage: Outage = field(init=False)
     _lateness: Lateness = field(init=False)
+    _overwriting: Overwriting = field(default_factory=Overwriting)
     _running_since: float | None = None
     _surprises: dict[ServiceRef, Backoff] = field(default_factory=dict)
     _blocked: set[ServiceRef] = field(default_factory=set)
@@ -208,13 +210,18 @@ class RegistrySync:
         if self.circuit.is_open:
             self._outage.waits(self._missing(state), self.circuit.error)
             return  # it comes again when the circuit closes
-        if state.look_at <= now and service not in self._looking:
-            state.begin_list()
-            self._looking[service] = asyncio.create_task(self._look(state), name=f"look at {service}")
+        if state.look_at <= now:
+            self._begin_look(state)
         if state.is_readable:
             self._plan(state)
         elif service not in self._looking:
             self.queue.add_after(service, state.look_at - now)
+
+    def _begin_look(self, state: ObservedService) -> None:
+        service = state.service
+        if service not in self._looking:
+            state.begin_list()
+            self._looking[service] = asyncio.create_task(self._look(state), name=f"look at {service}")
 
     def _missing(self, state: ObservedService) -> Sequence[Registration]:
         """Return what is wanted of a service and is not known to be there."""
@@ -300,12 +307,15 @@ class RegistrySync:
         made, braked_until = self.brake.restrain(made, state)
         made = held_back(made, dict.fromkeys(self._resting_on_old_answers(made), ASKED.why))
         made, late_until = self._lateness.restrain(made, service, now)
+        made, must_look = self._overwriting.restrain(made, state)
         state.forget_attempts(wanted.registrations)
         self._blocked.discard(service)
         if made.waiting:
             self._blocked.add(service)
         if made.changes:
             self._send(state, made.changes)
+        if must_look and not state.is_look_failed:  # else the next look is due already
+            self._begin_look(state)
         if made.conflicts:
             state.look_by(now + LOOK_FOR_FOREIGN_SECONDS)
         look_at = math.inf if service in self._looking else state.look_at  # what a look finds is planned anyway
