@@ -7,6 +7,7 @@ from typing import Any
 from kube_registrar.model import attributes as keys
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register
 from kube_registrar.model.errors import NotLeading
+from kube_registrar.model.instances import Instance
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.records import Pod
 from kube_registrar.model.refs import InstanceId, NamespaceRef, ServiceRef
@@ -21,6 +22,8 @@ from tests.engine.model.view import View
 
 WINDOW_SECONDS = 60.0
 LEAST, PERCENT = 5, 30
+ADDED = {"weight": "5"}
+"""What somebody else adds to an instance of ours."""
 RELEASED = "it was held, and"
 """What the engine says of a deregistration that it held."""
 
@@ -39,6 +42,9 @@ class Line:
         self.engine: Callable[[], Engine]
         self.violations: list[str] = []
         self._in_flight: Counter[tuple[ServiceRef, InstanceId]] = Counter()
+        self._lists: Counter[ServiceRef] = Counter()
+        self._added: set[tuple[ServiceRef, InstanceId]] = set()
+        """Instances that somebody else added something to while nothing was under way that could miss it."""
         self._let_go: set[tuple[ServiceRef, InstanceId]] = set()
         self._recent: deque[float] = deque()
 
@@ -59,7 +65,16 @@ class Line:
 
     async def instances(self, service: ServiceRef) -> Any:
         self._note(self._why_not_leading("reads"))
-        return await self.shared.instances(service)
+        self._lists[service] += 1
+        try:
+            return await self.shared.instances(service)
+        finally:
+            self._lists[service] -= 1
+
+    def added(self, service: ServiceRef, instance_id: InstanceId) -> None:
+        """Note that somebody else has added something to an instance: from now on it must be carried along."""
+        if not (self._lists[service] or self._in_flight[service, instance_id]):
+            self._added.add((service, instance_id))
 
     async def apply(self, service: ServiceRef, changes: Sequence[Change]) -> AsyncGenerator[Outcome]:
         sent = []
@@ -101,8 +116,15 @@ class Line:
             yield f"the instance there is that of pod {whose}"
         if isinstance(change, Register):
             self._let_go.discard((service, change.instance_id))
+            yield from self._lost(service, change, there)
         elif isinstance(change, Deregister):
             yield from self._wrong_removal(service, change)
+
+    def _lost(self, service: ServiceRef, change: Register, there: Instance | None) -> Iterator[str]:
+        if there is None or not ADDED.items() <= there.attributes.items():
+            self._added.discard((service, change.instance_id))  # somebody else, or an older write, took it away
+        elif (service, change.instance_id) in self._added and not ADDED.items() <= change.instance.attributes.items():
+            yield "what somebody else added to it is lost"
 
     def _why_not_leading(self, deed: str) -> str:
         return "" if self.leads else f"a replica that does not lead {deed}"

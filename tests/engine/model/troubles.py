@@ -15,6 +15,7 @@ from kube_registrar.testing import builders
 from kube_registrar.testing.faults import Op
 from tests.engine.harness import FLASK
 from tests.engine.model.asks import CHECKED, REFS
+from tests.engine.model.line import ADDED
 from tests.engine.model.machine import LONGEST_LATE, Machine
 from tests.engine.model.pods import PodRules, clear_asks, names
 from tests.engine.model.truth import KINDS
@@ -138,17 +139,33 @@ class OtherWriters(TroubleRules):
         service=st.sampled_from(REFS), number=st.sampled_from(range(10)), deed=st.sampled_from(["drop", "spoil", "add"])
     )
     def somebody_else(self, service: ServiceRef, number: int, deed: str) -> None:
-        self.needs_resync = True
         self.tampered()
         own = sorted(self._own(service), key=lambda each: each.id)
-        if not own:
-            return
-        found = own[number % len(own)]
+        if own:
+            self.write_to(service, own[number % len(own)], deed)
+
+    def write_to(self, service: ServiceRef, found: Instance, deed: str) -> None:
+        """Have somebody else write to an instance of ours."""
+        self.needs_resync = True
         if deed == "drop":
             self.registry.drop(service, found.id)
-        else:
-            added = {"weight": "5"} if deed == "add" else {keys.IPV4: "10.9.9.9"}
-            self.registry.put(service, replace(found, attributes={**found.attributes, **added}))
+            return
+        written = ADDED if deed == "add" else {keys.IPV4: "10.9.9.9"}
+        self.registry.put(service, replace(found, attributes={**found.attributes, **written}))
+        if deed == "add":
+            for replica in self.replicas:
+                replica.line.added(service, found.id)
+
+    @precondition(lambda self: self.is_wild)
+    @rule(name=names, number=st.sampled_from(range(6)))
+    def add_just_before_a_change(self, name: str, number: int) -> None:
+        """Add something to the instances of a pod that must be written anew the next moment."""
+        self.tampered()
+        for service in REFS:
+            for found in self._own(service):
+                if found.attributes[keys.POD] == name:
+                    self.write_to(service, found, "add")
+        self.edit(name, ips=(self.truth.free_address(name, number),))
 
     @precondition(lambda self: self.is_wild)
     @rule(service=st.sampled_from(REFS))

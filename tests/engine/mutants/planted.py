@@ -21,6 +21,7 @@ from kube_registrar.sync.hearing import Hearing
 from kube_registrar.sync.interest import Interest
 from kube_registrar.sync.leading import Leading
 from kube_registrar.sync.observed import Attempt, ObservedService
+from kube_registrar.sync.overwriting import Overwriting
 from kube_registrar.sync.reconcile import RegistrySync
 
 Mutant = Callable[[], AbstractContextManager[None]]
@@ -143,4 +144,11 @@ def sends_twice() -> Iterator[None]:
 def forgets_policies() -> Iterator[None]:
     """Policies withhold nothing."""
     with patch("kube_registrar.sync.reconcile.restrained", lambda made, _there, _policy: made):
+        yield
+
+
+@contextmanager
+def overwrites_unseen() -> Iterator[None]:
+    """What is there is written anew on the strength of an old list."""
+    with patch.object(Overwriting, "restrain", lambda _self, made, _state: (made, False)):
         yield

@@ -27,6 +27,7 @@ MUTANTS: list[tuple[Mutant, type[Machine]]] = [
     (planted.has_no_brake, AskingMachine),
     (planted.sends_twice, PodMachine),
     (planted.forgets_policies, PodMachine),
+    (planted.overwrites_unseen, PodMachine),
 ]
 
 
