@@ -20,6 +20,7 @@ from pathlib import Path
 from bench.crowd import Crowd, Member, declare
 from bench.floor import Floor
 from bench.ground import cpu_seconds, ground, peak_memory, used
+from bench.in_pod import InPod
 from bench.registry_process import RegistryProcess
 from bench.table import Row, run
 
@@ -147,7 +148,7 @@ class _Bench:
     def _operator(self, name: str, endpoint: str | None = None) -> Operator:
         folder = self._folder / name
         folder.mkdir()
-        return Operator(folder, self._plane.kubeconfig, endpoint=endpoint)
+        return InPod(folder, self._plane, endpoint=endpoint)
 
     def _member(self, number: int) -> Member:
         asks = self._asks(number) if number % ANNOTATED_EVERY == 0 else {}

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import shutil
 import ssl
 import stat
@@ -217,12 +218,12 @@ def test_a_pod_uses_its_service_account_and_reads_its_token_again(
     folder = service_account(tmp_path / "account", pem)
     found = load(service_account=folder)
     assert found.server == "https://[fd00::1]:443"
-    assert found.authorization == "bearer pod-token"
+    assert found.authorization == "Bearer pod-token"
     assert found.tls == Tls(ca=pem[0])
     assert found.source == "the pod's service account"
     assert found.renew_at is not None
     service_account(folder, pem, "rotated")
-    assert load(service_account=folder).authorization == "bearer rotated"
+    assert load(service_account=folder).authorization == "Bearer rotated"
 
 
 def test_a_service_account_that_cannot_be_used(
@@ -234,9 +235,54 @@ def test_a_service_account_that_cannot_be_used(
     with pytest.raises(UserError) as error:
         load(service_account=folder)
     assert str(error.value) == (
-        f"the pod's service account at {folder} cannot be used (Token file exists but empty.): "
+        f"the pod's service account at {folder} cannot be used (its token is empty): "
         "check the pod's automountServiceAccountToken"
     )
+
+
+def test_a_service_account_that_is_not_whole(
+    tmp_path: Path, pem: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    folder = service_account(tmp_path / "account", pem)
+    (folder / "ca.crt").unlink()
+    with pytest.raises(UserError, match=re.escape("(its ca.crt cannot be read: No such file or directory)")):
+        load(service_account=folder)
+
+
+def test_a_pod_without_the_port_of_its_api_server(
+    tmp_path: Path, pem: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.delenv("KUBERNETES_SERVICE_PORT", raising=False)
+    with pytest.raises(UserError, match=r"must both be set in a pod: found '10.0.0.1' and ''"):
+        load(service_account=service_account(tmp_path / "account", pem))
+
+
+def test_a_pod_reaches_its_api_server_by_a_proxy_unless_told_otherwise(
+    tmp_path: Path, pem: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    folder = service_account(tmp_path / "account", pem)
+    assert load(service_account=folder).proxy is None
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    assert load(service_account=folder).proxy == "http://proxy.example:3128"
+    monkeypatch.setenv("NO_PROXY", "10.0.0.0/8")
+    assert load(service_account=folder).proxy is None
+
+
+def test_a_pod_needs_nothing_of_the_kubernetes_package(tmp_path: Path, pem: tuple[bytes, bytes]) -> None:
+    folder = service_account(tmp_path / "account", pem)
+    code = (
+        "import sys; from pathlib import Path; import kube_registrar.cli.run; import kube_registrar.cli.running; "
+        "from kube_registrar.cluster.credentials import load; "
+        f"print(load(service_account=Path({str(folder)!r})).server, 'kubernetes' in sys.modules)"
+    )
+    pod = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443", "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=pod, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["https://10.0.0.1:443", "False"]
 
 
 def test_nothing_is_configured(tmp_path: Path) -> None:

@@ -88,6 +88,11 @@ class Operator:
         return ["run", *registry, *fixed, *self.flags]
 
     @property
+    def command(self) -> list[str]:
+        """How it is started, unless it is warm."""
+        return [sys.executable, "-m", "kube_registrar", *self.arguments]
+
+    @property
     def log(self) -> Path:
         """The log of the present run, or of the last one."""
         return self._folder / f"operator-{self._runs}.log"
@@ -105,8 +110,7 @@ class Operator:
         if self._is_warm:
             self._child = warm.Process(self.arguments, self.log, environment() | self._variables)
         else:
-            command = [sys.executable, "-m", "kube_registrar", *self.arguments]
-            self._child = Child("the operator", command, self.log, env=environment() | self._variables)
+            self._child = Child("the operator", self.command, self.log, env=environment() | self._variables)
         if wait:
             self.wait_until_ready()
         return self

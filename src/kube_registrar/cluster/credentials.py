@@ -1,7 +1,8 @@
 """How we authenticate: every way that the `kubernetes` package's loaders know, read again whenever asked.
 
 Order, as kubectl's: the kubeconfig that was asked for, `KUBECONFIG` as it is now, `~/.kube/config`, the service account
-of this pod. Only the loaders are used, never the package's API classes: `CoreV1Api` alone would cost 78 MB.
+of this pod, for which the package is not needed (`in_cluster`). Only its loaders are used, never its API classes:
+`CoreV1Api` alone would cost 78 MB.
 Sources: Kubernetes documentation, "Organizing Cluster Access Using kubeconfig Files" and "Accessing the Kubernetes API
 from a Pod".
 """
@@ -16,6 +17,8 @@ from pathlib import Path
 from kube_registrar.model.errors import UserError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+ROTATING_SECONDS = 60.0
+"""A token in a file is read again this often: the kubelet renews it well before it expires."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ def load(
     if context is not None:
         raise UserError(f"context {context!r} needs a kubeconfig, and ~/.kube/config does not exist: give --kubeconfig")
     if (service_account / "token").is_file() and os.environ.get("KUBERNETES_SERVICE_HOST"):
-        from kube_registrar.cluster.loaded import load_in_cluster  # noqa: PLC0415  # costs 40 MB
+        from kube_registrar.cluster.in_cluster import load_in_cluster  # noqa: PLC0415  # it needs what is here
 
         return load_in_cluster(service_account)
     raise UserError(

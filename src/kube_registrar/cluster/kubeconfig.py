@@ -20,9 +20,9 @@ from kubernetes.config.dateutil import parse_rfc3339
 from kubernetes.config.exec_provider import ExecProvider
 from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
-from kube_registrar.cluster.credentials import Credentials
+from kube_registrar.cluster.credentials import ROTATING_SECONDS, Credentials
 from kube_registrar.cluster.errors import short
-from kube_registrar.cluster.loaded import ROTATING_SECONDS, made, renewal
+from kube_registrar.cluster.loaded import made, renewal
 from kube_registrar.model.errors import UserError
 
 

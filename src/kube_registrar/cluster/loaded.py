@@ -1,6 +1,5 @@
 """What the loaders of the `kubernetes` package found, made credentials of ours."""
 
-import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -8,31 +7,12 @@ from typing import Any
 
 from kubernetes.client import Configuration
 from kubernetes.client.rest import should_bypass_proxies
-from kubernetes.config import ConfigException
-from kubernetes.config.incluster_config import InClusterConfigLoader
 
 from kube_registrar.cluster.credentials import Credentials, Tls
 from kube_registrar.model.errors import UserError
 
-ROTATING_SECONDS = 60.0
-"""A token in a file is read again this often: the kubelet renews it well before it expires."""
 _RENEW_AT = 0.8
 """A token that names its end is renewed after this share of what is left of it."""
-
-
-def load_in_cluster(service_account: Path) -> Credentials:
-    """Read the service account of this pod. Raises UserError."""
-    found = Configuration()
-    try:
-        InClusterConfigLoader(
-            token_filename=str(service_account / "token"), cert_filename=str(service_account / "ca.crt")
-        ).load_and_set(found)
-    except (ConfigException, OSError) as error:
-        raise UserError(
-            f"the pod's service account at {service_account} cannot be used ({error}): "
-            "check the pod's automountServiceAccountToken"
-        ) from None
-    return made(found, "the pod's service account", renew_at=time.time() + ROTATING_SECONDS)
 
 
 def made(

@@ -5,8 +5,9 @@ it makes are copies, so that no record keeps a page of 4 MB alive. Strings that 
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from sys import intern
+from types import MappingProxyType
 
 from kube_registrar.cluster import shapes
 from kube_registrar.cluster.codec import Codec
@@ -36,6 +37,8 @@ Selects = Callable[[str, str, Mapping[str, str]], bool]
 
 NODE_LABELS = frozenset({ZONE_LABEL, REGION_LABEL, EXCLUDE_LABEL})
 _HASH_LABEL = "pod-template-hash"
+_MOST_SHARED = 1024
+"""So many different ones are remembered; what is forgotten is made once more, and no more."""
 
 
 def nothing(_namespace: str, _name: str, _labels: Mapping[str, str]) -> bool:
@@ -89,13 +92,13 @@ def _ports(spec: shapes.PodSpec) -> tuple[ContainerPort, ...]:
     # An init container that restarts always is a sidecar: it serves while the pod lives.
     sidecars = [one for one in spec.init_containers or () if one.restart_policy == "Always"]
     return tuple(
-        ContainerPort(intern(container.name), intern(port.name), port.container_port, intern(port.protocol))
+        _port(container.name, port.name, port.container_port, port.protocol)
         for container in [*(spec.containers or ()), *sidecars]
         for port in container.ports or ()
     )
 
 
-def _workload(owners: list[shapes.Owner] | tuple[()], labels: dict[str, str]) -> str:
+def _workload(owners: list[shapes.Owner] | tuple[()], labels: Mapping[str, str]) -> str:
     owner = next((one for one in owners if one.controller), owners[0] if owners else None)
     if owner is None:
         return ""
@@ -210,8 +213,19 @@ def _endpoint(found: shapes.Endpoint, namespace: str) -> Endpoint:
     )
 
 
-def _interned(strings: dict[str, str] | None) -> dict[str, str]:
-    return {intern(key): intern(value) for key, value in (strings or {}).items()}
+def _interned(strings: dict[str, str] | None) -> Mapping[str, str]:
+    """Return one mapping for all that are equal: the pods of a workload have the same labels and annotations."""
+    return _shared(tuple((strings or {}).items()))
+
+
+@lru_cache(maxsize=_MOST_SHARED)
+def _shared(items: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    return MappingProxyType({intern(key): intern(value) for key, value in items})
+
+
+@lru_cache(maxsize=_MOST_SHARED)
+def _port(container: str, name: str, number: int, protocol: str) -> ContainerPort:
+    return ContainerPort(intern(container), intern(name), number, intern(protocol))
 
 
 def pods(selects: Selects = nothing) -> Codec[Pod | BarePod]:

@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import kopf
-
 from kube_registrar.model.errors import Conflict, RegistryError
 from kube_registrar.model.reasons import NOT_EMPTY, REMOVED, RETAINED, Problem
 from kube_registrar.model.records import CustomObject
 from kube_registrar.model.refs import Uid, registry_of
 from kube_registrar.operator import lifecycle, removing
 from kube_registrar.operator.context import Context
+from kube_registrar.operator.lean import kopf
 from kube_registrar.operator.telling import GROUP, VERSION, ensured, record, tell
 from kube_registrar.operator.verdicts import LATER_SECONDS, SOON_SECONDS, Verdict, status_of
 

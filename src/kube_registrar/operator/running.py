@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import kopf
-
 from kube_registrar.cluster.credentials import Credentials
 from kube_registrar.cluster.pooled import pooled_session
 from kube_registrar.cluster.resources import FINALIZER
 from kube_registrar.operator.context import Context
 from kube_registrar.operator.handlers import handlers
+from kube_registrar.operator.lean import kopf
 from kube_registrar.operator.telling import GROUP
 from kube_registrar.runtime.backoff import Backoff
 

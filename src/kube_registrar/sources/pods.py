@@ -118,7 +118,7 @@ class _Wishing:
     labels: list[Problem] = field(default_factory=list)
     registrations: list[Registration] = field(default_factory=list)
     services: list[ServiceRef] = field(default_factory=list)
-    settled_ids: list[InstanceId] = field(default_factory=list)
+    missing_ids: list[InstanceId] = field(default_factory=list)
     unready: set[ServiceRef] = field(default_factory=set)
     taken: Sequence[Taken] = ()
     judged: list[Judged] = field(default_factory=list)
@@ -153,7 +153,7 @@ class _Wishing:
             problems=tuple(told)[:MAX_PROBLEMS],
             held=self.own.held or self.asking.held or found.held,
             settled=some(filter(found.is_certain, self.services)),
-            settled_ids=frozenset(self.settled_ids),
+            missing_ids=frozenset(self.missing_ids),
             unready=some(self.unready),
             absent_because="; ".join(dict.fromkeys(found.reasons)),
             unresolved=found.unresolved,
@@ -202,15 +202,16 @@ class _Wishing:
             attributes = attributes_of(standard_of_pod(pod, self.world), limits, addresses, user)
         identity = self._id(asked)
         self.services.append(service.ref)
-        self.settled_ids.append(identity)
         is_marked = service.ref in self.world.marked and service.health_check is HealthCheckType.CUSTOM
         if not is_ready and not is_marked:
             found.reasons.append("the pod is not ready")
             self.unready.add(service.ref)
+            self.missing_ids.append(identity)
             self.judged.append(Judged(asked))
         elif not pod.ips:
             found.reasons.append("the pod has no address yet")
             self.unready.add(service.ref)
+            self.missing_ids.append(identity)
             self.judged.append(Judged(asked))
         else:
             known = health if service.health_check is HealthCheckType.CUSTOM else Health.UNKNOWN

@@ -105,7 +105,7 @@ class _Publishing:
             problems=tuple(told)[:MAX_PROBLEMS],
             held=found.held,
             settled=some(ref for ref, _ in found.asked if found.is_certain(ref)),
-            settled_ids=frozenset(self.ids),
+            missing_ids=frozenset(self.ids) - self.registrations.keys(),
             unready=some(self.unready),
             absent_because="; ".join(dict.fromkeys(found.reasons)),
             unresolved=found.unresolved,

@@ -33,8 +33,8 @@ class Wish:
     problems: tuple[Problem, ...] = ()
     held: bool = False
     settled: frozenset[ServiceRef] = frozenset()
-    settled_ids: frozenset[InstanceId] = frozenset()
-    """The instances that are asked for, there or not: whatever else cannot be read, readiness counts for them."""
+    missing_ids: frozenset[InstanceId] = frozenset()
+    """The instances that are asked for and have no registration: not ready, for example."""
     unready: frozenset[ServiceRef] = frozenset()
     """Services that it asks for, and that only its readiness or a missing address keep it out of."""
     absent_because: str = ""
@@ -43,18 +43,21 @@ class Wish:
     addresses_to_check: frozenset[str] = frozenset()
     """Addresses of endpoints without pods: whether a pod has them has to be known, and is in World.pod_addresses."""
 
+    @property
+    def settled_ids(self) -> frozenset[InstanceId]:
+        """The instances that are asked for, there or not: whatever else cannot be read, readiness counts for them."""
+        return self.missing_ids.union(registration.instance.id for registration in self.registrations)
+
     def frozen(self, why: str) -> "Wish":
         """Return the wish of an object that another one says something of which cannot be read.
 
         Nothing is made or changed by it, for that may be part of it; what is not ready may go.
         """
-        there = {registration.instance.id for registration in self.registrations}
         return replace(
             self,
             registrations=(),
             held=True,
             settled=frozenset(),
-            settled_ids=self.settled_ids - there,
             absent_because="; ".join(filter(None, [self.absent_because, why])),
         )
 

@@ -84,7 +84,7 @@ def test_a_pod_that_lives_but_cannot_serve_wants_nothing_for_certain(
 ) -> None:
     wish = wish_of(pod(ARTICLE, **changes), world)
     ids = wish.settled_ids
-    assert wish == Wish(settled=frozenset({FLASK}), settled_ids=ids, unready=frozenset({FLASK}), absent_because=why)
+    assert wish == Wish(settled=frozenset({FLASK}), missing_ids=ids, unready=frozenset({FLASK}), absent_because=why)
     assert len(ids) == 1
     assert not wish.holds(FLASK)
 

@@ -115,8 +115,8 @@ def test_a_machine_is_one_instance_with_the_services_attributes(world: World) ->
         "stage": "dev",
     }
     assert one.instance.id == instance_id(world.cluster_uid, Uid("uid-of-db/10.1.0.4"), FLASK, 15_432, "db")
-    settled, ids = frozenset({FLASK}), frozenset({one.instance.id})
-    assert wish == Wish((one,), settled=settled, settled_ids=ids, addresses_to_check=frozenset({"10.1.0.4"}))
+    assert wish == Wish((one,), settled=frozenset({FLASK}), addresses_to_check=frozenset({"10.1.0.4"}))
+    assert wish.settled_ids == {one.instance.id}
     assert is_own(one.instance.attributes, world.cluster_uid)
     assert origin_of(one.instance.attributes) == Origin("Service", "default", "db", Uid("uid-of-db"))
 
