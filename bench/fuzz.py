@@ -1,10 +1,10 @@
 """Sends the embedded registry requests that are nearly right, or not at all, and looks whether it bears them.
 
-python -m bench.fuzz [--requests 100000] [--seed N]
+python -m bench.fuzz [--requests 100000] [--packets 100000] [--seed N]
 
 Requests are drawn from the table of shapes: members that fit, members that do not, JSON that is cut or turned, headers
 that are missing, twice, endless or wrong, bodies in chunks, pieces and floods. What must hold: no answer is a 500, none
-is missing after 10 s, the process lives, and its memory does not grow once it has what is kept.
+is missing after 10 s, the process lives, and its memory does not grow once it has what is kept. Packets for DNS follow.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench import fuzz_dns
 from bench.ground import Client, memory
 from bench.registry import Served, attributes, served
 from bench.table import Row, run
@@ -186,8 +187,16 @@ class Sender:
                 self.troubles.append(heard[-1000:].decode("ascii", "replace"))
 
 
-def rows(count: int = 100_000, seed: int = 1) -> Iterator[Row]:
+def rows(requests: int = 100_000, packets: int = 100_000, seed: int = 1) -> Iterator[Row]:
     """Send so many."""
+    if requests:
+        yield _requests(requests, seed)
+    if packets:
+        with tempfile.TemporaryDirectory() as name:
+            yield from fuzz_dns.rows(Path(name) / "dns", packets, seed)
+
+
+def _requests(count: int, seed: int) -> Row:
     with tempfile.TemporaryDirectory() as name, served(Path(name)) as server:
         dice = random.Random(seed)
         sender = Sender(server.port, dice, Requests(dice, *_filled(server)).draw)
@@ -203,7 +212,7 @@ def rows(count: int = 100_000, seed: int = 1) -> Iterator[Row]:
     if bugs:
         print(log[log.index("Traceback") - 500 :][:3000], file=sys.stderr)
     answers = ", ".join(f"{number:,} × {status}" for status, number in sender.statuses.most_common())
-    yield Row(
+    return Row(
         f"{sent:,} mutated requests: 5xx, hangs and tracebacks; RSS after 30 % and at the end",
         "0; flat (≤ 10 % and 8 MB more)",
         f"{len(sender.troubles) + bugs}; {first:.0f} MB, {last:.0f} MB ({answers})",
@@ -236,9 +245,10 @@ def _filled(server: Served) -> tuple[Mapping[str, object], Sequence[str]]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--requests", type=int, default=100_000)
+    parser.add_argument("--packets", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
-    return run(functools.partial(rows, asked.requests, asked.seed))
+    return run(functools.partial(rows, asked.requests, asked.packets, asked.seed))
 
 
 if __name__ == "__main__":

@@ -116,6 +116,19 @@ def test_what_cannot_be_is_a_sentence(tmp_path: Path, args: list[str], sentence:
     assert refusal(*(str(tmp_path) if arg == "D" else arg for arg in args)).startswith(sentence)
 
 
+def test_what_dns_cannot_be_is_said_before_anybody_listens(tmp_path: Path) -> None:
+    config = tmp_path / "registrar.yaml"
+    config.write_text("registries: {cloud: {kind: cloudmap, region: eu-west-1}}\ndefaultRegistry: cloud\n")
+    args = ["serve", "--config", str(config)]
+    fixed = ["--listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0", "--dns-listen", "127.0.0.1:0"]
+    keys_file = keys(tmp_path, READ, mode=0o600)
+    done = warm.run([*args, *fixed, "--access-keys", str(keys_file)], ground.environment())
+    assert done.returncode == 1
+    assert "answers DNS itself" in done.stderr
+    assert "listening: api" not in done.stderr
+    assert "listening: probes" in done.stderr
+
+
 def test_a_file_of_settings_may_list_the_registry(tmp_path: Path) -> None:
     config = tmp_path / "registrar.yaml"
     config.write_text("registries: {cloud: {kind: cloudmap, region: eu-west-1}}\ndefaultRegistry: cloud\n")

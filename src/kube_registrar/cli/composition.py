@@ -58,6 +58,7 @@ async def operate(configuration: Configuration) -> None:
         for name in held:
             counting.begin(name)
         take_stock()
+        front.check_dns(configuration, held)
         await front.serve_api(stack, configuration, held, clock, metrics)
         await front.serve_dns(stack, configuration, held, clock, metrics)
         registries = [Contained(Metered(each, metrics, clock), patience(each)) for each in held.values()]

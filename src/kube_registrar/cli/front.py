@@ -83,33 +83,45 @@ async def serve_dns(
 ) -> None:
     """Answer DNS for the registry that is served, if that was asked for, until the stack closes.
 
-    Whoever reaches the address is answered: DNS knows no authentication. Raises UserError if no registry is served, if
-    it answers DNS itself, or if the port is taken.
+    Whoever reaches the address is answered: DNS knows no authentication. Raises UserError as `check_dns` does, or if
+    the port is taken.
     """
-    if configuration.dns_listen is None:
+    registry = check_dns(configuration, registries)
+    if configuration.dns_listen is None or registry is None:
         return
-    name = _served(configuration, registries)
-    if name is None:
-        raise UserError(
-            f"--dns-listen is {configuration.dns_listen}, and no configured registry is served: name one with "
-            "--served-registry, configure an embedded one, or leave --dns-listen out"
-        )
-    zones = await _zones(stack, registries[name], clock)
+    zones = await _zones(stack, registry, clock)
     host, port = parse_listen(configuration.dns_listen)
     bound, counted = await stack.enter_async_context(dns.serve(zones, host, port))
     metrics.read_dns_queries(counted)
     _say("dns", host, bound, scheme="dns")
 
 
+def check_dns(configuration: Configuration, registries: Mapping[RegistryName, Registry]) -> Registry | None:
+    """Return the registry that DNS is to be answered for, if that was asked for: to be called before anybody listens.
+
+    Raises UserError if no registry is served, or if it answers DNS itself.
+    """
+    if configuration.dns_listen is None:
+        return None
+    name = _served(configuration, registries)
+    if name is None:
+        raise UserError(
+            f"--dns-listen is {configuration.dns_listen}, and no configured registry is served: name one with "
+            "--served-registry, configure an embedded one, or leave --dns-listen out"
+        )
+    registry = registries[name]
+    if registry.capabilities.answers_dns and not isinstance(registry, Publisher):
+        raise UserError(
+            f"--dns-listen is given, and registry {name} answers DNS itself: leave --dns-listen out, and ask "
+            "its own DNS server"
+        )
+    return registry
+
+
 async def _zones(stack: AsyncExitStack, registry: Registry, clock: Clock) -> ZoneSource:
     """Return the zones of a registry: its own, or what is kept of it from now on until the stack closes."""
     if isinstance(registry, Publisher):
         return registry.zones
-    if registry.capabilities.answers_dns:
-        raise UserError(
-            f"--dns-listen is given, and registry {registry.name} answers DNS itself: leave --dns-listen out, and ask "
-            "its own DNS server"
-        )
     return await stack.enter_async_context(followed(Contained(registry), clock))
 
 

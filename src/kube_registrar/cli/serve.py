@@ -35,6 +35,7 @@ async def _serve(configuration: Configuration) -> None:
         await front.serve_probes(stack, configuration, metrics, lambda: missing, list)
         registry = await stack.enter_async_context(opened(entry.kind, entry.options, name, clock))
         served = {name: registry}
+        front.check_dns(configuration, served)
         await front.serve_api(stack, configuration, served, clock, metrics, close_seconds=DRAIN_SECONDS)
         await front.serve_dns(stack, configuration, served, clock, metrics)
         missing.clear()
