@@ -58,6 +58,7 @@ def _metrics() -> Iterator[str]:
     metrics.read_watches(lambda: [WatchState("Pod", 0, 0.0)])
     metrics.read_events_dropped(lambda: 0)
     metrics.read_dns_queries(lambda: [("A", "NOERROR", 1)])
+    metrics.read_health_checks(lambda: {"passed": 1})
     metrics.answers.count("DiscoverInstances", "ok", 0.0)
     yield from ("| metric | type | says |", "|---|---|---|")
     for family in sorted(metrics.registry.collect(), key=lambda each: each.name):

@@ -84,6 +84,7 @@ def test_every_metric_has_a_row_with_its_type_and_labels_and_every_row_is_a_metr
     metrics.read_watches(lambda: [WatchState("Pod", 0, 0.0)])
     metrics.read_events_dropped(lambda: 0)
     metrics.read_dns_queries(lambda: [("A", "NOERROR", 1)])
+    metrics.read_health_checks(lambda: {"passed": 1})
     metrics.answers.count("DiscoverInstances", "ok", 0.0)
     documented = {
         row[0].strip().strip("`"): (row[1].strip(), tuple(re.findall(r"`(\w+)`", row[2])))

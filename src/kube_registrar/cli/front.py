@@ -14,6 +14,7 @@ from kube_registrar.registries.contained import Contained
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.runtime.metrics import Metrics
+from kube_registrar.server.checked import Checked
 from kube_registrar.server.cloudmap.application import app
 from kube_registrar.server.cloudmap.catalog import Catalog
 from kube_registrar.server.cloudmap.serving import serve
@@ -67,6 +68,8 @@ async def serve_api(
     catalog = registry if isinstance(registry, Catalog) else Portal(Contained(registry), clock)
     host, port = parse_listen(configuration.api_listen)
     way = await entrance(stack, configuration, metrics, clock)
+    if isinstance(registry, Checked):
+        metrics.read_health_checks(registry.checks_made)
     served = app(catalog, _troubles(configuration, name), clock, door=way.door, traffic=way.traffic)
     bound = await stack.enter_async_context(
         serve(served, host, port, is_keyed=not way.door.is_open, tls=way.tls, close_seconds=close_seconds)

@@ -5,7 +5,7 @@ Whoever counts is given a `Metrics`; nobody reaches for a global.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -212,6 +212,10 @@ class Metrics:
         """Show the DNS queries that `read` returns, as type, code and number; called once."""
         self.registry.register(_DnsQueries(read))
 
+    def read_health_checks(self, read: Callable[[], Mapping[str, int]]) -> None:
+        """Show the health checks that `read` returns, by how they ended; called once."""
+        self.registry.register(_HealthChecks(read))
+
     def before_render(self, update: Callable[[], None]) -> None:
         """Call `update` before each rendering, to set gauges that are costly to follow and cheap to read."""
         self._updates.append(update)
@@ -289,4 +293,22 @@ class _DnsQueries:
     def describe(self) -> Iterator[CounterMetricFamily]:
         yield CounterMetricFamily(
             "kube_registrar_dns_queries", "DNS queries, by the type that was asked for.", labels=["type", "code"]
+        )
+
+
+class _HealthChecks:
+    """What the embedded registry's health checks found, as a metric."""
+
+    def __init__(self, read: Callable[[], Mapping[str, int]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self.describe():
+            for result, count in self._read().items():
+                family.add_metric([result], count)
+            yield family
+
+    def describe(self) -> Iterator[CounterMetricFamily]:
+        yield CounterMetricFamily(
+            "kube_registrar_health_checks", "Health checks that the embedded registry made.", labels=["result"]
         )

@@ -11,6 +11,7 @@ How operations are written, in the modules beside this one:
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -38,6 +39,8 @@ class Core:
     dice: random.Random
     structure: asyncio.Lock = field(default_factory=asyncio.Lock)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    checks_made: Counter[str] = field(default_factory=Counter)
+    """How many health checks passed, and how many failed."""
 
     def namespace(self, field_name: str, value: str) -> Namespace:
         """Return a namespace by id or ARN. Raises CloudMapError NamespaceNotFound."""

@@ -84,6 +84,10 @@ class EmbeddedRegistry:
         """What of it is published in DNS, for whoever answers queries."""
         return Publishing(self._core.state)
 
+    def checks_made(self) -> Mapping[str, int]:
+        """Return how many health checks passed, and how many failed, since it was opened."""
+        return {result: self._core.checks_made[result] for result in ("passed", "failed")}
+
     # Cloud Map's operations.
 
     @property

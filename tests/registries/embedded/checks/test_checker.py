@@ -191,6 +191,9 @@ async def test_a_status_changes_after_as_many_results_in_a_row_as_the_threshold(
             assert (await place.statuses())["a"] == "UNHEALTHY", "the row was broken"
         await place.pass_(LONGEST)
         assert await place.statuses() == {"a": "HEALTHY", "b": "HEALTHY"}
+        made = place.registry.checks_made()
+        assert made["failed"] == 4
+        assert sum(made.values()) == len(network.asked)
 
 
 async def test_health_is_seen_wherever_it_is_asked_for(opened: Opened, network: Network) -> None:

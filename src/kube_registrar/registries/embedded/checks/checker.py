@@ -151,7 +151,9 @@ class Checker:
     async def _check(self, target: _Target, check: HealthCheck, where: Endpoint) -> None:
         begun = self._now()
         try:
-            await self._judge(target, check, await self._probe(where))
+            reason = await self._probe(where)
+            self._core.checks_made["failed" if reason else "passed"] += 1
+            await self._judge(target, check, reason)
         except CloudMapError:
             pass  # The disk is full: it has been said, and the next result says the same.
         except Exception:  # noqa: BLE001 - the others are checked on
