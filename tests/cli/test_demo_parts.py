@@ -2,8 +2,11 @@
 
 import io
 import shlex
+import socket
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -14,6 +17,8 @@ from kube_registrar.cli.demo.kube import LABELS, in_namespace, is_ours, name_of
 from kube_registrar.cli.demo.stage import PlainStage, TerminalStage, stage
 from kube_registrar.cli.demo.story import DEV, PROD, Moment
 from kube_registrar.cli.tables import table
+from tests.cli.serving import served
+from tests.wire.harness import namespace, register, service
 
 
 class Terminal(io.StringIO):
@@ -142,3 +147,41 @@ def test_only_what_carries_the_label_is_its_own() -> None:
 
 def test_a_table_can_be_cut_by_columns() -> None:
     assert table(["A", "LONG"], [["x", ""], ["longer", "y"]]) == "A        LONG\nx        -\nlonger   y"
+
+
+def test_a_client_as_it_is_finds_the_registry_by_its_two_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    real = socket.getaddrinfo
+
+    def resolve(host: str, *args: Any, **kwargs: Any) -> Any:
+        asked.append(host)
+        return real("127.0.0.1" if host in client.HOSTS else host, *args, **kwargs)
+
+    with served(tmp_path) as one:
+        endpoint = str(one.address("api"))
+        seen = client.Client(endpoint)
+        register(
+            seen._client, service(seen._client, namespace(seen._client)), AWS_INSTANCE_IPV4="10.0.0.1", stage="dev"
+        )
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        by_name = client.named(endpoint)
+        assert by_name is not None
+        assert by_name == endpoint.replace("127.0.0.1", "registry.localhost")
+        asked.clear()
+        assert len(client.Client(by_name, is_plain=True).discover(stage="dev")) == 1
+        assert asked == ["data-registry.localhost"]
+
+
+@pytest.mark.parametrize("leads_to", ["10.0.0.1", None])
+def test_names_that_lead_elsewhere_or_nowhere_are_not_used(
+    leads_to: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = socket.getaddrinfo
+
+    def resolve(host: str, *args: Any, **kwargs: Any) -> Any:
+        if leads_to is None:
+            raise OSError("no such name")
+        return real(leads_to if host.startswith("data-") else "127.0.0.1", *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    assert client.named("http://127.0.0.1:8081") is None

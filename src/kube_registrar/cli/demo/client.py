@@ -3,11 +3,13 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import botocore.exceptions
@@ -19,6 +21,7 @@ from kube_registrar.model.errors import KubeRegistrarError
 NAMESPACE = "test-namespace"
 SERVICE = "flask-app"
 REGION = "us-east-1"
+HOSTS = ("registry.localhost", "data-registry.localhost")
 _AWS_SECONDS = 60.0
 
 # The embedded registry listens on loopback and asks for no key, but no AWS client sends a request without one.
@@ -34,9 +37,12 @@ Found = Mapping[str, Any]
 
 
 class Client:
-    """An application: boto3, told where the registry is and nothing else of kube-registrar."""
+    """An application: boto3, told where the registry is and nothing else of kube-registrar.
 
-    def __init__(self, endpoint: str) -> None:
+    `is_plain`: not even that it shall leave out the prefix `data-`, as SDKs of other languages cannot be told.
+    """
+
+    def __init__(self, endpoint: str, *, is_plain: bool = False) -> None:
         self.endpoint = endpoint
         self._client: Any = boto3.client(
             "servicediscovery",
@@ -44,7 +50,7 @@ class Client:
             region_name=REGION,
             aws_access_key_id=_ENVIRONMENT["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=_ENVIRONMENT["AWS_SECRET_ACCESS_KEY"],
-            config=Config(inject_host_prefix=False, connect_timeout=5, read_timeout=5),
+            config=Config(inject_host_prefix=is_plain, connect_timeout=5, read_timeout=5),
         )
 
     def discover(self, **parameters: str) -> Sequence[Found]:
@@ -59,6 +65,21 @@ class Client:
             raise KubeRegistrarError(f"the registry does not answer: {error}") from None
         instances: Sequence[Found] = answer["Instances"]
         return instances
+
+
+def named(endpoint: str) -> str | None:
+    """Return the endpoint by names, for clients that put `data-` before one; None where they lead elsewhere here."""
+    place = urlsplit(endpoint)
+    try:
+        found = {_address(name, place.port) for name in HOSTS}
+    except OSError:
+        return None
+    return f"{place.scheme}://{HOSTS[0]}:{place.port}" if found == {place.hostname} else None
+
+
+def _address(name: str, port: int | None) -> str:
+    """Return where a client connects first. Raises OSError where there is no such name."""
+    return str(socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)[0][4][0])
 
 
 def by_version(instances: Sequence[Found]) -> Counter[str]:

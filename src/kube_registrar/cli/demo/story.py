@@ -129,6 +129,7 @@ class Story:
                 (0, {"stage": "dev", "version": "2.0.0"}),
             ):
                 self._expect(f"boto3 with {parameters}", count, len(registry.discover(**parameters)))
+            self._discover_plainly(registry)
             self._stage.say("the same with the aws command line, to paste into another terminal:")
             self._stage.command(client.aws_command(registry.endpoint, DEV))
             aws = client.find_aws()
@@ -137,6 +138,21 @@ class Story:
                 return
             self._expect("the aws command line", REPLICAS, len(client.run_aws(aws, registry.endpoint, DEV)))
             self._stage.say(f"it was run, and it found the same {REPLICAS}")
+
+    def _discover_plainly(self, registry: Client) -> None:
+        """Discover as SDKs do that cannot be told to leave out the prefix `data-`, where their names lead here."""
+        endpoint = client.named(registry.endpoint)
+        if endpoint is None:
+            line = f"127.0.0.1 {' '.join(client.HOSTS)}"
+            self._stage.say(
+                f'SDKs of other languages put "data-" before the host; with "{line}" in the hosts file that works'
+            )
+            return
+        found = client.Client(endpoint, is_plain=True).discover(stage="dev", version="1.0.0")
+        self._expect(f"boto3 as it is, at {endpoint}", REPLICAS, len(found))
+        self._stage.say(
+            f'a client as it is, which puts "data-" before the host of {endpoint}, found the same {REPLICAS}'
+        )
 
     def roll_over(self, operator: Operator, registry: Client) -> None:
         """Roll stage=dev over to another version, and follow until the old one is gone."""
