@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kube_registrar.model.errors import BrokenBackend, UserError
+from kube_registrar.model.errors import BrokenBackend, Forbidden, NotOpen, UserError
 from kube_registrar.model.refs import DEFAULT_REGISTRY, RegistryName
 from kube_registrar.registries import loading
 from kube_registrar.registries.absent import Absent
@@ -44,10 +44,11 @@ def fail(error: Exception) -> None:
     raise error
 
 
-async def message(**more: Any) -> str:
-    with pytest.raises(BrokenBackend) as caught:
+async def message(kind: type[UserError] = BrokenBackend, **more: Any) -> str:
+    with pytest.raises((BrokenBackend, NotOpen)) as caught:
         async with opened("zoo", {}, DEFAULT_REGISTRY, SystemClock(), **more):
             raise AssertionError("it was opened")
+    assert type(caught.value) is kind
     return str(caught.value)
 
 
@@ -84,7 +85,16 @@ async def test_one_that_fails_to_open_is_named(install: Callable[[Opener], None]
         yield FakeRegistry()
 
     install(of_this_version(opening))
-    assert await message() == f"{CALLED} failed at the start: ConnectionError: nobody there{NEXT}"
+    assert await message(NotOpen) == f"{CALLED} failed at the start: ConnectionError: nobody there{NEXT}"
+
+
+async def test_one_whose_server_does_not_know_us_is_not_called_faulty(install: Callable[[Opener], None]) -> None:
+    async def opening(*_: object) -> AsyncIterator[FakeRegistry]:
+        fail(Forbidden("the token is unknown"))
+        yield FakeRegistry()
+
+    install(of_this_version(opening))
+    assert await message(NotOpen) == f"{CALLED} cannot be opened: the token is unknown"
 
 
 async def test_one_that_hangs_while_it_is_opened_is_named(install: Callable[[Opener], None]) -> None:
@@ -93,7 +103,7 @@ async def test_one_that_hangs_while_it_is_opened_is_named(install: Callable[[Ope
         yield FakeRegistry()
 
     install(of_this_version(opening))
-    assert await message(seconds=0.05) == f"{CALLED} was not open within 0.05 s{NEXT}"
+    assert await message(NotOpen, seconds=0.05) == f"{CALLED} was not open within 0.05 s{NEXT}"
 
 
 class Odd:

@@ -25,7 +25,24 @@ Metadata-Version: 2.1
 Name: kube-registrar-broken
 Version: 6.6.6
 """
-ENTRY_POINT = "[kube_registrar.registries]\nbroken = kube_registrar_broken:open_registry\n"
+ENTRY_POINT = (
+    "[kube_registrar.registries]\nbroken = kube_registrar_broken:open_registry\nlate = kube_registrar_late:late\n"
+)
+LATE = """\
+import os
+from contextlib import asynccontextmanager
+from pathlib import Path
+from kube_registrar.registries.port import written_for
+from kube_registrar_jsonfile import open_registry
+
+@written_for(4)
+@asynccontextmanager
+async def late(config, name, clock, fence=None):
+    if not Path(config["path"]).exists():
+        raise ConnectionError("nobody there")
+    async with open_registry(config, name, clock, fence) as registry:
+        yield registry
+"""
 SAID = (
     "registry kind 'broken' of package kube-registrar-broken cannot be loaded from "
     "kube_registrar_broken:open_registry: RuntimeError: it wants another Python"
@@ -43,6 +60,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (info / "METADATA").write_text(BROKEN)
     (info / "entry_points.txt").write_text(ENTRY_POINT)
     (folder / "kube_registrar_broken.py").write_text("raise RuntimeError('it wants another Python')\n")
+    (folder / "kube_registrar_late.py").write_text(LATE)
     return folder
 
 
@@ -54,6 +72,7 @@ class Ground:
         registries = {
             "default": {"kind": "jsonfile", "path": str(self.file)},
             "other": {"kind": "broken"},
+            "late": {"kind": "late", "path": str(folder / "late.json")},
         }
         self.config.write_text(yaml.safe_dump({"servedRegistry": "default", "registries": registries}))
         flags = ("--api-listen", "127.0.0.1:0", "--dns-listen", "127.0.0.1:0")
@@ -165,6 +184,23 @@ def test_a_plugin_that_fails_is_named_and_hurts_no_other(ground: Ground, place: 
         wait_until(lambda: set(ground.held(place.registry_namespace, "flask-app")) == {"a"}, "the pod", seconds=30)
     finally:
         other.clear()
+
+
+def test_one_that_is_away_at_the_start_is_said_and_used_once_it_is_there(ground: Ground, plane: ControlPlane) -> None:
+    place = Place(plane).make()
+    operator = ground.operator.start()
+    up = 'kube_registrar_registry_up{registry="late"}'
+    try:
+        plane.apply(place.registry_namespace_manifest(registry="late"))
+        place.wait_condition("RegistryNamespace", place.registry_namespace, "RegistryReachable", "False")
+        wait_until(lambda: operator.metric(up) == 0.0, "the metric to say so")
+        ground.file.with_name("late.json").write_text('{"next": 1, "namespaces": {}}')
+        condition = place.wait_condition("RegistryNamespace", place.registry_namespace, "Ready", "True")
+        place.wait_condition("RegistryNamespace", place.registry_namespace, "RegistryReachable", "True")
+        wait_until(lambda: operator.metric(up) == 1.0, lambda: f"the metric to say so; {condition}")
+        assert any(line.get("message") == "registry late is open now" for line in operator.lines())
+    finally:
+        place.clear()
 
 
 def test_plan_explain_and_gc_read_it_as_they_read_any_other(ground: Ground, place: Place) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -17,13 +17,15 @@ from kube_registrar.cluster.gate import PodGates
 from kube_registrar.cluster.lookup import Lookup
 from kube_registrar.cluster.session import Session, open_session
 from kube_registrar.declared.settings import Configuration
-from kube_registrar.model.errors import BrokenBackend
+from kube_registrar.model.errors import BrokenBackend, NotOpen, Unreadable
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.refs import RegistryName
 from kube_registrar.operator.context import Context
 from kube_registrar.operator.withholding import Withholding
 from kube_registrar.registries.absent import Absent
+from kube_registrar.registries.awaited import Awaited
 from kube_registrar.registries.contained import Contained, patience
+from kube_registrar.registries.loading import backend
 from kube_registrar.registries.metered import Metered
 from kube_registrar.registries.opening import opened
 from kube_registrar.registries.port import Registry
@@ -54,14 +56,17 @@ async def operate(configuration: Configuration) -> None:
         cluster = await preflight.check(session, configuration.watch_namespaces, replicas.rights(configuration))
         _log.info("cluster %s, Kubernetes %s, at %s", cluster.uid, cluster.version, session.server)
         elector = replicas.elector(configuration, session, fence, metrics)
-        held = await _opened(stack, configuration, clock, fence)
+        metered = partial(Metered, metrics=metrics, clock=clock)
+        held = await _opened(stack, configuration, clock, fence, metered)
         for name in held:
             counting.begin(name)
         take_stock()
         front.check_dns(configuration, held)
         await front.serve_api(stack, configuration, held, clock, metrics)
         await front.serve_dns(stack, configuration, held, clock, metrics)
-        registries = [Contained(Metered(each, metrics, clock), patience(each)) for each in held.values()]
+        registries = [
+            each if isinstance(each, Awaited) else Contained(metered(each), patience(each)) for each in held.values()
+        ]
         recorder = Recorder(session)
         policies = _policies(configuration)
         catalog = Catalog(world_of(configuration, cluster.uid, registries))
@@ -95,29 +100,44 @@ async def operate(configuration: Configuration) -> None:
             keep_running(group, "events", recorder.run())
             for watch in watching.all:
                 keep_running(group, f"watch of {watch.resource.plural}", watching.run(watch))
+            for awaited in (each for each in registries if isinstance(each, Awaited)):
+                keep_running(group, f"opening of registry {awaited.name}", awaited.keep())
             keep_running(group, "engine", engine.run())
             lead = replicas.leading(engine, context, session, configuration.watch_namespaces)
             keep_running(group, "election", replicas.take_part(elector, engine, lead))
 
 
 async def _opened(
-    stack: AsyncExitStack, configuration: Configuration, clock: Clock, fence: Fence
+    stack: AsyncExitStack,
+    configuration: Configuration,
+    clock: Clock,
+    fence: Fence,
+    metered: Callable[[Registry], Registry],
 ) -> Mapping[RegistryName, Registry]:
     """Open every configured registry until the stack closes.
 
-    One whose package is at fault is told, and stays away; where it is the only one there is nothing to run. Raises
-    UserError for that, and for what is configured wrongly.
+    One that cannot be opened now is told, and tried again; one whose package is at fault is told, and stays away. Where
+    that is the only one, or the files of the only one are not there, there is nothing to run: UserError, as for what
+    is configured wrongly.
     """
     found: dict[RegistryName, Registry] = {}
+    is_alone = len(configuration.registries) == 1
     for key, entry in configuration.registries.items():
         name = RegistryName(key)
+        opening = partial(opened, entry.kind, entry.options, name, clock, fence)
         try:
-            found[name] = await stack.enter_async_context(opened(entry.kind, entry.options, name, clock, fence))
+            found[name] = await stack.enter_async_context(opening())
         except BrokenBackend as error:
-            if len(configuration.registries) == 1:
+            if is_alone:
                 raise
             _log.error("%s; registry %s is left out, and the others are kept", error, name)
             found[name] = Absent(name, str(error))
+        except NotOpen as error:
+            if is_alone and isinstance(error, Unreadable):
+                raise
+            _log.error("%s; registry %s is tried again by itself", error, name)
+            can = backend(entry.kind).capabilities
+            found[name] = Awaited(name, str(error), can, opening=opening, dress=metered, clock=clock)
     return found
 
 

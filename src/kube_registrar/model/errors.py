@@ -3,7 +3,9 @@
     KubeRegistrarError
     ├── UserError            a person must change something; the command ends with this one sentence
     │   ├── InUse            another process has it
-    │   └── BrokenBackend    the package that brings a kind of registry is at fault, and not what was configured
+    │   ├── BrokenBackend    the package that brings a kind of registry is at fault, and not what was configured
+    │   └── NotOpen          a registry could not be opened, for a reason that may pass by itself
+    │       └── Unreadable   a file that it needs cannot be read, or used
     └── RegistryError
         ├── Retryable        try again, not before `after` seconds (throttled, busy, an operation that failed)
         │   ├── NotLeading   not sent, for another replica may lead by now: nothing to say, and nothing in doubt
@@ -31,7 +33,15 @@ class InUse(UserError):
 
 
 class BrokenBackend(UserError):
-    """A kind of registry that cannot be used: it fails to import or to open, or is of another version of the port."""
+    """A kind of registry that cannot be used: it fails to import, is for another version of the port, or opens none."""
+
+
+class NotOpen(UserError):
+    """A registry could not be opened, and may be later: its server is away, it does not take our credentials."""
+
+
+class Unreadable(NotOpen):
+    """A configured file cannot be read or used. It may be a wrong path, or a file that is not there yet."""
 
 
 class RegistryError(KubeRegistrarError):

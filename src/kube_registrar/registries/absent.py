@@ -10,7 +10,7 @@ from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef
 from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, NamespaceType, RecordType, ServiceSpec
 from kube_registrar.registries.port import Capabilities, Found
 
-_UNKNOWN: Final = Capabilities(
+UNKNOWN: Final = Capabilities(
     namespace_types=frozenset(NamespaceType),
     record_types=frozenset(RecordType),
     custom_health=True,
@@ -24,10 +24,18 @@ _UNKNOWN: Final = Capabilities(
 class Absent:
     """A `Registry` that is not there. Every request is Unreachable with this sentence, and none is in doubt."""
 
-    def __init__(self, name: RegistryName, why: str) -> None:
+    def __init__(
+        self,
+        name: RegistryName,
+        why: str,
+        next_step: str = ", and start this process again",
+        *,
+        can: Capabilities = UNKNOWN,
+    ) -> None:
+        """`why` has no period; what is to be done, or is done, follows it. `can`: what it will be able to do."""
         self.name = name
-        self.capabilities = _UNKNOWN
-        self._why = why
+        self.capabilities = can
+        self._why = f"{why}{next_step}"
 
     async def find(self, parent: NamespaceRef | None) -> Sequence[Found]:  # noqa: ARG002 - the port's
         """Raise Unreachable."""
@@ -60,4 +68,4 @@ class Absent:
         raise self._error()
 
     def _error(self) -> Unreachable:
-        return Unreachable(f"{self._why}, and start this process again")
+        return Unreachable(self._why)

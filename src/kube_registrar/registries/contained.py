@@ -38,6 +38,10 @@ class Contained:
 
     def __init__(self, registry: Registry, seconds: float | None = None) -> None:
         """`seconds`: how long there may be no answer; without it, as `patience` says."""
+        self.delegate_to(registry, seconds)
+
+    def delegate_to(self, registry: Registry, seconds: float | None = None) -> None:
+        """Ask this one from now on; `seconds` as above."""
         self._registry = registry
         self._seconds = seconds or patience(registry)
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
-from kube_registrar.model.errors import BrokenBackend, UserError
+from kube_registrar.model.errors import BrokenBackend, NotOpen, RegistryError, UserError
 from kube_registrar.model.refs import RegistryName
 from kube_registrar.registries.loading import backend
 from kube_registrar.registries.port import Capabilities, Registry
@@ -36,7 +36,8 @@ async def opened(
 ) -> AsyncIterator[Registry]:
     """Load a kind and open a registry of it until the context ends.
 
-    Raises UserError for what is configured wrongly, and BrokenBackend for what the package does wrong.
+    Raises UserError for what is configured wrongly, BrokenBackend for what the package does wrong, and NotOpen for what
+    may pass by itself: whatever another package raises while it opens, for nobody knows its errors.
     """
     found = backend(kind)
     if found.kind.is_ours:
@@ -53,7 +54,7 @@ async def opened(
             async with asyncio.timeout(seconds):
                 registry = await ready
         except TimeoutError:
-            raise BrokenBackend(f"{called} was not open within {seconds:g} s. {_NEXT}") from None
+            raise NotOpen(f"{called} was not open within {seconds:g} s. {_NEXT}") from None
         _check(called, name, registry)
         yield registry
     finally:
@@ -81,10 +82,12 @@ async def _keep(
             await stop.wait()
     except UserError as error:
         _fail(ready, error, f"{called} says: {error}")
+    except RegistryError as error:  # its server is away, or does not know us: no fault of the package
+        _fail(ready, NotOpen(f"{called} cannot be opened: {error}"), f"{called} says: {error}")
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever another package raises
         when = "while it was closed" if stop.is_set() else "while it was open" if ready.done() else "at the start"
         said = f"{called} failed {when}: {_told(error)}. {_NEXT}"
-        _fail(ready, BrokenBackend(said), said)
+        _fail(ready, NotOpen(said), said)
 
 
 def _fail(ready: asyncio.Future[Registry], error: Exception, said: str) -> None:

@@ -8,7 +8,7 @@ from string import Formatter
 from typing import Final
 from urllib.parse import urlsplit
 
-from kube_registrar.model.errors import UserError
+from kube_registrar.model.errors import Unreadable, UserError
 from kube_registrar.model.refs import RegistryName
 
 DEFAULT_ADDRESS: Final = "http://127.0.0.1:8500"
@@ -111,7 +111,7 @@ def _file(config: Mapping[str, object], option: str, name: RegistryName) -> Path
     try:
         path.read_bytes()
     except OSError as error:
-        raise UserError(
+        raise Unreadable(
             f"registry {name!r}: option {option} is {str(path)!r}, which cannot be read: {error.strerror}. Correct it"
         ) from None
     return path

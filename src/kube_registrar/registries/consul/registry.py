@@ -30,7 +30,7 @@ from kube_registrar.runtime.fence import Fence
 async def connect(
     options: Options, name: RegistryName, clock: Clock, fence: Fence | None = None
 ) -> AsyncIterator["ConsulRegistry"]:
-    """Give an open registry. Raises UserError if the files of TLS cannot be used."""
+    """Give an open registry. Raises Unreadable if the files of TLS cannot be used."""
     secrets = Secrets(options, name)
     async with new_session() as session:
         client = Client(session, options, secrets, Faults(options), fence or Fence(clock))

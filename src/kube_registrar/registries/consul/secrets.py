@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from kube_registrar.model.errors import Unreachable, UserError
+from kube_registrar.model.errors import Unreachable, Unreadable
 from kube_registrar.model.refs import RegistryName
 from kube_registrar.registries.consul.options import Options
 
@@ -34,7 +34,7 @@ class Secrets:
     """Of one registry. A file that cannot be read, or used, makes every call Unreachable until it can."""
 
     def __init__(self, options: Options, name: RegistryName) -> None:
-        """Raises UserError if the files of TLS cannot be used."""
+        """Raises Unreadable if the files of TLS cannot be used."""
         self._token_file = options.token_file
         self._is_https = options.address.startswith("https:")
         files = [path for path in (options.ca_file, options.cert_file, options.key_file) if path is not None]
@@ -44,7 +44,7 @@ class Secrets:
             if self._is_https:
                 self._tls.get()
         except (OSError, ValueError) as error:
-            raise UserError(f"registry {name!r}: {_tls_trouble(error)}") from None
+            raise Unreadable(f"registry {name!r}: {_tls_trouble(error)}") from None
 
     def headers(self, about: str) -> dict[str, str]:
         """Return what says who we are. Raises Unreachable."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from kube_registrar.model.errors import UserError
+from kube_registrar.model.errors import Unreadable, UserError
 from kube_registrar.model.refs import RegistryName
 
 DEFAULT_PREFIX: Final = "/kube-registrar/"
@@ -156,7 +156,7 @@ def _file(config: Mapping[str, object], option: str, name: RegistryName) -> Path
         raise _wrong(name, option, value, "the path of a file")
     path = Path(value).expanduser()
     if not path.is_file():
-        raise UserError(f"registry {name!r}: option {option} is {str(path)!r}, where there is no file. Correct it")
+        raise Unreadable(f"registry {name!r}: option {option} is {str(path)!r}, where there is no file. Correct it")
     return path
 
 
