@@ -1,9 +1,10 @@
-"""A real Consul server on this machine: one server, on ports of its own, that can be killed and started again."""
+"""A real Consul on this machine: one server or several, on ports of their own, that can be killed and started again."""
 
 import json
 import shutil
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -48,6 +49,11 @@ class Consul:
         return f"https://127.0.0.1:{self._https_port}"
 
     @property
+    def gossips_at(self) -> str:
+        """Where other servers find it."""
+        return f"127.0.0.1:{self._ports['serf_lan']}"
+
+    @property
     def child(self) -> Child:
         """The process."""
         if self._child is None:
@@ -57,8 +63,12 @@ class Consul:
     def start(self) -> "Consul":
         """Start it and wait until it leads."""
         self.launch()
-        wait_until(self.leads, self._why, seconds=START_SECONDS, every=0.05)
+        self.wait()
         return self
+
+    def wait(self) -> None:
+        """Wait until it takes writes."""
+        wait_until(self.leads, self._why, seconds=START_SECONDS, every=0.05)
 
     def launch(self) -> None:
         """Start it, and wait for nothing."""
@@ -79,7 +89,7 @@ class Consul:
         shutil.rmtree(self._folder / "data")
 
     def leads(self) -> bool:
-        """Whether it answers, has elected itself, and takes writes."""
+        """Whether it answers, knows a leader, and takes writes."""
         try:
             return bool(self.get("/v1/status/leader")) and self.put("/v1/kv/test-ground", b"") is True
         except OSError:
@@ -92,6 +102,12 @@ class Consul:
     def put(self, path: str, body: bytes | Mapping[str, Any] = b"", token: str = ROOT_TOKEN) -> Any:
         """PUT to a path; OSError where it answers an error, or not."""
         return self._ask("PUT", path, body if isinstance(body, bytes) else json.dumps(body).encode(), token)
+
+    def joins(self, others: "Sequence[Consul]") -> None:
+        """Have it be one of several servers: of these, which it is one of itself. Not while it runs."""
+        where = [each.gossips_at for each in others if each is not self]
+        name = f"server-{others.index(self)}"
+        self._settings |= {"bootstrap_expect": len(others), "node_name": name, "retry_join": where}
 
     def token(self, rules: str, name: str) -> str:
         """Make a policy of these rules, and return the secret of a token that has it alone."""
@@ -120,6 +136,7 @@ class Consul:
             "disable_update_check": True,
             "connect": {"enabled": False},
             "performance": {"raft_multiplier": 1},
+            "retry_interval": "1s",
             **({"acl": acl} if self._has_acl else {}),
         }
         return {**own, **self._settings, "ports": {**ports, **self._settings.get("ports", {})}}
@@ -136,3 +153,16 @@ class Consul:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
+
+
+@contextmanager
+def several(servers: Sequence[Consul]) -> Iterator[Sequence[Consul]]:
+    """Run these as one Consul, which has a leader as long as most of them live."""
+    with ExitStack() as stack:
+        for server in servers:
+            server.joins(servers)
+            server.launch()
+            stack.callback(server.kill)
+        for server in servers:
+            server.wait()
+        yield servers

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+import aiohttp
+
 from kube_registrar.model.errors import Forbidden, NotFound, Refused, RegistryError, Retryable, Unreachable
 from kube_registrar.registries.consul.options import Options
 
@@ -23,8 +25,9 @@ _DENIED: Final = "Permission denied"
 _UNKNOWN_TOKEN: Final = ("ACL not found", "token does not exist")
 _MISSING: Final = ("Missing service registration", "Missing node registration")
 _TAKEN_NODE: Final = ("is reserved by node", "already been reserved")
-_NEVER_BEGAN: Final = ("No cluster leader", "No path to datacenter")
+_NO_LEADER: Final = "No cluster leader"
 """Before anything was written down: Consul looks for its leader first."""
+_CLOSED: Final = (aiohttp.ServerDisconnectedError, aiohttp.ClientConnectionResetError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,10 @@ class Faults:
         if "No path to datacenter" in said:
             where = f"option datacenter is {self.options.datacenter!r}"
             return Unreachable(f"{about}: Consul knows no way to the datacenter ({said}); {where}. Correct it")
-        is_clear = status < _SERVER_ERROR or any(words in said for words in _NEVER_BEGAN)
+        if _NO_LEADER in said:
+            why = f"{about}: Consul has no leader ({said}), so most of its servers are down or cannot reach each other"
+            return Unreachable(f"{why}. Start or connect them")
+        is_clear = status < _SERVER_ERROR
         text = f"{about}: Consul at {self.options.address} answered {status}: {said}"
         return Unreachable(text, doubtful=write and not is_clear)
 
@@ -97,6 +103,13 @@ class Faults:
             hint = "; certificates are read again by themselves" if self.options.address.startswith("https:") else ""
             return Unreachable(f"{about}: no connection to Consul at {self.options.address}: {said}{hint}")
         text = f"{about}: no answer from Consul at {self.options.address}: {said}"
+        # In TLS 1.3 a certificate is refused once the connection stands, and uvloop does not tell by which alert.
+        if self.options.address.startswith("https:") and isinstance(error, _CLOSED):
+            what = "our certificate" if self.options.cert_file else "that we show no certificate"
+            todo = (
+                "Renew certFile and keyFile if they ran out" if self.options.cert_file else "Give certFile and keyFile"
+            )
+            text = f"{text}; it goes down, or does not take {what}. {todo}; they are read again by themselves"
         return Unreachable(text, doubtful=write)
 
     def _rule(self, resource: str, access: str, name: str | None) -> str:
