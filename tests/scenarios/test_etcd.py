@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from kube_registrar.registries.etcd.wire import encoded
 from kube_registrar.testing.control_plane import ControlPlane
 from kube_registrar.testing.etcd import EtcdCluster
 from kube_registrar.testing.waiting import wait_until
@@ -91,6 +92,29 @@ def test_a_restart_of_the_operator_takes_nothing_out(operator: Operator, etcd: E
     place.pod("web-3", "web")
     expect(etcd, place, {"web-1", "web-2", "web-3"})
     assert {key: value for key, value in revisions(etcd).items() if key in before} == before
+
+
+def test_what_somebody_changes_in_dns_by_hand_is_put_right(operator: Operator, etcd: EtcdCluster, place: Place) -> None:
+    declare(place)
+    for name in ("web-1", "web-2", "web-3"):
+        place.pod(name, "web")
+    expect(etcd, place, {"web-1", "web-2", "web-3"})
+    labels = sorted(addresses(etcd, place))
+
+    def by_hand() -> None:
+        first, second, _ = (f"/skydns/com/example/{domain}/web/{label}/ipv4" for label in labels)
+        etcd.call("/v3/kv/deleterange", {"key": encoded(first)})
+        etcd.call("/v3/kv/put", {"key": encoded(second), "value": encoded('{"host": "192.0.2.66"}')})
+
+    domain = place.registry_namespace.partition(".")[0]
+    before = etcd.keys("/skydns/")
+    by_hand()
+    wait_until(lambda: etcd.keys("/skydns/") == before, lambda: f"{before}; there is {etcd.keys('/skydns/')}")
+    operator.end()
+    by_hand()
+    assert etcd.keys("/skydns/") != before
+    operator.start()
+    wait_until(lambda: etcd.keys("/skydns/") == before, lambda: f"{before}; there is {etcd.keys('/skydns/')}")
 
 
 def revisions(etcd: EtcdCluster) -> Mapping[str, str]:

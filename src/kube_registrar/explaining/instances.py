@@ -10,7 +10,7 @@ from kube_registrar.model.instances import Health, Instance, Registration
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.reasons import WITHHELD
 from kube_registrar.model.refs import InstanceId, Uid
-from kube_registrar.planning.compare import differing, is_true_to
+from kube_registrar.planning.compare import NOT_WHOLE, differing, is_true_to
 from kube_registrar.planning.plan import ESTRANGED_ID, FOREIGN_ID
 from kube_registrar.planning.policy import is_allowed
 
@@ -73,6 +73,8 @@ def _instance(
         return Step("instance", State.FAILS, message, "Choose another policy for it", about)
     if current is None:
         return Step("instance", State.WAITS, f"{wanted.id} is not there", BY_ITSELF, about)
+    if not current.is_whole:
+        return Step("instance", State.WAITS, f"{wanted.id} is there, and {NOT_WHOLE}", BY_ITSELF, about)
     keys = ", ".join(differing(current.attributes, wanted.attributes))
     return Step("instance", State.WAITS, f"{wanted.id} differs in {keys}", BY_ITSELF, about)
 

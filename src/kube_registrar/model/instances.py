@@ -32,6 +32,8 @@ class Instance:
     id: InstanceId
     attributes: Mapping[str, str]
     health: Health = Health.UNKNOWN
+    is_whole: bool = True
+    """False where the registry shows clients, as in DNS, something else than this: registering it anew repairs that."""
 
 
 @dataclass(frozen=True, slots=True)

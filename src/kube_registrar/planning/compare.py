@@ -1,16 +1,21 @@
 """Is an instance as it should be? Only our own keys are compared; foreign ones are carried along."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from kube_registrar.model import attributes as keys
 from kube_registrar.model.instances import Instance
 
+NOT_WHOLE: Final = "what clients are shown of it, as in DNS, was changed by somebody else"
+
 
 def is_true_to(observed: Instance, wanted: Instance) -> bool:
-    """Whether every key of ours is on `observed` as wanted, and none of ours is left over.
+    """Whether every key of ours is on `observed` as wanted, none of ours is left over, and clients are shown just that.
 
     AWS_INIT_HEALTH_STATUS is an instruction, not a property: registries may not return it.
     """
+    if not observed.is_whole:
+        return False
     if observed.attributes == wanted.attributes:  # the usual case, and a hundred times cheaper
         return True
     return _ours(observed.attributes) == _comparable(wanted.attributes)

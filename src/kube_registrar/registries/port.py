@@ -12,6 +12,8 @@ Rules, held by the contract suite in `kube_registrar.testing.contract`:
   leaves changes whose outcome is unknown; the engine treats them as doubtful.
 - Deregistering what is gone succeeds, unless a register of that pair may still land: then its outcome is
   `Unreachable(doubtful=True)`.
+- An instance of which the registry shows clients something else than it holds is listed, and is not whole; registering
+  it as it is repairs that.
 - Registering is an upsert. What `apply` is given replaces all attributes of the instance.
 - Tags that begin with `kube-registrar/` record whose the settings are (`model.ownership`), where a registry has tags:
   `ensure` updates for that owner alone, and for the creator where none is recorded. Tags that nobody asks for stay.

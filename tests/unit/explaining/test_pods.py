@@ -195,6 +195,17 @@ def test_an_instance_that_differs_says_in_which_keys() -> None:
     assert (step.name, step.message) == ("instance", f"{right.id} differs in {keys.IPV4}")
 
 
+def test_one_of_which_clients_are_shown_something_else_is_said() -> None:
+    pod, here = builders.pod(), world()
+    right = wanted(pod, here)
+    step = stop(explain(pod, here, seen(replace(right, is_whole=False))))
+    assert (step.name, step.state) == ("instance", State.WAITS)
+    assert (
+        step.message
+        == f"{right.id} is there, and what clients are shown of it, as in DNS, was changed by somebody else"
+    )
+
+
 def test_a_policy_that_withholds_it_is_said_in_the_words_of_its_event() -> None:
     pod, here = builders.pod(), world()
     step = stop(explain(pod, here, seen(), policies={DEFAULT_REGISTRY: Policy.OBSERVE}))

@@ -1,5 +1,7 @@
 """When is an instance as it should be, and what an upsert carries along."""
 
+from dataclasses import replace
+
 import pytest
 
 from kube_registrar.model import attributes as keys
@@ -34,6 +36,11 @@ def changed(**attributes: str | None) -> dict[str, str]:
 )
 def test_own_keys_alone_are_compared(observed: dict[str, str], is_true: bool) -> None:
     assert is_true_to(builders.instance(WANTED.id, observed), WANTED) is is_true
+
+
+def test_one_of_which_clients_are_shown_something_else_is_not_as_it_should_be() -> None:
+    assert is_true_to(WANTED, WANTED)
+    assert not is_true_to(replace(WANTED, is_whole=False), WANTED)
 
 
 def test_the_instruction_of_the_first_health_is_no_property() -> None:

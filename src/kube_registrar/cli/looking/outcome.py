@@ -10,7 +10,7 @@ from kube_registrar.model.changes import Change, Deregister, Register
 from kube_registrar.model.identity import origin_of
 from kube_registrar.model.instances import Instance
 from kube_registrar.model.refs import Origin, ServiceRef
-from kube_registrar.planning.compare import differing
+from kube_registrar.planning.compare import NOT_WHOLE, differing
 from kube_registrar.planning.plan import ESTRANGED_ID, FOREIGN_ID
 from kube_registrar.planning.policy import WITHHELD
 from kube_registrar.registries.dryrun import Rehearsed
@@ -84,6 +84,8 @@ def _changed(each: Rehearsed) -> Item:
         return _item("Deregister", each.service, change, why)
     if each.before is None:
         return _item("Register", each.service, change, "its pod asks for it, and it is not there")
+    if not each.before.is_whole and isinstance(change, Register):
+        return _item("Update", each.service, change, NOT_WHOLE)
     if each.before.attributes == each.after.attributes:
         return _item("SetHealth", each.service, change, f"it is {each.before.health}, and its pod {each.after.health}")
     return _item("Update", each.service, change, _difference(each.before, each.after))

@@ -23,7 +23,7 @@ from kube_registrar.registries.etcd.layout import Layout, name_in
 from kube_registrar.registries.etcd.leases import Lease
 from kube_registrar.registries.etcd.lists import Lists
 from kube_registrar.registries.etcd.records import InstanceRecord, ServiceRecord
-from kube_registrar.registries.etcd.steps import Seen, Steps
+from kube_registrar.registries.etcd.steps import Seen, Step, Steps
 from kube_registrar.registries.etcd.tracks import Tracks
 from kube_registrar.registries.etcd.wire import Guard, Op, Page
 
@@ -151,8 +151,12 @@ class Changes:
         return answer.succeeded
 
     async def _seen(self, service: ServiceRef, ids: Sequence[InstanceId], about: str) -> Seen:
-        keys = [self._layout.service(service), *(self._layout.instance(service, each) for each in ids)]
-        body = wire.transaction((), [wire.get(wire.one(key)) for key in keys])
+        asked = [
+            wire.one(self._layout.service(service)),
+            *(wire.one(self._layout.instance(service, each)) for each in ids),
+        ]
+        asked += [wire.below(self._layout.shown(service, each), wire.ALL) for each in ids]
+        body = wire.transaction((), [wire.get(each) for each in asked])
         pages = wire.answer(await self._client.read(wire.TRANSACTION, body, about)).pages
         return _seen(pages, ids)
 
@@ -161,9 +165,10 @@ class Changes:
 
 
 def _seen(pages: Sequence[Page], ids: Sequence[InstanceId]) -> Seen:
-    entry = pages[0].entries[0] if pages[0].entries else None
-    found = {each: page.entries[0] for each, page in zip(ids, pages[1:], strict=True) if page.entries}
-    return Seen(entry, records.read(entry, ServiceRecord) if entry else None, found)
+    entry, own, beside = pages[0].first, pages[1 : 1 + len(ids)], pages[1 + len(ids) :]
+    found = {each: page.first for each, page in zip(ids, own, strict=True) if page.first}
+    shown = {each.key: each for page in beside for each in page.entries}
+    return Seen(entry, records.read(entry, ServiceRecord) if entry else None, found, shown)
 
 
 def _decided(
@@ -176,14 +181,13 @@ def _decided(
         step = _step(deciding, change, seen)
         if isinstance(step, RegistryError):
             errors[change.instance_id] = step
-        elif step:
-            ops += step
-            key = deciding.layout.instance(deciding.ref, change.instance_id)
-            guards.append(wire.unchanged(key, seen.modified(change.instance_id)))
+        else:
+            ops += step.ops
+            guards += step.guards
     return errors, ops, guards
 
 
-def _step(deciding: Steps, change: Change, seen: Seen) -> Sequence[Op] | RegistryError:
+def _step(deciding: Steps, change: Change, seen: Seen) -> Step | RegistryError:
     try:
         return deciding.of(change, seen)
     except RegistryError as error:  # what somebody wrote there cannot be read

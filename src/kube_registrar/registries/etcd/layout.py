@@ -55,10 +55,18 @@ class Layout:
         """Return the key of an instance."""
         return f"{self.instances(ref)}{_quoted(instance_id)}"
 
+    def domain(self, ref: ServiceRef) -> str:
+        """Return what all begins with that CoreDNS reads of a service; somebody else's keys may too."""
+        labels = [*f"{ref.name}.{ref.namespace.name}".split(".")][::-1]
+        return "/".join((self.skydns_path, *labels, ""))
+
+    def shown(self, ref: ServiceRef, instance_id: str) -> str:
+        """Return what all begins with that CoreDNS reads of an instance."""
+        return f"{self.domain(ref)}{_label(instance_id)}/"
+
     def published(self, ref: ServiceRef, instance_id: str, family: str) -> str:
         """Return the key under which CoreDNS finds one address of an instance, or its name."""
-        labels = [*f"{ref.name}.{ref.namespace.name}".split(".")][::-1]
-        return "/".join((self.skydns_path, *labels, _label(instance_id), family))
+        return f"{self.shown(ref, instance_id)}{family}"
 
     def service_of(self, key: str, registry: RegistryName) -> ServiceRef | None:
         """Return the service that a key of an instance or of a service is about; None for any other."""
@@ -67,6 +75,11 @@ class Layout:
         if (kind, len(parts)) in {("services", 2), ("instances", 3)}:
             return ServiceRef(NamespaceRef(registry, parts[0]), parts[1])
         return None
+
+
+def domain_in(key: str) -> str:
+    """Return the domain that a key is in, if CoreDNS reads an instance of ours there."""
+    return f"{key.rsplit('/', 2)[0]}/"
 
 
 def name_in(key: str) -> str:

@@ -1,6 +1,6 @@
 """The port, spoken to etcd."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 
 from kube_registrar.model.changes import Change, Outcome
@@ -9,7 +9,7 @@ from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef
 from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, ServiceSpec
 from kube_registrar.registries.etcd.changes import Changes
 from kube_registrar.registries.etcd.client import Client, open_client
-from kube_registrar.registries.etcd.layout import Layout
+from kube_registrar.registries.etcd.layout import Layout, domain_in
 from kube_registrar.registries.etcd.leases import Lease
 from kube_registrar.registries.etcd.lists import Lists
 from kube_registrar.registries.etcd.options import Options
@@ -17,7 +17,7 @@ from kube_registrar.registries.etcd.resources import Resources
 from kube_registrar.registries.etcd.rules import CAPABILITIES
 from kube_registrar.registries.etcd.selecting import selected
 from kube_registrar.registries.etcd.tracks import Tracks
-from kube_registrar.registries.etcd.watching import Watch
+from kube_registrar.registries.etcd.watching import Watch, together
 from kube_registrar.registries.port import Capabilities, Found
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.runtime.fence import Fence
@@ -87,10 +87,13 @@ class EtcdRegistry:
 
     async def discover(self, query: Query) -> Sequence[Instance]:
         """Answer by Cloud Map's rules, from what etcd holds."""
-        return selected(await self._lists.instances(query.service), query)
+        return selected(await self._lists.registered(query.service), query)
 
     async def changed(self) -> AsyncIterator[ServiceRef | None]:
         """Yield a hint for what others change; None at the start, and whenever it cannot be known what changed."""
-        async with aclosing(Watch(self._client, self._layout, self._tracks).hints()) as hints:
+        ours: Callable[[str], ServiceRef | None] = lambda key: self._layout.service_of(key, self.name)  # noqa: E731
+        shown: Callable[[str], ServiceRef | None] = lambda key: self._lists.domains.get(domain_in(key))  # noqa: E731
+        places = ((self._layout.prefix, ours), (f"{self._layout.skydns_path}/", shown))
+        async with aclosing(together([Watch(self._client, *each, self._tracks) for each in places])) as hints:
             async for hint in hints:
                 yield hint

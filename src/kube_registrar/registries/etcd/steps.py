@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from kube_registrar.model.attributes import INIT_HEALTH
 from kube_registrar.model.changes import Change, Deregister, Register, SetHealth
@@ -10,13 +10,13 @@ from kube_registrar.model.errors import NotFound, Refused, RegistryError
 from kube_registrar.model.instances import Health
 from kube_registrar.model.refs import InstanceId, ServiceRef
 from kube_registrar.model.specs import HealthCheckType, ServiceSpec
-from kube_registrar.registries.etcd import records, rules, skydns, wire
+from kube_registrar.registries.etcd import drift, records, rules, wire
 from kube_registrar.registries.etcd.layout import FAMILIES, Layout
 from kube_registrar.registries.etcd.records import InstanceRecord, ServiceRecord
-from kube_registrar.registries.etcd.wire import MOST_OPERATIONS, Entry, Op
+from kube_registrar.registries.etcd.wire import MOST_OPERATIONS, Entry, Guard, Op
 
 OPERATIONS: Final = 1 + len(FAMILIES)
-"""Of one change at most: an instance's own key, and those that CoreDNS reads."""
+"""Of one change at most, and guards likewise: an instance's own key, and those that CoreDNS reads."""
 MOST_CHANGES: Final = (MOST_OPERATIONS - 1) // OPERATIONS
 """Of one transaction; one guard more is the service's."""
 _MOST_BYTES: Final = 1_000_000
@@ -32,6 +32,7 @@ class Seen:
     entry: Entry | None
     service: ServiceRecord | None
     instances: Mapping[InstanceId, Entry] = field(default_factory=dict)
+    shown: drift.Shown = field(default_factory=dict)
 
     @property
     def service_modified(self) -> int:
@@ -43,6 +44,13 @@ class Seen:
         return self.instances[instance_id].modified if instance_id in self.instances else 0
 
 
+class Step(NamedTuple):
+    """Operations, and what they were decided by."""
+
+    ops: Sequence[Op] = ()
+    guards: Sequence[Guard] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Steps:
     """Decides changes of one service. `lease`: what instances hang on; 0: on nothing."""
@@ -51,11 +59,11 @@ class Steps:
     ref: ServiceRef
     lease: int = 0
 
-    def of(self, change: Change, seen: Seen) -> Sequence[Op] | RegistryError:
-        """Return the operations of a change, none where it is done already, or why it cannot be made."""
+    def of(self, change: Change, seen: Seen) -> Step | RegistryError:
+        """Return the step that makes a change, an empty one where it is done already, or why it cannot be made."""
         if seen.service is None:
             if isinstance(change, Deregister):
-                return ()
+                return Step()
             return NotFound(f"registry service {self.ref} is not there. Create it first")
         spec, held = seen.service.spec(self.ref), seen.instances.get(change.instance_id)
         match change:
@@ -64,36 +72,41 @@ class Steps:
                 health = before.health if before else _first(spec, instance.attributes)
                 wanted = InstanceRecord(dict(instance.attributes), health)
             case Deregister(instance_id):
-                return self._gone(instance_id) if held else ()
+                return self._gone(instance_id, held) if held else Step()
             case SetHealth(instance_id, _, health):
                 if refused := rules.refused_status(spec, health):
                     return refused
                 if held is None:
                     return NotFound(f"instance {instance_id} is not in {self.ref}. Register it first")
                 wanted = InstanceRecord(records.read(held, InstanceRecord).attributes, health)
-        return self._held(spec, change.instance_id, wanted, held)
+        return self._held(spec, change.instance_id, wanted, seen)
 
     def published(self, spec: ServiceSpec, instance_id: InstanceId, record: InstanceRecord) -> Sequence[Op]:
         """Return what brings the keys that CoreDNS reads to what an instance is."""
-        shown = skydns.published(spec, record.instance(instance_id))
-        keys = {family: self.layout.published(self.ref, instance_id, family) for family in FAMILIES if spec.dns}
-        return [
-            wire.put(key, shown[family], self.lease) if family in shown else wire.delete(key)
-            for family, key in keys.items()
-        ]
+        keys = drift.wanted(self.layout, self.ref, spec, instance_id, record)
+        return [self._shown(key, value) for key, value in keys.items()]
 
-    def _held(
-        self, spec: ServiceSpec, instance_id: InstanceId, wanted: InstanceRecord, held: Entry | None
-    ) -> Sequence[Op]:
-        value = records.written(wanted)
+    def _shown(self, key: str, value: bytes | None) -> Op:
+        return wire.delete(key) if value is None else wire.put(key, value, self.lease)
+
+    def _held(self, spec: ServiceSpec, instance_id: InstanceId, wanted: InstanceRecord, seen: Seen) -> Step:
+        key, held = self.layout.instance(self.ref, instance_id), seen.instances.get(instance_id)
+        value, guard = records.written(wanted), wire.unchanged(key, seen.modified(instance_id))
         if held and (held.value, held.lease) == (value, self.lease):
-            return ()  # its keys in DNS were written with it, in one transaction
-        own = wire.put(self.layout.instance(self.ref, instance_id), value, self.lease)
-        return [own, *self.published(spec, instance_id, wanted)]
+            return self._repaired(drift.wanted(self.layout, self.ref, spec, instance_id, wanted), seen.shown, guard)
+        own = wire.put(key, value, self.lease)
+        return Step([own, *self.published(spec, instance_id, wanted)], [guard])
 
-    def _gone(self, instance_id: InstanceId) -> Sequence[Op]:
-        own = wire.delete(self.layout.instance(self.ref, instance_id))
-        return [own, *(wire.delete(self.layout.published(self.ref, instance_id, family)) for family in FAMILIES)]
+    def _repaired(self, keys: Mapping[str, bytes | None], shown: drift.Shown, guard: Guard) -> Step:
+        """Its keys in DNS were written with it, in one transaction: they differ only if somebody else wrote them."""
+        strayed = drift.strayed(keys, self.lease, shown)
+        guards = [wire.unchanged(key, shown[key].modified if key in shown else 0) for key in strayed]
+        return Step([self._shown(key, keys[key]) for key in strayed], [guard, *guards] if strayed else [])
+
+    def _gone(self, instance_id: InstanceId, held: Entry) -> Step:
+        own = wire.delete(held.key)
+        families = [wire.delete(self.layout.published(self.ref, instance_id, family)) for family in FAMILIES]
+        return Step([own, *families], [wire.unchanged(held.key, held.modified)])
 
 
 def refused(change: Change) -> Refused | None:

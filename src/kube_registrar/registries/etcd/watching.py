@@ -1,8 +1,9 @@
-"""Hints of what others change: one watch over our prefix, from where the last one ended."""
+"""Hints of what others change: a watch over our prefix and one over CoreDNS's path, each from where it ended last."""
 
+import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any, Final
@@ -12,7 +13,6 @@ from kube_registrar.model.refs import ServiceRef
 from kube_registrar.registries.etcd import wire
 from kube_registrar.registries.etcd.client import Client
 from kube_registrar.registries.etcd.faults import Failed, Kind, of_answer
-from kube_registrar.registries.etcd.layout import Layout
 from kube_registrar.registries.etcd.tracks import Tracks
 from kube_registrar.runtime.backoff import Backoff
 
@@ -23,11 +23,14 @@ _log = logging.getLogger(__name__)
 
 
 class Watch:
-    """Yields hints for ever; what is asked of it once is one watch."""
+    """Yields hints for ever; what is asked of it once is one watch. `service_of`: the service that a key is about."""
 
-    def __init__(self, client: Client, layout: Layout, tracks: Tracks) -> None:
+    def __init__(
+        self, client: Client, prefix: str, service_of: Callable[[str], ServiceRef | None], tracks: Tracks
+    ) -> None:
         self._client = client
-        self._layout = layout
+        self._prefix = prefix
+        self._service_of = service_of
         self._tracks = tracks
         self._next = 0
         """The revision from which on nothing was told yet; 0: not known."""
@@ -49,8 +52,11 @@ class Watch:
                     await self._client.clock.sleep(backoff.failed())
 
     async def _once(self) -> AsyncGenerator[ServiceRef | None]:
-        prefix = self._layout.prefix
-        asked = {"key": wire.encoded(prefix), "range_end": wire.encoded(wire.end_of(prefix)), "progress_notify": True}
+        asked = {
+            "key": wire.encoded(self._prefix),
+            "range_end": wire.encoded(wire.end_of(self._prefix)),
+            "progress_notify": True,
+        }
         if self._next:
             asked["start_revision"] = str(self._next)
         stream = self._client.stream(_WATCH, {"create_request": asked}, "watching")
@@ -70,10 +76,34 @@ class Watch:
         """Return the services that somebody else changed, each once."""
         found: dict[ServiceRef, None] = {}
         for entry in (wire.entry(event["kv"]) for event in events):
-            service = self._layout.service_of(entry.key, self._client.name)
+            service = self._service_of(entry.key)
             if service and service not in found and not await self._tracks.is_own(service, entry.modified):
                 found[service] = None
         return tuple(found)
+
+
+async def together(watches: Sequence[Watch]) -> AsyncGenerator[ServiceRef | None]:
+    """Yield the hints of several watches, the first one once all have begun."""
+    told: asyncio.Queue[ServiceRef | None] = asyncio.Queue()
+
+    async def follow(watch: Watch) -> None:
+        async with aclosing(watch.hints()) as hints:
+            async for hint in hints:
+                told.put_nowait(hint)
+
+    tasks = [asyncio.create_task(follow(each), name="watch of etcd") for each in watches]
+    try:
+        to_begin = len(watches)
+        while True:
+            hint = await told.get()
+            if to_begin and hint is None:  # each tells it when it begins, and nothing before
+                to_begin -= 1
+            if not to_begin:
+                yield hint
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _check(result: Mapping[str, Any]) -> None:

@@ -20,6 +20,10 @@ MOST_OPERATIONS: Final = 128
 """Of one transaction, and guards likewise: etcd's own `--max-txn-ops` unless told otherwise."""
 
 
+ALL: Final = 0
+"""For a limit: none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A key with its value. `modified`: the revision that wrote it last."""
@@ -36,6 +40,11 @@ class Page:
 
     entries: Sequence[Entry]
     more: bool = False
+
+    @property
+    def first(self) -> Entry | None:
+        """Its first entry, if it has any: of the range of one key, that key."""
+        return self.entries[0] if self.entries else None
 
 
 @dataclass(frozen=True, slots=True)
