@@ -1,33 +1,11 @@
 """The token and the TLS settings: read from files, and read again when these change."""
 
 import ssl
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Generic, TypeVar
 
 from kube_registrar.model.errors import Unreachable, Unreadable
 from kube_registrar.model.refs import RegistryName
 from kube_registrar.registries.consul.options import Options
-
-T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class _Kept(Generic[T]):
-    """What was made of files, as they then were."""
-
-    make: Callable[[], T]
-    files: tuple[Path, ...]
-    _seen: tuple[tuple[int, int, int], ...] | None = None
-    _value: T | None = None
-
-    def get(self) -> T:
-        """Return it, made anew if a file is another one. Raises OSError, or ValueError for what a file holds."""
-        seen = tuple((found.st_ino, found.st_mtime_ns, found.st_size) for found in map(Path.stat, self.files))
-        if self._value is None or seen != self._seen:
-            self._value, self._seen = self.make(), seen
-        return self._value
+from kube_registrar.runtime.files import OfFiles, tls_of
 
 
 class Secrets:
@@ -37,9 +15,8 @@ class Secrets:
         """Raises Unreadable if the files of TLS cannot be used."""
         self._token_file = options.token_file
         self._is_https = options.address.startswith("https:")
-        files = [path for path in (options.ca_file, options.cert_file, options.key_file) if path is not None]
-        self._token = _Kept(self._read_token, () if options.token_file is None else (options.token_file,))
-        self._tls = _Kept(lambda: _context(options), tuple(files))
+        self._token = OfFiles(self._read_token, () if options.token_file is None else (options.token_file,))
+        self._tls = tls_of(options.ca_file, options.cert_file, options.key_file)
         try:
             if self._is_https:
                 self._tls.get()
@@ -72,13 +49,6 @@ class Secrets:
         if not token or not token.isprintable() or " " in token:
             raise ValueError("it holds no token")
         return token
-
-
-def _context(options: Options) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=None if options.ca_file is None else str(options.ca_file))
-    if options.cert_file is not None:
-        context.load_cert_chain(options.cert_file, options.key_file)
-    return context
 
 
 def _tls_trouble(error: Exception) -> str:

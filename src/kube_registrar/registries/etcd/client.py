@@ -127,7 +127,7 @@ class Client:
         self, member: str, path: str, content: bytes, token: str, timeout: aiohttp.ClientTimeout
     ) -> Any:  # aiohttp names the type of its contexts only privately
         headers = {**_HEADERS, "Authorization": token} if token else _HEADERS
-        context = self._tls.context(self.clock.monotonic())
+        context = self._tls.context()
         return self._session.post(
             f"{member}{path}",
             data=content,
