@@ -15,6 +15,9 @@ from kube_registrar.model.refs import ServiceRef
 from kube_registrar.model.simulation import Simulation
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import Clock, SystemClock
+from kube_registrar.server.access.doors import KeyedDoor
+from kube_registrar.server.access.keys import AccessKey, KeyRing
+from kube_registrar.server.access.verifying import Verifier
 from kube_registrar.server.cloudmap.application import app
 from kube_registrar.server.cloudmap.serving import serve
 from kube_registrar.server.portal.portal import Portal
@@ -48,16 +51,17 @@ class Api:
 
 
 @asynccontextmanager
-async def asked(registry: Registry, clock: Clock | None = None) -> AsyncIterator[Api]:
-    """Put the portal before a registry while the context is open."""
+async def asked(registry: Registry, clock: Clock | None = None, *, key: AccessKey | None = None) -> AsyncIterator[Api]:
+    """Put the portal before a registry while the context is open; with a key, that is needed and shown."""
     time = clock or SystemClock()
-    async with serve(app(Portal(registry, time), Simulation(), time), "127.0.0.1", 0) as port:
+    door = KeyedDoor(Verifier(KeyRing((key,)), time)) if key else None
+    async with serve(app(Portal(registry, time), Simulation(), time, door=door), "127.0.0.1", 0) as port:
         client = _session().client(
             "servicediscovery",
             endpoint_url=f"http://127.0.0.1:{port}",
             region_name="eu-west-1",
-            aws_access_key_id="any",
-            aws_secret_access_key="any",
+            aws_access_key_id=key.id if key else "any",
+            aws_secret_access_key=key.secret if key else "any",
             config=Config(inject_host_prefix=False, retries={"total_max_attempts": 1}, proxies={}),
         )
         yield Api(client)

@@ -19,6 +19,7 @@ from kube_registrar.registries import cloudmap, embedded
 from kube_registrar.registries.cloudmap.options import DEFAULT_RATES
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import SystemClock
+from kube_registrar.server.access.keys import AccessKey, Role
 from kube_registrar.server.cloudmap.application import app
 from kube_registrar.server.cloudmap.serving import serve
 from kube_registrar.server.portal.refusals import READS
@@ -32,6 +33,7 @@ ME = "the-test"
 HTTP, ZONE = NamespaceRef(DEFAULT_REGISTRY, "shop"), NamespaceRef(DEFAULT_REGISTRY, "shop.example")
 WEB, CHECKED = ServiceRef(HTTP, "web"), ServiceRef(HTTP, "checked")
 NAMED = ServiceRef(ZONE, "named")
+LIMITED = AccessKey("AKIDLIMITED", "a-secret-of-some-length", Role.ADMIN, frozenset({"shop", "elsewhere"}))
 UNSERVED = sorted(OPERATIONS.keys() - READS)
 
 
@@ -62,6 +64,44 @@ class Rules:
         await fill(registry)
         async with asked(registry) as api:
             yield api
+
+    async def test_a_key_for_some_namespaces_sees_these_alone(self, registry: Registry) -> None:
+        await fill(registry)
+        async with asked(registry) as everybody, asked(registry, key=LIMITED) as api:
+            assert [each["Name"] for each in (await api("list_namespaces"))["Namespaces"]] == ["shop"]
+            mine = {each["Name"]: each["Id"] for each in (await api("list_services"))["Services"]}
+            assert mine.keys() == {"web", "checked"}
+            found = await api("discover_instances", NamespaceName="shop", ServiceName="web")
+            assert sorted(each["InstanceId"] for each in found["Instances"]) == ["a", "b", "c"]
+            assert len((await api("list_instances", ServiceId=mine["web"]))["Instances"]) == 3
+            await api("get_instances_health_status", ServiceId=mine["checked"])
+
+            spaces = {each["Name"]: each for each in (await everybody("list_namespaces"))["Namespaces"]}
+            services = {each["Name"]: each for each in (await everybody("list_services"))["Services"]}
+            await api("get_namespace", Id=spaces["shop"]["Id"])
+            other, named = spaces["shop.example"], services["named"]
+            for operation, members in (
+                ("discover_instances", {"NamespaceName": "shop.example", "ServiceName": "named"}),
+                ("discover_instances", {"NamespaceName": "nowhere", "ServiceName": "named"}),
+                ("discover_instances_revision", {"NamespaceName": "shop.example", "ServiceName": "named"}),
+                ("get_namespace", {"Id": other["Id"]}),
+                ("get_service", {"Id": named["Id"]}),
+                ("list_instances", {"ServiceId": named["Id"]}),
+                ("get_instance", {"ServiceId": named["Id"], "InstanceId": "a"}),
+                ("get_instances_health_status", {"ServiceId": named["Id"]}),
+                ("list_tags_for_resource", {"ResourceARN": other["Arn"]}),
+                ("list_tags_for_resource", {"ResourceARN": named["Arn"]}),
+                ("create_service", {"Name": "x", "NamespaceId": other["Id"]}),
+                ("register_instance", {"ServiceId": named["Id"], "InstanceId": "x", "Attributes": {"a": "b"}}),
+            ):
+                code, said = await api.refused(operation, **members)
+                assert code == "AccessDeniedException", (operation, members, said)
+                assert "limited to other registry namespaces" in said
+            assert (await api.refused("get_service", Id="srv-none"))[0] == "ServiceNotFound"
+            assert (await api.refused("get_namespace", Id="ns-none"))[0] == "NamespaceNotFound"
+            assert (await api.refused("create_service", Name="x", NamespaceId=spaces["shop"]["Id"]))[
+                0
+            ] == "InvalidInput"
 
     async def test_instances_are_discovered_by_attributes(self, api: Api) -> None:
         names = {"NamespaceName": "shop", "ServiceName": "web"}

@@ -24,6 +24,14 @@ class Places(Protocol):
         """
 
 
+@runtime_checkable
+class Searching(Protocol):
+    """A registry that must look where things are: meanwhile they may go, and others come."""
+
+    async def located(self, kind: str, identifier: str) -> str | None:
+        """Return what `Places.place_of` does. Raises CloudMapError where it cannot be known just now."""
+
+
 Target = tuple[str, str]
 """A kind of `Places.place_of`, or `name`, and what was given."""
 
@@ -89,6 +97,31 @@ _LISTS: Mapping[str, tuple[str, str, str]] = {
 
 KNOWN = frozenset(_TARGETS) | frozenset(_LISTS)
 """The operations that limited keys may ask for at all."""
+
+
+class Located:
+    """The places of some targets, as they were found."""
+
+    def __init__(self, found: Mapping[Target, str | None]) -> None:
+        self._found = found
+
+    def place_of(self, kind: str, identifier: str) -> str | None:
+        """See `Places.place_of`."""
+        return self._found[kind, identifier]
+
+
+async def located(searching: Searching, operation: str, request: Mapping[str, Any]) -> Located:
+    """Find what a request is about."""
+    targets = _TARGETS[operation](request) if operation in _TARGETS else ()
+    return Located({each: await searching.located(*each) for each in targets if each[0] != "name"})
+
+
+async def listed(searching: Searching, operation: str, answer: Mapping[str, Any]) -> Located:
+    """Find the items of a list."""
+    member, kind, identifier = _LISTS.get(operation, ("", "", ""))
+    return Located(
+        {(kind, each[identifier]): await searching.located(kind, each[identifier]) for each in answer.get(member, ())}
+    )
 
 
 def check(key: AccessKey, operation: str, request: Mapping[str, Any], places: Places) -> None:

@@ -21,7 +21,7 @@ from kube_registrar.runtime.clock import Clock
 from kube_registrar.server.access import places, roles
 from kube_registrar.server.access.doors import Door, OpenDoor
 from kube_registrar.server.access.keys import AccessKey
-from kube_registrar.server.access.places import Places
+from kube_registrar.server.access.places import Places, Searching
 from kube_registrar.server.cloudmap import discoveries, protocol
 from kube_registrar.server.cloudmap.catalog import Catalog, Discovering
 from kube_registrar.server.cloudmap.discoveries import Discoveries
@@ -190,8 +190,21 @@ async def _executed(
     if key is None or key.namespaces is None:
         return await server.catalog.execute(operation, wanted, region)
     if server.places is None:
-        raise roles.denied(key, operation, "because this registry does not tell its registry namespaces apart")
+        return await _searched(server.catalog, key, operation, wanted, region)
     # Nothing is awaited between the check and what it is for, so a name cannot come to mean another namespace.
     places.check(key, operation, wanted, server.places)
     answer = await server.catalog.execute(operation, wanted, region)
     return places.visible(key, operation, answer, server.places)
+
+
+async def _searched(
+    catalog: Catalog, key: AccessKey, operation: str, wanted: Mapping[str, Any], region: str | None
+) -> Mapping[str, Any]:
+    """The same where it takes a while to find out where things are, and what is carried out only reads."""
+    if not isinstance(catalog, Searching):
+        raise roles.denied(key, operation, "because this registry does not tell its registry namespaces apart")
+    places.check(key, operation, wanted, await places.located(catalog, operation, wanted))
+    answer = await catalog.execute(operation, wanted, region)
+    # Once more before it is told: meanwhile an id may have come that was not there, or come to mean another thing.
+    places.check(key, operation, wanted, await places.located(catalog, operation, wanted))
+    return places.visible(key, operation, answer, await places.listed(catalog, operation, answer))

@@ -107,6 +107,21 @@ class Directory:
                     return found.found
         raise CloudMapError("ResourceNotFoundException", f"There is no resource {value!r}")
 
+    async def place_of(self, kind: str, value: str) -> str | None:
+        """Return the name of the namespace that a `namespace`, a `service` or a `resource` is or is in, if any."""
+        try:
+            match kind:
+                case "namespace":
+                    return (await self.namespace("Id", value)).spec.ref.name
+                case "service":
+                    return (await self.service("Id", value)).spec.ref.namespace.name
+                case "resource":
+                    spec = (await self.resource("ResourceARN", value)).spec
+                    return spec.ref.name if isinstance(spec, NamespaceSpec) else spec.ref.namespace.name
+        except CloudMapError:
+            return None  # The operation itself says what is wrong with it.
+        return None
+
     async def _looked_up(self, field: str, value: str, kind: str, index: Callable[[], Mapping[str, T]]) -> T | None:
         """Look in what is known, and where it is not there, in what there is now."""
         identifier = arns.plain_id(field, value, kind, ACCOUNT) or value

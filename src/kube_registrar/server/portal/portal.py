@@ -58,6 +58,15 @@ class Portal:
         except RegistryError as error:
             raise refusals.translated(error, missing) from None
 
+    async def located(self, kind: str, identifier: str) -> str | None:
+        """See `server.access.places.Searching`; there are no operations. Raises CloudMapError for an outage."""
+        if kind == "http-name":
+            return identifier  # each namespace is discovered by its name
+        try:
+            return await self._directory.place_of(kind, identifier)
+        except RegistryError as error:
+            raise refusals.translated(error, "NamespaceNotFound") from None
+
     # Discovery.
 
     async def _discover(self, request: Mapping[str, Any], region: str) -> Json:  # noqa: ARG002 - a handler's
