@@ -88,7 +88,7 @@ async def test_all_is_to_be_looked_at_again_where_the_revision_was_compacted(
             await must(other, service, register("b"))
             etcd.compact()
             between.fault = lambda _path, _body: None
-            await hints.until(None, 2)
+            await hints.until(None, 3)  # once by the watch over our prefix, once by that over CoreDNS's path
             await must(other, service, register("c"))
             await hints.until(service)
 
