@@ -78,6 +78,19 @@ def recovers(operator: Operator, place: Place, judge: Judge, *pods: str) -> None
     wait_until(lambda: operator.metric(UP) == 1.0, "the metric to say so")
 
 
+def test_a_server_that_is_away_at_the_start_is_said_and_used_once_it_is_there(
+    new_operator: NewOperator, place: Place, tmp_path: Path
+) -> None:
+    consul = new_consul(tmp_path / "consul")
+    options = {"kind": "consul", "address": consul.address}
+    operator = started(new_operator, tmp_path, options)
+    place.plane.apply([place.registry_namespace_manifest(), place.registry_service_manifest("web")])
+    place.pod("web-0", "web")
+    says_so(operator, place, "no connection to Consul")
+    with consul, Judge(options) as judge:
+        recovers(operator, place, judge, "web-0")
+
+
 def test_servers_without_a_majority_are_said_and_used_again_once_it_is_back(
     new_operator: NewOperator, three: Sequence[Consul], place: Place, tmp_path: Path
 ) -> None:

@@ -37,16 +37,24 @@ def place(plane: ControlPlane) -> Iterator[Place]:
 
 @pytest.fixture
 def operator(new_operator: NewOperator, etcd: EtcdCluster, tmp_path: Path) -> Operator:
-    config = tmp_path / "config.yaml"
+    return new_operator(config=configured(tmp_path, etcd)).start()
+
+
+def configured(folder: Path, etcd: EtcdCluster) -> Path:
+    config = folder / "config.yaml"
     registries = {"default": {"kind": "etcd", "endpoints": list(etcd.endpoints)}}
     config.write_text(yaml.safe_dump({"registries": registries}), encoding="utf-8")
-    return new_operator(config=config).start()
+    return config
 
 
-def declare(place: Place) -> None:
+def apply(place: Place) -> None:
     dns = {"records": [{"type": "A", "ttlSeconds": 5}]}
     namespace = place.registry_namespace_manifest(type="DNSPublic")
     place.plane.apply([namespace, place.registry_service_manifest("web", dns=dns)])
+
+
+def declare(place: Place) -> None:
+    apply(place)
     place.wait_condition("RegistryService", "web", "Ready", "True")
 
 
@@ -136,4 +144,19 @@ def test_an_etcd_that_is_down_is_said_and_all_is_made_up_for(
     wait_until(lambda: operator.metric(UP) == 0.0, "the metric to say so")
     etcd.start().wait()
     expect(etcd, place, {"web-1", "web-2"})
+    place.wait_condition("RegistryService", "web", "RegistryReachable", "True")
+
+
+def test_an_etcd_that_is_away_at_the_start_is_said_and_used_once_it_is_there(
+    new_operator: NewOperator, etcd: EtcdCluster, place: Place, tmp_path: Path
+) -> None:
+    etcd.kill()
+    operator = new_operator(config=configured(tmp_path, etcd)).start()
+    apply(place)
+    place.pod("web-1", "web")
+    said = place.wait_condition("RegistryService", "web", "RegistryReachable", "False")
+    assert "no connection to http://127.0.0.1" in said["message"]
+    wait_until(lambda: operator.metric(UP) == 0.0, "the metric to say so")
+    etcd.start().wait()
+    expect(etcd, place, {"web-1"})
     place.wait_condition("RegistryService", "web", "RegistryReachable", "True")
