@@ -260,7 +260,7 @@ def test_an_answer_of_the_lane_has_the_headers_of_all_others(connection: Answers
 
 def test_heads_that_are_kept_are_few_and_none_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lane, "_MOST_HEADS", 3)
-    lanes = lane.Lanes(lambda _headers, _body: None, SystemClock(), asyncio.Protocol)
+    lanes = lane.Lanes({}, SystemClock(), asyncio.Protocol)
     heads = [b"head %d\r\n\r\n" % number for number in range(5)]
     for head in heads:
         lanes.keep(head, (len(head), {}, 0))

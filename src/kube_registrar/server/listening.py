@@ -37,7 +37,10 @@ class Front(Protocol):
         """Make the protocol of a new connection."""
 
     def close(self) -> None:
-        """Close the connections that aiohttp has not heard of; new ones come no more."""
+        """Close the connections that aiohttp has not heard of, each once it is answered; new ones come no more."""
+
+    async def closed(self, seconds: float) -> None:
+        """Wait until what is under way on them is answered, but no longer than so many seconds."""
 
 
 class _Runner(web.AppRunner):
@@ -95,7 +98,9 @@ async def listening(
             if runner.front is not None:
                 runner.front.close()
     finally:
-        await runner.cleanup()
+        # Both have the same time, at the same time.
+        fronts = [runner.front.closed(close_seconds)] if runner.front is not None else []
+        await asyncio.gather(runner.cleanup(), *fronts)
 
 
 async def resolve(host: str, port: int, flag: str) -> tuple[socket.AddressFamily, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from kube_registrar.model.cloudmap.begun import Begun
 from kube_registrar.registries.embedded import (
     attributes,
     discovery,
@@ -50,6 +51,12 @@ HANDLERS: Mapping[str, Handler] = {
     "UpdateServiceAttributes": attributes.update,
 }
 """Each takes the core, a request that was checked against the table of shapes, and the Region for ARNs."""
+
+BEGINNINGS: Mapping[str, Callable[[Core, Mapping[str, Any]], Begun]] = {
+    "DeregisterInstance": instances.deregistering,
+    "RegisterInstance": instances.registering,
+}
+"""What begins those that are asked for most, and waits for nothing."""
 
 OPERATIONS = frozenset(HANDLERS)
 """Their names."""

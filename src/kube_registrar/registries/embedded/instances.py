@@ -1,9 +1,11 @@
 """Operations on instances: register and deregister are asynchronous, one at a time for an instance."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from kube_registrar.model.cloudmap import paging
+from kube_registrar.model.cloudmap.begun import Begun
 from kube_registrar.model.cloudmap.errors import CloudMapError
 from kube_registrar.registries.embedded import rendering, rules
 from kube_registrar.registries.embedded.core import Core, Duplicate
@@ -19,12 +21,28 @@ from kube_registrar.registries.embedded.state import (
 
 async def register(core: Core, request: Mapping[str, Any], region: str) -> dict[str, Any]:  # noqa: ARG001
     """Answer RegisterInstance, an upsert."""
+    return await _answered(registering(core, request))
+
+
+def registering(core: Core, request: Mapping[str, Any]) -> Begun:
+    """Begin what RegisterInstance asks for. Raises CloudMapError."""
     service = core.service("ServiceId", request["ServiceId"])
     instance_id, creator = request["InstanceId"], request.get("CreatorRequestId", "")
     done = _repeated(core, service, instance_id, request["Attributes"], creator)
     if done is not None:
-        return {"OperationId": done}
-    return await core.accepted(begin_register(core, service, instance_id, request["Attributes"], creator))
+        return Begun({"OperationId": done}, None)
+    return _begun(begin_register(core, service, instance_id, request["Attributes"], creator))
+
+
+def _begun(submission: Submission) -> Begun:
+    return Begun({"OperationId": submission.operation.id}, submission.accepted)
+
+
+async def _answered(begun: Begun) -> dict[str, Any]:
+    """Wait until it is durable, whether or not the caller still waits; return its answer."""
+    if begun.stored is not None:
+        await asyncio.shield(begun.stored)
+    return dict(begun.answer)
 
 
 def _repeated(
@@ -69,8 +87,12 @@ def begin_register(
 
 async def deregister(core: Core, request: Mapping[str, Any], region: str) -> dict[str, Any]:  # noqa: ARG001
     """Answer DeregisterInstance."""
-    service = core.service("ServiceId", request["ServiceId"])
-    return await core.accepted(begin_deregister(core, service, request["InstanceId"]))
+    return await _answered(deregistering(core, request))
+
+
+def deregistering(core: Core, request: Mapping[str, Any]) -> Begun:
+    """Begin what DeregisterInstance asks for. Raises CloudMapError."""
+    return _begun(begin_deregister(core, core.service("ServiceId", request["ServiceId"]), request["InstanceId"]))
 
 
 def begin_deregister(core: Core, service: Service, instance_id: str) -> Submission:

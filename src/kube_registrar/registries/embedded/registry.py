@@ -11,6 +11,7 @@ from typing import Any
 
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register, SetHealth
 from kube_registrar.model.cloudmap import validation
+from kube_registrar.model.cloudmap.begun import Begun
 from kube_registrar.model.cloudmap.discovered import Discovered
 from kube_registrar.model.cloudmap.errors import CloudMapError
 from kube_registrar.model.errors import NotFound, Refused, RegistryError
@@ -101,6 +102,10 @@ class EmbeddedRegistry:
         `region` stands in the ARNs of the answer; None: the configured one. Raises CloudMapError.
         """
         return await api.HANDLERS[operation](self._core, request, region or self._core.options.region)
+
+    def begin(self, operation: str, request: Mapping[str, Any]) -> Begun:
+        """Begin RegisterInstance or DeregisterInstance; see `server.cloudmap.catalog.Writing`. Raises CloudMapError."""
+        return api.BEGINNINGS[operation](self._core, request)
 
     def place_of(self, kind: str, identifier: str) -> str | None:
         """Return the name of the registry namespace in which something is; see `server.access.places.Places`."""

@@ -33,6 +33,12 @@ class Door(Protocol):
     ) -> AccessKey | None:
         """Return the key that asks, None where nobody has one. `target`: of the request line; `client`: an address."""
 
+    def try_admit(self, operation: str, headers: Mapping[str, str], body: bytes) -> AccessKey | None:
+        """Let in whom `admit` lets in, and count nobody else: who is refused asks again, of `admit`."""
+
+    def give_back(self, key: AccessKey | None) -> None:
+        """Do not count a request that `try_admit` let in, by this key: it asks again, of `admit`."""
+
 
 class OpenDoor:
     """For loopback: whoever can reach it is let in, under the names of this machine."""
@@ -69,6 +75,13 @@ class OpenDoor:
             raise too_many(operation)
         return None
 
+    def try_admit(self, operation: str, headers: Mapping[str, str], body: bytes) -> AccessKey | None:
+        """Let it in: where addresses are counted nobody may ask this."""
+        return self.admit(operation, headers, body)
+
+    def give_back(self, key: AccessKey | None) -> None:
+        """Nothing was counted."""
+
 
 class KeyedDoor:
     """For everywhere: a signature, and a role that includes what is asked for."""
@@ -95,7 +108,22 @@ class KeyedDoor:
     ) -> AccessKey | None:
         """Verify the signature, count the request for its key, and look at the key's role."""
         key = self._verifier.verify(headers, body, target=target)
-        if self._rates is not None and not self._rates.admit(key.id):
-            raise too_many(operation)
+        self._count(key, operation)
         roles.check(key, operation)
         return key
+
+    def try_admit(self, operation: str, headers: Mapping[str, str], body: bytes) -> AccessKey | None:
+        """Do the same, and count last."""
+        key = self._verifier.verify(headers, body)
+        roles.check(key, operation)
+        self._count(key, operation)
+        return key
+
+    def give_back(self, key: AccessKey | None) -> None:
+        """Take back what was counted for a key."""
+        if self._rates is not None and key is not None:
+            self._rates.give_back(key.id)
+
+    def _count(self, key: AccessKey, operation: str) -> None:
+        if self._rates is not None and not self._rates.admit(key.id):
+            raise too_many(operation)

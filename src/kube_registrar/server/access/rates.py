@@ -72,3 +72,9 @@ class ClientRates:
         if len(self._buckets) > _MOST_BUCKETS:
             self._buckets.popitem(last=False)
         return is_admitted
+
+    def give_back(self, client: str) -> None:
+        """Take back the last request that was admitted."""
+        if client in self._buckets:
+            tokens, filled_at = self._buckets[client]
+            self._buckets[client] = (tokens + 1, filled_at)

@@ -8,8 +8,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from aiohttp import web
@@ -22,10 +20,12 @@ from kube_registrar.server.access import places, roles
 from kube_registrar.server.access.doors import Door, OpenDoor
 from kube_registrar.server.access.keys import AccessKey
 from kube_registrar.server.access.places import Places, Searching
-from kube_registrar.server.cloudmap import discoveries, protocol
+from kube_registrar.server.cloudmap import protocol
 from kube_registrar.server.cloudmap.catalog import Catalog, Discovering
 from kube_registrar.server.cloudmap.discoveries import Discoveries
 from kube_registrar.server.cloudmap.lane import Quick
+from kube_registrar.server.cloudmap.meeting import Server
+from kube_registrar.server.cloudmap.quick import quick
 from kube_registrar.server.cloudmap.simulation import Troubles
 from kube_registrar.server.cloudmap.traffic import UNKNOWN, Traffic
 
@@ -39,23 +39,8 @@ QUICK: web.AppKey[Quick] = web.AppKey("quick")
 
 _OPERATION = web.RequestKey("operation", str)
 
-_MOST_REMEMBERED = 1024
-"""Characters of a question that is remembered."""
-
 _BODY_SECONDS = 20.0
 """How long a body may take to come once its headers are there."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Server:
-    """What requests meet, in this order."""
-
-    door: Door
-    traffic: Traffic
-    troubles: Troubles
-    catalog: Catalog
-    places: Places | None
-    """The catalog once more, if it knows where things are; to find that out each time would cost more than to ask."""
 
 
 def app(
@@ -71,7 +56,7 @@ def app(
     `door` lets requests in, without one all that are for this machine; `traffic` counts them.
     """
     known = catalog if isinstance(catalog, Places) else None
-    server = _Server(door or OpenDoor(), traffic or Traffic(), Troubles(simulation, clock), catalog, known)
+    server = Server(door or OpenDoor(), traffic or Traffic(), Troubles(simulation, clock), catalog, known)
     kept = Discoveries(catalog, random.Random(simulation.seed)) if isinstance(catalog, Discovering) else None
 
     async def handle(request: web.Request) -> web.Response:
@@ -103,49 +88,11 @@ def app(
     application.router.add_route("*", "/{path:.*}", handle)
     # A rate by address needs the address, which the fast lane does not have.
     if kept is not None and server.troubles.are_none and not server.door.counts_addresses:
-        application[QUICK] = _quick(kept, server)
+        application[QUICK] = quick(kept, server)
     return application
 
 
-def _quick(kept: Discoveries, server: _Server) -> Quick:
-    """Return what answers a discovery whose headers are as they should be. It lets in whom `_handle` lets in.
-
-    All that is to be refused is left to `_handle`, which has the sentences.
-    """
-
-    def quick(headers: Mapping[str, str], body: bytes) -> bytes | None:
-        operation = discoveries.TARGETS.get(headers.get("x-amz-target", ""))
-        if operation is None:
-            return None
-        began = server.traffic.now()
-        try:
-            if server.door.is_open:
-                server.door.greet(headers)
-            key = server.door.admit(operation, headers, body)
-            if key is not None and key.namespaces is not None:
-                _check_place(server.places, key, operation, body)
-            answer = kept.answer(operation, body)
-        except CloudMapError:
-            return None
-        server.traffic.answered(operation, "ok", began)
-        return answer
-
-    return quick
-
-
-def _check_place(known: Places | None, key: AccessKey, operation: str, body: bytes) -> None:
-    """Raise CloudMapError unless a discovery is within what a limited key is for, or where that is not told here."""
-    if len(body) > _MOST_REMEMBERED or known is None:
-        raise roles.denied(key, operation, "in the fast lane")
-    places.check(key, operation, _asked(operation, body), known)
-
-
-@lru_cache(maxsize=4096)  # clients ask the same again and again
-def _asked(operation: str, body: bytes) -> Mapping[str, Any]:
-    return validated(operation, protocol.body_of(body))
-
-
-async def _handle(request: web.Request, server: _Server) -> web.Response:
+async def _handle(request: web.Request, server: Server) -> web.Response:
     door, catalog = server.door, server.catalog
     headers: Mapping[str, str] = request.headers if door.is_open else protocol.headers_of(request.headers.items())
     if door.is_open or not request.content.is_eof():
@@ -184,7 +131,7 @@ async def _body(request: web.Request) -> bytes:
 
 
 async def _executed(
-    server: _Server, key: AccessKey | None, operation: str, wanted: Mapping[str, Any], region: str | None
+    server: Server, key: AccessKey | None, operation: str, wanted: Mapping[str, Any], region: str | None
 ) -> Mapping[str, Any]:
     """Carry out an operation; of a key that is limited to registry namespaces, within these."""
     if key is None or key.namespaces is None:

@@ -1,8 +1,9 @@
-"""What the wire needs of a registry: Cloud Map's operations, through one method; and one more that makes it fast."""
+"""What the wire needs of a registry: Cloud Map's operations, through one method; and two more that make it fast."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
+from kube_registrar.model.cloudmap.begun import Begun
 from kube_registrar.model.cloudmap.discovered import Discovered
 
 
@@ -32,5 +33,17 @@ class Discovering(Protocol):
         """Look up what DiscoverInstances or DiscoverInstancesRevision would answer; at once, as it is in memory.
 
         `request` was checked against `model.cloudmap.shapes`. Raises CloudMapError.
+        """
+        ...
+
+
+@runtime_checkable
+class Writing(Protocol):
+    """A catalog that can begin a write at once, and tells later when it is stored: no task is needed for each."""
+
+    def begin(self, operation: str, request: Mapping[str, Any]) -> Begun:
+        """Begin RegisterInstance or DeregisterInstance, with the answers and errors of `Catalog.execute`.
+
+        `request` was checked against `model.cloudmap.shapes`. Raises CloudMapError if nothing was begun.
         """
         ...

@@ -1,37 +1,55 @@
-"""A fast lane for discoveries: the plainest of HTTP requests are read and answered here, all others by aiohttp.
+"""A fast lane for what is asked most: the plainest of HTTP requests are read and answered here, all others by aiohttp.
 
-What is read here is a POST of HTTP/1.1 with a Content-Length, each header once, in ASCII; what is answered are
-discoveries that succeed. At the first thing that is anything else the connection is aiohttp's, with all that was read
-of it and for good: so every error, and every other operation, is answered by one code.
+What is read here is a POST of HTTP/1.1 with a Content-Length, each header once, in ASCII; what is answered is what
+`quick` knows. At the first thing that is anything else the connection is aiohttp's, with all that was read of it and
+for good: so every error, and every other operation, is answered by one code.
 
-Why: of the 60 µs that aiohttp needs for a request, 45 go into objects and tasks that a discovery needs nothing of.
+A connection has one request under way. What comes after a write waits until that is answered, in its order.
+
+Why: of the 60 µs that aiohttp needs for a request, 45 go into objects and tasks that these need nothing of.
 """
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
+from enum import Enum, auto
+from http import HTTPStatus
 from typing import Final, cast
 
 from aiohttp.http import SERVER_SOFTWARE
 
+from kube_registrar.model.cloudmap.errors import CloudMapError
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.server import listening
-from kube_registrar.server.cloudmap import discoveries, protocol
+from kube_registrar.server.cloudmap import protocol
+from kube_registrar.server.cloudmap.heads import MOST_BODY, Head, headers_of, length_of
 
-Head = tuple[int, Mapping[str, str], int]
-"""How many octets a head has, its headers, and how many octets the body has."""
 
-Quick = Callable[[Mapping[str, str], bytes], bytes | None]
-"""Gives the body of the answer for headers, their names in lower case, and a body; None: ask aiohttp."""
+class Instead(Enum):
+    """What there may be in place of an answer: the request is aiohttp's; or it will come later."""
+
+    ELSEWHERE = auto()
+    LATER = auto()
+
+
+Later = Callable[[bytes | CloudMapError], None]
+"""Is told the body of an answer, or an error; once, and not before what asked for it has returned."""
+
+Ask = Callable[[Mapping[str, str], bytes, Later], bytes | Instead]
+"""Gives the body of the answer for headers, their names in lower case, and a body."""
+
+Quick = Mapping[str, Ask]
+"""What is answered here, by X-Amz-Target."""
 
 _START: Final = b"POST / HTTP/1.1\r\n"
 _HEAD = re.compile(rb"POST / HTTP/1\.1\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e]*\r\n){1,100})\r\n")
-_NOT_HERE = frozenset({"transfer-encoding", "content-encoding", "expect", "upgrade", "smithy-protocol"})
 _END: Final = b"\r\n\r\n"
 _MOST_HEAD = 8000
 _MOST_HEADS, _MOST_HEAD_KEPT = 1024, 1024
-_MOST_BODY = 64 * 1024
+_MOST_WAITING = _MOST_HEAD + MOST_BODY
+"""Octets that may wait while a request is under way; of one that comes after it no more is needed."""
 
 
 class Lanes:
@@ -42,6 +60,8 @@ class Lanes:
         self._others = others
         self._clock = clock
         self._open: set[Lane] = set()
+        self._busy: set[Lane] = set()
+        self._rests = asyncio.Event()
         self._date = (0, "")
         self._heads: dict[bytes, Head] = {}
 
@@ -50,9 +70,19 @@ class Lanes:
         return Lane(self)
 
     def close(self) -> None:
-        """Close the connections that no request of aiohttp's is on; none of them waits for an answer."""
+        """Close the connections that no request of aiohttp's is on, each as soon as it waits for no answer."""
         for lane in list(self._open):
             lane.close()
+
+    async def closed(self, seconds: float) -> None:
+        """Wait until those have their answers that wait for one, but no longer."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._busy:
+                    self._rests.clear()
+                    await self._rests.wait()
+        for lane in list(self._busy):
+            lane.abandon()
 
     def entered(self, lane: "Lane") -> None:
         """Remember a connection."""
@@ -61,6 +91,17 @@ class Lanes:
     def left(self, lane: "Lane") -> None:
         """Forget a connection that has ended, or is aiohttp's."""
         self._open.discard(lane)
+        self.rests(lane)
+
+    def works(self, lane: "Lane") -> None:
+        """Remember that a connection waits for an answer."""
+        self._busy.add(lane)
+
+    def rests(self, lane: "Lane") -> None:
+        """Remember that it does no more."""
+        self._busy.discard(lane)
+        if not self._busy:
+            self._rests.set()
 
     def other(self) -> asyncio.Protocol:
         """Return the protocol that takes over a connection."""
@@ -78,13 +119,26 @@ class Lanes:
             self._heads.clear()
         self._heads[octets] = head
 
-    def answer(self, headers: Mapping[str, str], body: bytes) -> bytes | None:
-        """Return the whole answer, or None."""
-        content = self._quick(headers, body)
-        if content is None:
-            return None
+    def is_known(self, target: str | None) -> bool:
+        """Whether requests with this X-Amz-Target are for here."""
+        return target in self._quick
+
+    def ask(self, headers: Mapping[str, str], body: bytes, later: Later) -> bytes | Instead:
+        """Return the body of an answer, or what there is instead."""
+        asked = self._quick.get(headers.get("x-amz-target", ""))
+        return asked(headers, body, later) if asked is not None else Instead.ELSEWHERE
+
+    def answer(self, content: bytes | CloudMapError) -> bytes:
+        """Return the whole answer with this body, or for this error."""
+        if not isinstance(content, CloudMapError):
+            return self._written("200 OK", "", content)
+        status = f"{content.status} {HTTPStatus(content.status).phrase}"
+        return self._written(status, f"x-amzn-ErrorType: {content.code}\r\n", protocol.error_body(content))
+
+    def _written(self, status: str, more: str, content: bytes) -> bytes:
         return (
-            f"HTTP/1.1 200 OK\r\nContent-Type: {protocol.CONTENT_TYPE}\r\nx-amzn-RequestId: {protocol.request_id()}\r\n"
+            f"HTTP/1.1 {status}\r\nContent-Type: {protocol.CONTENT_TYPE}\r\n"
+            f"x-amzn-RequestId: {protocol.request_id()}\r\n{more}"
             f"Content-Length: {len(content)}\r\nDate: {self._now()}\r\nServer: {SERVER_SOFTWARE}\r\n\r\n"
         ).encode() + content
 
@@ -97,13 +151,16 @@ class Lanes:
 
 
 class Lane(asyncio.Protocol):
-    """One connection, as long as it asks for nothing but discoveries."""
+    """One connection, as long as it asks for nothing but what is answered here."""
 
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
         self._transport: asyncio.Transport | None = None
         self._waiting = b""
         self._is_full = False
+        self._is_busy = False
+        self._is_paused = False
+        self._ends = False
         self._was_used = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -114,35 +171,54 @@ class Lane(asyncio.Protocol):
         self._look_again()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """End."""
+        """End. What is under way goes on; its answer is nobody's."""
         self._leave()
 
     def close(self) -> None:
+        """Close the connection, once what was asked is answered and sent."""
+        self._ends = True
+        if not self._is_busy:
+            self.abandon()
+
+    def abandon(self) -> None:
         """Close the connection, once what was answered is sent."""
+        self._lanes.rests(self)
         if self._transport is not None:
             self._transport.close()
 
     def pause_writing(self) -> None:
         """Answer no more for now: the client does not read."""
         self._is_full = True
-        if self._transport is not None:
-            self._transport.pause_reading()
+        self._read_on_if_wanted()
 
     def resume_writing(self) -> None:
         """Go on with what has come meanwhile."""
         self._is_full = False
-        if self._transport is not None:
-            self._transport.resume_reading()
-            self.data_received(b"")
+        self._go_on()
 
     def data_received(self, data: bytes) -> None:
         """Answer the requests that are whole, and keep the rest."""
         self._waiting = self._waiting + data if self._waiting else data
-        while self._waiting and not self._is_full and self._transport is not None:
+        self._go_on()
+
+    def _go_on(self) -> None:
+        while self._waiting and not self._is_full and not self._is_busy and self._transport is not None:
             taken = self._answered(self._transport, self._waiting)
             if not taken:
-                return
+                break
             self._waiting = self._waiting[taken:]
+        self._read_on_if_wanted()
+
+    def _read_on_if_wanted(self) -> None:
+        """Read no more while the client reads none, or while more waits behind a request than is of use."""
+        pauses = self._is_full or (self._is_busy and len(self._waiting) > _MOST_WAITING)
+        if self._transport is None or self._transport.is_closing() or pauses is self._is_paused:
+            return
+        self._is_paused = pauses
+        if pauses:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
 
     def _answered(self, transport: asyncio.Transport, data: bytes) -> int:
         """Answer the request that `data` begins with; return its length, or 0 if there was nothing to answer."""
@@ -153,13 +229,30 @@ class Lane(asyncio.Protocol):
         end = size + length
         if len(data) < end:
             return 0
-        answer = self._lanes.answer(headers, data[size:end])
-        if answer is None:
+        answer = self._lanes.ask(headers, data[size:end], self._later)
+        if answer is Instead.ELSEWHERE:
             self._hand_over(transport)
             return 0
-        transport.write(answer)
+        if answer is Instead.LATER:
+            self._is_busy = True
+            self._lanes.works(self)
+            return end
+        transport.write(self._lanes.answer(answer))
         self._was_used = True
         return end
+
+    def _later(self, answer: bytes | CloudMapError) -> None:
+        """Answer the request that is under way, and go on with what came after it."""
+        self._is_busy = False
+        self._lanes.rests(self)
+        if self._transport is None:
+            return
+        self._transport.write(self._lanes.answer(answer))
+        self._was_used = True
+        if self._ends:
+            self._transport.close()
+        else:
+            self._go_on()
 
     def _read(self, transport: asyncio.Transport, data: bytes) -> Head | None:
         """Read a head. None: it is not whole yet, or the connection was handed over for it is not for here."""
@@ -170,9 +263,9 @@ class Lane(asyncio.Protocol):
                 self._hand_over(transport)
             return None
         headers = headers_of(found[1])
-        length = _length(headers) if headers is not None else None
+        length = length_of(headers) if headers is not None else None
         # What is not for here is not waited for: strangers are refused before their bodies are there.
-        is_ours = headers is not None and headers.get("x-amz-target") in discoveries.TARGETS
+        is_ours = headers is not None and self._lanes.is_known(headers.get("x-amz-target"))
         if headers is None or length is None or not is_ours or found.end() > _MOST_HEAD:
             self._hand_over(transport)
             return None
@@ -183,6 +276,8 @@ class Lane(asyncio.Protocol):
     def _hand_over(self, transport: asyncio.Transport) -> None:
         """Let aiohttp have the connection, and what has come on it and was not answered."""
         self._leave()
+        if self._is_paused:
+            transport.resume_reading()
         other = self._lanes.other()
         transport.set_protocol(other)
         other.connection_made(transport)
@@ -198,26 +293,8 @@ class Lane(asyncio.Protocol):
 
     def _look_again(self) -> None:
         """Close the connection if nothing was answered for long: idle, or a client that dribbles or does not read."""
-        if self._timer is not None and not self._was_used:
+        if self._timer is not None and not self._was_used and not self._is_busy:
             self.close()
             return
         self._was_used = False
         self._timer = asyncio.get_running_loop().call_later(listening.IDLE_SECONDS, self._look_again)
-
-
-def headers_of(lines: bytes) -> dict[str, str] | None:
-    """Return the headers, names in lower case; None if one is there twice, or asks for more than a plain answer."""
-    headers = {}
-    texts = lines[:-2].decode("ascii").split("\r\n")
-    for text in texts:
-        name, _, value = text.partition(":")
-        headers[name.lower()] = value.strip(" \t")
-    if len(headers) != len(texts) or not _NOT_HERE.isdisjoint(headers):
-        return None
-    return headers if headers.get("connection", "keep-alive").lower() == "keep-alive" else None
-
-
-def _length(headers: Mapping[str, str]) -> int | None:
-    text = headers.get("content-length", "")
-    length = int(text) if text.isdecimal() and len(text) <= len(str(_MOST_BODY)) else None
-    return length if length is not None and length <= _MOST_BODY else None

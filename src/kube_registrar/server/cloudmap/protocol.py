@@ -100,10 +100,14 @@ def ready_answer(body: bytes) -> web.Response:
 
 def error_answer(error: CloudMapError) -> web.Response:
     """Return the HTTP answer for an error: its code in the body and in a header, where SDKs look for it."""
-    member = "message" if error.code in _SHARED_CODES else "Message"
-    body = {"__type": error.code, member: error.message, **error.members}
     headers = {**_headers(), "x-amzn-ErrorType": error.code}
-    return web.Response(status=error.status, body=msgspec.json.encode(body), headers=headers)
+    return web.Response(status=error.status, body=error_body(error), headers=headers)
+
+
+def error_body(error: CloudMapError) -> bytes:
+    """Return the JSON of an error."""
+    member = "message" if error.code in _SHARED_CODES else "Message"
+    return msgspec.json.encode({"__type": error.code, member: error.message, **error.members})
 
 
 def request_id() -> str:
