@@ -14,13 +14,13 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from kube_registrar.model.cloudmap.errors import CloudMapError
 from kube_registrar.model.simulation import Simulation
 from kube_registrar.registries.embedded import ids, storage
-from kube_registrar.registries.embedded.state import FAIL, PENDING, SUCCESS, Operation, State, Submission
+from kube_registrar.registries.embedded.state import FAIL, PENDING, SUCCESS, End, Operation, State, Submission
 from kube_registrar.registries.embedded.writer import Job, Statement, Writer
 from kube_registrar.runtime.clock import Clock
 
@@ -150,14 +150,13 @@ class Ledger:
         """Store that the operation was accepted; its end comes after `delay` seconds."""
         operation = submission.operation
         due_ms = operation.created_ms + int(delay * 1000)
-        stored = replace(operation, status=PENDING)
 
         def committed() -> None:
             operation.status = PENDING
             submission.accepted.set_result(None)
             self._end_later(submission, delay)
 
-        statement = storage.put_operation(stored, submission.request, due_ms)
+        statement = storage.put_operation(operation, End(PENDING, operation.updated_ms), submission.request, due_ms)
         self._writer.submit(Job([statement], committed, lambda error: self._refuse(submission, error)))
 
     def _end_later(self, submission: Submission, delay: float) -> None:
@@ -180,16 +179,18 @@ class Ledger:
         """
         operation, now = submission.operation, self.now_ms()
         outcome = self._outcome(submission, now)
-        ended = replace(operation, status=SUCCESS, updated_ms=now)
+        end = End(SUCCESS, now)
         if isinstance(outcome, Failure):
-            ended = replace(ended, status=FAIL, error_code=outcome.code, error_message=outcome.message)
-        statements = [storage.put_operation(ended, submission.request, now) if is_new else storage.end_operation(ended)]
+            end = End(FAIL, now, outcome.code, outcome.message)
+        if is_new:
+            statements = [storage.put_operation(operation, end, submission.request, now)]
+        else:
+            statements = [storage.end_operation(operation, end)]
         if isinstance(outcome, Effect):
             statements += outcome.statements
 
         def committed() -> None:
-            operation.status, operation.updated_ms = ended.status, ended.updated_ms
-            operation.error_code, operation.error_message = ended.error_code, ended.error_message
+            operation.status, operation.updated_ms, operation.error_code, operation.error_message = end
             if isinstance(outcome, Effect):
                 outcome.apply()
             self._settle(submission)

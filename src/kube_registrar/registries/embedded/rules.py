@@ -5,6 +5,7 @@ Keys and values are checked against their patterns before, in `model.cloudmap.va
 """
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -33,13 +34,14 @@ def check_instance(service: Service, instance_id: str, attributes: Mapping[str, 
     """Check an instance against its service. Raises CloudMapError InvalidInput, naming the attribute."""
     _check_size(attributes, options.quotas)
     _check_values(service, attributes)
+    types = service.record.record_types
     if _ALIAS in attributes:
         _check_alias(service, attributes)
     else:
-        _check_needed(service, attributes)
+        _check_needed(types, attributes)
         if service.record.check is not None:
             _check_checkable(attributes, options.check_addresses)
-    if "SRV" in service.record.record_types:
+    if "SRV" in types:
         dnsnames.check_target(service, instance_id)
 
 
@@ -60,11 +62,12 @@ def check_quota(service: Service, quotas: Quotas) -> None:
 
 
 def _check_size(attributes: Mapping[str, str], quotas: Quotas) -> None:
-    custom, most = sum(1 for key in attributes if key not in STANDARD), quotas.custom_attributes
+    custom, most = len(attributes.keys() - STANDARD), quotas.custom_attributes
     if most is not None and custom > most:
         rule = f"{most} custom attributes are allowed"
         raise CloudMapError("InvalidInput", f"Attributes has {custom}: {rule}", field="Attributes", rule=rule)
-    characters, most = sum(len(key) + len(value) for key, value in attributes.items()), quotas.attribute_characters
+    characters = sum(map(len, attributes)) + sum(map(len, attributes.values()))
+    most = quotas.attribute_characters
     if most is not None and characters > most:
         rule = f"{most:,} characters of keys and values together are allowed"
         raise CloudMapError("InvalidInput", f"Attributes has {characters:,}: {rule}", field="Attributes", rule=rule)
@@ -87,7 +90,7 @@ def _check_values(service: Service, attributes: Mapping[str, str]) -> None:
 
 
 def _check_addresses(attributes: Mapping[str, str]) -> None:
-    if _IPV4 in attributes:
+    if _IPV4 in attributes and not _PLAIN_IPV4.fullmatch(attributes[_IPV4]):
         _check_address(_IPV4, attributes[_IPV4], ipaddress.IPv4Address)
     if _IPV6 in attributes:
         _check_address(_IPV6, attributes[_IPV6], ipaddress.IPv6Address)
@@ -95,6 +98,11 @@ def _check_addresses(attributes: Mapping[str, str]) -> None:
         port = attributes[_PORT]
         if not (port.isdecimal() and len(port) <= 5 and 1 <= int(port) <= _PORTS):  # noqa: PLR2004 - digits of 65535
             raise invalid(f"Attributes[{_PORT}]", port, f"a port is a number from 1 to {_PORTS:,}")
+
+
+_PART = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_PLAIN_IPV4 = re.compile(rf"(?:{_PART}\.){{3}}{_PART}")
+"""What surely is an address, in a twentieth of the time; what it does not match may be one all the same."""
 
 
 def _check_address(key: str, value: str, form: type[ipaddress.IPv4Address | ipaddress.IPv6Address]) -> None:
@@ -114,14 +122,16 @@ def _check_alias(service: Service, attributes: Mapping[str, str]) -> None:
         raise invalid(f"Attributes[{_ALIAS}]", found, "no AWS_INSTANCE_* attribute is allowed beside it")
 
 
-def _check_needed(service: Service, attributes: Mapping[str, str]) -> None:
-    """Check that the attributes from which DNS records are made are there."""
+def _check_needed(types: frozenset[str], attributes: Mapping[str, str]) -> None:
+    """Check that the attributes from which DNS records of these types are made are there."""
+    if not types:
+        return
     for type_, key in (("A", _IPV4), ("AAAA", _IPV6), ("SRV", _PORT), ("CNAME", _CNAME)):
-        if type_ in service.record.record_types and key not in attributes:
+        if type_ in types and key not in attributes:
             raise _missing(key, f"{type_} records")
-    if "CNAME" in service.record.record_types:
+    if "CNAME" in types:
         dnsnames.check_alias(attributes[_CNAME])
-    if "SRV" in service.record.record_types and _IPV4 not in attributes and _IPV6 not in attributes:
+    if "SRV" in types and _IPV4 not in attributes and _IPV6 not in attributes:
         raise _missing(f"{_IPV4} or {_IPV6}", "SRV records")
 
 

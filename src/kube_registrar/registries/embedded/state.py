@@ -132,6 +132,15 @@ class Operation:
         return self.status in {SUCCESS, FAIL}
 
 
+class End(NamedTuple):
+    """How an operation stands, where it stands otherwise on the disk than yet in memory."""
+
+    status: str
+    updated_ms: int
+    error_code: str = ""
+    error_message: str = ""
+
+
 @dataclass(slots=True, eq=False)
 class Submission:
     """An operation under way. `accepted`: it is durable; `finished`: it has ended, one way or the other."""

@@ -17,6 +17,7 @@ from kube_registrar.model.refs import InstanceId
 from kube_registrar.registries.embedded.state import (
     FAIL,
     SUCCESS,
+    End,
     Instance,
     NamespaceRecord,
     Operation,
@@ -156,8 +157,8 @@ def put_revision(service_id: str, revision: int) -> Statement:
     return "UPDATE services SET revision = ? WHERE id = ?", (revision, service_id)
 
 
-def put_operation(operation: Operation, request: Mapping[str, Any], due_ms: int) -> Statement:
-    """Store a new operation."""
+def put_operation(operation: Operation, end: End, request: Mapping[str, Any], due_ms: int) -> Statement:
+    """Store a new operation, that stands as `end` says."""
     return (
         _PUT_OPERATION,
         (
@@ -168,21 +169,18 @@ def put_operation(operation: Operation, request: Mapping[str, Any], due_ms: int)
             operation.namespace_id,
             operation.service_id,
             operation.instance_id,
-            operation.status,
-            operation.updated_ms,
-            operation.error_code,
-            operation.error_message,
+            *end,
             _json(request),
             due_ms,
         ),
     )
 
 
-def end_operation(operation: Operation) -> Statement:
+def end_operation(operation: Operation, end: End) -> Statement:
     """Store how an operation ended."""
     return (
         "UPDATE operations SET status = ?, updated_ms = ?, error_code = ?, error_message = ? WHERE sequence = ?",
-        (operation.status, operation.updated_ms, operation.error_code, operation.error_message, operation.sequence),
+        (*end, operation.sequence),
     )
 
 

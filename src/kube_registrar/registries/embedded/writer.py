@@ -1,4 +1,8 @@
-"""One thread that writes: all changes that wait are one commit (group commit), so many writers share one disk sync.
+"""All changes that wait are one commit (group commit), so many writers share one disk sync.
+
+Statements are executed in the event loop: they take microseconds, and touch what is in memory. The commit, which waits
+for the disk, has a thread of its own. Were the statements there too, each of them would let go of the interpreter's
+lock and wait for it again, behind whatever the loop does meanwhile: under load that took longer than the disk.
 
 What a change does to memory is done by a callback, in the event loop, in the order of the commits: memory and disk
 cannot come apart, whether or not anybody still waits for the answer.
@@ -10,6 +14,7 @@ import logging
 import queue
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 Statement = tuple[str, Sequence[object]]
 
-_MOST_JOBS = 512  # a commit; a longer one would keep the first of them waiting for no gain (measured: flat from 128)
+_MOST_JOBS = 128  # a commit; a longer one would keep the loop and the first of them waiting, for no gain
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,35 +34,45 @@ class Job:
     failed: Callable[[Exception], None]
 
 
+Told = list[tuple[Job, Exception | None]]
+
+
 class Writer:
-    """Owns the connection from `start` to `close`."""
+    """Owns the connection from `start` to `close`: the loop has it between commits, the thread has it for a commit."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._batches: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
-        self._next: list[Job] = []
+        self._commits: queue.SimpleQueue[tuple[list[Job], Exception | None] | None] = queue.SimpleQueue()
+        self._waiting: deque[Job] = deque()
+        self._is_started = False
+        self._is_busy = False
+        self._rests = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="registry-writer", daemon=True)
         self.commits = 0
 
     def start(self) -> None:
         """Begin to write."""
+        self._is_started = True
         self._thread.start()
+        self._begin_soon()
 
     def submit(self, job: Job) -> None:
-        """Write this job with the next commit.
+        """Write this job with the next commit, and with it all that is submitted in the same turn of the event loop."""
+        self._waiting.append(job)
+        if len(self._waiting) == 1:
+            self._begin_soon()
 
-        All that is submitted in one turn of the event loop is handed over at once: the thread, woken by the first,
-        would commit that alone.
-        """
-        self._next.append(job)
-        if len(self._next) == 1:
-            self._loop.call_soon(self._hand_over)
+    def _begin_soon(self) -> None:
+        if self._is_started and not self._is_busy and self._waiting:
+            self._is_busy = True
+            self._rests.clear()
+            self._loop.call_soon(self._begin)
 
-    def _hand_over(self) -> None:
-        if self._next:
-            self._batches.put(self._next)
-            self._next = []
+    def _begin(self) -> None:
+        """Execute what waits, and have it committed."""
+        jobs = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_JOBS))]
+        self._commits.put((jobs, self._executed(jobs)))
 
     async def write(self, statements: Sequence[Statement], apply: Callable[[], None]) -> None:
         """Write, do `apply` in the loop, and return. Raises what stood in the way if nothing was written."""
@@ -77,64 +92,59 @@ class Writer:
 
     async def close(self) -> None:
         """Write what waits, tell everybody, and end the thread."""
-        self._hand_over()
-        self._batches.put(None)
+        while self._is_busy:
+            await self._rests.wait()
+        self._commits.put(None)
         await asyncio.to_thread(self._thread.join)
-        # The last commit's callbacks were handed to the loop before the thread ended: let them run.
-        await asyncio.sleep(0)
 
     def _run(self) -> None:
-        last = False
-        while not last:
-            jobs, last = self._waiting()
-            if jobs:
-                self._tell(self._commit(jobs))
+        while (begun := self._commits.get()) is not None:
+            jobs, failed = begun
+            error = failed or self._committed()
+            told = self._each_alone(jobs, error) if error else [(job, error) for job in jobs]
+            self._loop.call_soon_threadsafe(self._told, told)
         with contextlib.suppress(sqlite3.Error):  # All is committed; a full disk only keeps the WAL long.
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def _waiting(self) -> tuple[list[Job], bool]:
-        """Return the jobs that wait, one at least, and whether the end was among them."""
-        jobs: list[Job] = []
-        batch = self._batches.get()
-        while batch is not None:
-            jobs += batch
-            if len(jobs) >= _MOST_JOBS:
-                return jobs, False
-            try:
-                batch = self._batches.get_nowait()
-            except queue.Empty:
-                return jobs, False
-        return jobs, True
-
-    def _commit(self, jobs: Sequence[Job]) -> list[tuple[Job, Exception | None]]:
-        """Commit all; when that fails, each alone, so that no job fails for another's sake."""
-        error = self._attempt(jobs)
-        if error is None:
-            return [(job, None) for job in jobs]
+    def _each_alone(self, jobs: Sequence[Job], error: Exception) -> Told:
+        """Commit each of them alone after all together failed, so that no job fails for another's sake."""
         if len(jobs) == 1:
             return [(jobs[0], error)]
-        return [(job, self._attempt([job])) for job in jobs]
+        return [(job, self._executed([job]) or self._committed()) for job in jobs]
 
-    def _attempt(self, jobs: Sequence[Job]) -> Exception | None:
+    def _executed(self, jobs: Sequence[Job]) -> Exception | None:
+        """Begin a transaction with the statements of all jobs; there is none if it failed."""
+        execute = self._connection.execute
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
+            execute("BEGIN IMMEDIATE")
             for job in jobs:
                 for sql, parameters in job.statements:
-                    self._connection.execute(sql, parameters)
+                    execute(sql, parameters)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+            return self._rolled_back(error)
+        return None
+
+    def _committed(self) -> Exception | None:
+        try:
             self._connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told; this thread must live
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            return error
+            return self._rolled_back(error)
         self.commits += 1
         return None
 
-    def _tell(self, told: Sequence[tuple[Job, Exception | None]]) -> None:
-        def tell() -> None:
-            for job, error in told:
-                try:
-                    job.committed() if error is None else job.failed(error)
-                except Exception:  # noqa: BLE001 - a bug in one must not keep the others from being told
-                    _log.exception("a change was stored, but not taken over into memory; this is a bug")
+    def _rolled_back(self, error: Exception) -> Exception:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        return error
 
-        self._loop.call_soon_threadsafe(tell)
+    def _told(self, told: Told) -> None:
+        """Tell of each job how it ended, and go on with what has come meanwhile."""
+        for job, error in told:
+            try:
+                job.committed() if error is None else job.failed(error)
+            except Exception:  # noqa: BLE001 - a bug in one must not keep the others from being told
+                _log.exception("a change was stored, but not taken over into memory; this is a bug")
+        self._is_busy = False
+        self._begin_soon()
+        if not self._is_busy:
+            self._rests.set()
