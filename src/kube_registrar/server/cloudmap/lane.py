@@ -62,6 +62,7 @@ class Lanes:
         self._open: set[Lane] = set()
         self._busy: set[Lane] = set()
         self._rests = asyncio.Event()
+        self._is_closed = False
         self._date = (0, "")
         self._heads: dict[bytes, Head] = {}
 
@@ -71,6 +72,7 @@ class Lanes:
 
     def close(self) -> None:
         """Close the connections that no request of aiohttp's is on, each as soon as it waits for no answer."""
+        self._is_closed = True
         for lane in list(self._open):
             lane.close()
 
@@ -85,8 +87,10 @@ class Lanes:
             lane.abandon()
 
     def entered(self, lane: "Lane") -> None:
-        """Remember a connection."""
+        """Remember a connection; one that was accepted while the others were closed is closed too."""
         self._open.add(lane)
+        if self._is_closed:
+            lane.close()
 
     def left(self, lane: "Lane") -> None:
         """Forget a connection that has ended, or is aiohttp's."""
@@ -167,8 +171,8 @@ class Lane(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one, but does not say so
-        self._lanes.entered(self)
         self._look_again()
+        self._lanes.entered(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """End. What is under way goes on; its answer is nobody's."""
