@@ -45,7 +45,7 @@ SERVICES = {"a": "A", "srv": "SRV"}
 INSTANCES, CROWD = 8, 500
 A_BAR, SRV_BAR, BUSY_BAR = 80_000, 75_000, 50_000
 STEADY = 20_000
-REGISTRATIONS = 200
+REGISTRATIONS, CLIENTS = 200, 4
 OUTSTANDING = 100
 CORES = sorted(os.sched_getaffinity(0))
 
@@ -157,32 +157,41 @@ def _ask(process: _Process, name: str, seconds: int, *more: str) -> _Asked:
 
 
 class _Made:
-    """Registers as often as it should, in a thread of its own, until it is told to end."""
+    """Registers as often as it should, until it is told to end.
+
+    A few clients do it, each with a connection and instances of its own: one that waits for each answer before it asks
+    again would ask less often, the longer an answer takes.
+    """
 
     def __init__(self, client: Client, name: str) -> None:
-        self._client = client
         self._services = (_id(client, name), _id(client, "crowd"))
         self._ends = threading.Event()
-        self._count = 0
+        self._counts = [0] * CLIENTS
         self._began = time.monotonic()
-        self._thread = threading.Thread(target=self._work, daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._work, args=(client.another(), part), daemon=True) for part in range(CLIENTS)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def rate(self) -> float:
-        """Return how many it made a second."""
-        return self._count / (time.monotonic() - self._began)
+        """Return how many were made a second."""
+        return sum(self._counts) / (time.monotonic() - self._began)
 
     def end(self) -> None:
         """Make no more."""
         self._ends.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
-    def _work(self) -> None:
-        for number in itertools.count():
-            service = number % 2
-            _register(self._client, self._services[service], number // 2 % (CROWD if service else INSTANCES), number)
-            self._count += 1
-            if self._ends.wait(max(0.0, self._began + self._count / REGISTRATIONS - time.monotonic())):
+    def _work(self, client: Client, part: int) -> None:
+        for turn in itertools.count():
+            each, service = divmod(turn, 2)
+            number = (each * CLIENTS + part) % (CROWD if service else INSTANCES)
+            _register(client, self._services[service], number, each // 2)  # another address each time
+            self._counts[part] += 1
+            due = self._began + (self._counts[part] * CLIENTS + part) / REGISTRATIONS
+            if self._ends.wait(max(0.0, due - time.monotonic())):
                 return
 
 

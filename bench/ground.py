@@ -35,6 +35,10 @@ class Client:
         self._namespace = namespace
         self._connection = http.client.HTTPConnection(self._address, timeout=30)
 
+    def another(self) -> "Client":
+        """Return one with a connection of its own."""
+        return Client(f"http://{self._address}", self._namespace)
+
     def call(self, operation: str, **request: Any) -> Mapping[str, Any]:
         """Call an operation. Raises RuntimeError when it is refused."""
         headers = {
