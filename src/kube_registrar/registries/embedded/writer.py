@@ -133,8 +133,9 @@ class Writer:
         return None
 
     def _rolled_back(self, error: Exception) -> Exception:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        with contextlib.suppress(sqlite3.Error):  # The next BEGIN tells what is wrong.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
         return error
 
     def _told(self, told: Told) -> None:
