@@ -18,7 +18,7 @@ def logs_served(plane: ControlPlane, text_of: Callable[[str], str]) -> Iterator[
     """Answer for all nodes of a plane until the end; `text_of` returns what the pod of a name wrote."""
 
     class Door(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - http.server calls it so
+        def do_GET(self) -> None:
             _, kind, _, pod, _ = self.path.partition("?")[0].split("/")
             assert kind == "containerLogs"
             body = text_of(pod).encode()
