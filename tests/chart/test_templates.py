@@ -393,3 +393,17 @@ def test_no_name_is_too_long_whatever_the_release_is_called(helm: Helm) -> None:
         limit = 253 if each["kind"] in CLUSTER_SCOPED | {"Role", "RoleBinding", "Secret", "ConfigMap"} else 63
         assert len(each["metadata"]["name"]) <= limit, each["metadata"]["name"]
         assert all(len(str(value)) <= 63 for value in each["metadata"]["labels"].values())
+
+
+def test_what_artifact_hub_shows_is_what_the_chart_has() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    told = {key.removeprefix("artifacthub.io/"): yaml.safe_load(text) for key, text in chart["annotations"].items()}
+    crds = [yaml.safe_load(path.read_text()) for path in sorted((CHART / "files" / "crds").glob("*.yaml"))]
+    assert [(each["name"], each["kind"]) for each in told["crds"]] == [
+        (crd["metadata"]["name"], crd["spec"]["names"]["kind"]) for crd in crds
+    ]
+    assert all({"version", "displayName", "description"} < each.keys() for each in told["crds"])
+    assert [each["kind"] for each in told["crdsExamples"]] == [each["kind"] for each in told["crds"]]
+    images = [each["image"] for each in told["images"]]
+    assert images == [f"ghcr.io/kube-registrar/kube-registrar:{chart['appVersion']}"]
+    assert all(link["url"].startswith("https://") for link in told["links"])
