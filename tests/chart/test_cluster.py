@@ -149,8 +149,13 @@ def test_a_release_lives_from_install_to_uninstall_and_loses_no_registration(
     with quickstart(plane):
         registry = Registry(server.endpoint, "test-namespace")
         wait_until(lambda: is_registered(registry, 3), "the quickstart's pods to be registered", seconds=LONG)
-        release.do("upgrade", "--values", str(values), "--set", "resyncSeconds=300")  # another pod template, too
+        # Another pod template, too; and boto3 finds through the operator what it finds in the registry.
+        clients(plane, release.namespace)
+        served = "servedRegistry=default,served.accessKeysSecrets={clients}"
+        release.do("upgrade", "--values", str(values), "--set", f"resyncSeconds=300,{served}")
         first = release.wait_leader(before)
+        asked = Registry(f"http://{first.address}:8081", "test-namespace", *CLIENT)
+        wait_until(lambda: is_registered(asked, 3), "them to be discovered through the operator", seconds=LONG)
         release.do("test")
         assert is_registered(registry, 3)
         assert deregistered(server.data, "test-namespace") == []
@@ -228,6 +233,16 @@ def test_an_uninstall_whose_hook_cannot_start_ends_in_time_and_goes_on_without_h
     assert "Job/installed/kube-registrar-release not ready. status: Failed" in done.stderr
     release.do("uninstall", "--no-hooks")
     plane.kubectl("delete", "all,roles,rolebindings", "--all", "-n", release.namespace)
+
+
+CLIENT = ("AKIACLIENT0000000001", "the-secret-of-a-client-of-this-test")
+
+
+def clients(plane: ControlPlane, namespace: str) -> None:
+    """Make the Secret with a client's access key."""
+    file = json.dumps([{"accessKeyID": CLIENT[0], "secretAccessKey": CLIENT[1], "role": "read"}])
+    metadata = {"name": "clients", "namespace": namespace}
+    plane.apply([{"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"clients.yaml": file}}])
 
 
 def cloudmap(endpoint: str) -> Json:
