@@ -188,7 +188,9 @@ def test_an_uninstall_whose_hook_fails_ends_says_why_once_and_can_be_taken_back_
     release: Release, plane: ControlPlane, server: Server, tmp_path: Path
 ) -> None:
     values = tmp_path / "values.yaml"
-    values.write_text(yaml.safe_dump({**cloudmap(server.endpoint), "uninstall": {"timeoutSeconds": 5}}))
+    more = {"uninstall": {"timeoutSeconds": 5}, "admission": {"readinessGate": {"enabled": True}}}
+    values.write_text(yaml.safe_dump({**cloudmap(server.endpoint), **more}))
+    policies = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies"
     release.do("install", "--values", str(values))
     first = release.wait_leader()
     held = f"/api/v1/namespaces/{release.namespace}/pods/{first.pod}"
@@ -200,8 +202,10 @@ def test_an_uninstall_whose_hook_fails_ends_says_why_once_and_can_be_taken_back_
         assert done.stderr.count(why) == 1
         assert "Job/installed/kube-registrar-release not ready" in done.stderr
         assert plane.api.get(f"/apis/apps/v1/namespaces/{release.namespace}/deployments/{RELEASE}")
+        assert plane.api.get(policies)["items"] == []
 
         release.do("rollback", "1")
+        assert len(plane.api.get(policies)["items"]) == 1
         second = release.wait_leader(first)
         plane.api.patch(held, {"metadata": {"finalizers": None}})
         gated(plane, release.namespace)
