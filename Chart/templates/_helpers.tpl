@@ -156,7 +156,79 @@ default:
 {{- fail (printf "defaultRegistry is %q, and registries has no such key: it has %s" $default (keys $registries | sortAlpha | join ", ")) -}}
 {{- end -}}
 {{- $_ := set $config "defaultRegistry" $default -}}
+{{- with .Values.servedRegistry -}}
+{{- if not (hasKey $registries .) -}}
+{{- fail (printf "servedRegistry is %q, and no registry is called so: there is %s" . (keys $registries | sortAlpha | join ", ")) -}}
+{{- end -}}
+{{- $_ := set $config "servedRegistry" . -}}
+{{- $config = merge $config (include "kube-registrar.servedConfig" $ | fromYaml) -}}
+{{- end -}}
 {{- toYaml $config -}}
+{{- end -}}
+
+{{/* What the operator serves in front of a registry. */}}
+{{- define "kube-registrar.servedConfig" -}}
+{{- with .Values.served -}}
+apiListen: {{ include "kube-registrar.listen" (list $ 8081) | quote }}
+apiAtOnce: {{ .api.atOnce }}
+accessKeys: /etc/kube-registrar/keys
+{{- with .api.rate }}
+apiRate: {{ . }}
+{{- end }}
+{{- if .tls.secretName }}
+tlsCert: /etc/kube-registrar/served-tls/tls.crt
+tlsKey: /etc/kube-registrar/served-tls/tls.key
+{{- end }}
+{{- if .dns.enabled }}
+dnsListen: {{ include "kube-registrar.listen" (list $ 5353) | quote }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* The Services of a Cloud Map API, and of DNS: (list $ NAME COMPONENT VALUES). */}}
+{{- define "kube-registrar.services" -}}
+{{- $root := index . 0 -}}
+{{- $component := index . 2 -}}
+{{- with index . 3 -}}
+{{- $api := .api -}}
+{{- range list (index $ 1) (printf "data-%s" (index $ 1)) }}
+---
+{{- if hasPrefix "data-" . }}
+# SDKs put `data-` before the host of DiscoverInstances, also where an endpoint is given.
+{{- end }}
+apiVersion: v1
+kind: Service
+metadata: {{- include "kube-registrar.metadata" (list $root . $component dict $api.service.annotations) | nindent 2 }}
+spec:
+  type: {{ $api.service.type }}
+  {{- if and $api.service.loadBalancerSourceRanges (eq $api.service.type "LoadBalancer") }}
+  loadBalancerSourceRanges: {{- toYaml $api.service.loadBalancerSourceRanges | nindent 4 }}
+  {{- end }}
+  selector: {{- include "kube-registrar.selector" $root | nindent 4 }}
+    app.kubernetes.io/component: {{ $component }}
+  ports:
+    - {name: api, port: {{ $api.port }}, targetPort: api, protocol: TCP}
+{{- end }}
+{{- if .dns.enabled }}
+---
+apiVersion: v1
+kind: Service
+metadata: {{- include "kube-registrar.metadata" (list $root (printf "%s-dns" (include "kube-registrar.fullname" $root)) $component dict .dns.service.annotations) | nindent 2 }}
+spec:
+  type: {{ .dns.service.type }}
+  {{- with .dns.service.clusterIP }}
+  clusterIP: {{ . }}
+  {{- end }}
+  {{- if and .dns.service.loadBalancerSourceRanges (eq .dns.service.type "LoadBalancer") }}
+  loadBalancerSourceRanges: {{- toYaml .dns.service.loadBalancerSourceRanges | nindent 4 }}
+  {{- end }}
+  selector: {{- include "kube-registrar.selector" $root | nindent 4 }}
+    app.kubernetes.io/component: {{ $component }}
+  ports:
+    - {name: dns, port: 53, targetPort: dns, protocol: UDP}
+    - {name: dns-tcp, port: 53, targetPort: dns-tcp, protocol: TCP}
+{{- end }}
+{{- end -}}
 {{- end -}}
 
 {{/* The configuration file of the embedded registry. */}}
@@ -210,6 +282,32 @@ default:
   secret:
     secretName: {{ .Values.embedded.tls.secretName }}
     items: [{key: ca.crt, path: ca.crt}]
+{{- end }}
+{{- end -}}
+
+{{/* The files of what the operator serves: keys of clients, and a certificate. */}}
+{{- define "kube-registrar.servedVolumes" -}}
+{{- if .Values.servedRegistry }}
+- name: keys
+  projected:
+    defaultMode: 288 # 0440
+    sources:
+      {{- range .Values.served.accessKeysSecrets }}
+      - secret: {name: {{ . }}}
+      {{- end }}
+{{- with .Values.served.tls.secretName }}
+- name: served-tls
+  secret: {secretName: {{ . }}, defaultMode: 288}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "kube-registrar.servedMounts" -}}
+{{- if .Values.servedRegistry }}
+- {name: keys, mountPath: /etc/kube-registrar/keys, readOnly: true}
+{{- if .Values.served.tls.secretName }}
+- {name: served-tls, mountPath: /etc/kube-registrar/served-tls, readOnly: true}
+{{- end }}
 {{- end }}
 {{- end -}}
 

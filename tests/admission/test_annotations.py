@@ -1,5 +1,6 @@
 """What is wrong with annotations is said at apply time, in the operator's words where the API server can decide."""
 
+import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -186,6 +187,10 @@ LONGEST = {
     "the longest attributes that are read": {"service": "a/b", "attributes": "a=" + "\\," * 4_000},
     "longer ones": {"service": "a/b", "attributes": "a=" + "," * 200_000},
     "blanks": {"service": "a/b", "attributes": " " * 200_000},
+    "the longest JSON that is read": {"service": "a/b", "attributes": json.dumps({"k": "v" * 8_000})},
+    "many keys in JSON": {"service": "a/b", "attributes": json.dumps({f"KUBE_{n}": "$(x)" for n in range(50)})},
+    "more keys in JSON than are read": {"service": "a/b", "attributes": json.dumps({f"k{n}": "" for n in range(600)})},
+    "JSON that never ends": {"service": "a/b", "attributes": '{"a":"b",' * 800},
     "quotes": {"service": "a/b", "attributes": 'a="' * 2_000},
     "a long port": {"service": "a/b", "port": "9" * 200_000},
     "a long word": {"service": "a/b", "register": "x" * 200_000},
@@ -234,6 +239,47 @@ def test_the_api_server_never_says_what_the_operator_does_not(seed: int, plane: 
         assert set(words) <= set(told_by_operator(annotations)), annotations
         if value.isascii() and value.isprintable() and not value.strip().startswith("{"):
             assert bool(words) is bool(told_by_operator(annotations)), annotations
+        told += len(words)
+    assert told
+
+
+KEYS = [
+    "a",
+    "b",
+    "KUBE_POD",
+    "AWS_X",
+    "REGION",
+    "",
+    " ",
+    "a b",
+    "a,b",
+    "k" * 256,
+    "KUBE_" + "k" * 255,
+    "'",
+    "{",
+    "}",
+    ":",
+]
+VALUES = ["", "v", " v", "$(x)", "$(x", "$$(", "$(spec.nodeName)", "v" * 1_025, "'", ",", ":", "}", "{"]
+BETWEEN = ["", " ", "\n"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_of_attributes_in_json_the_api_server_says_what_the_operator_says(
+    seed: int, plane: ControlPlane, warn: str
+) -> None:
+    chance = random.Random(seed)
+    told = 0
+    for _ in range(25):
+
+        def written(words: Sequence[str]) -> str:
+            return f'{chance.choice(BETWEEN)}"{chance.choice(words)}"{chance.choice(BETWEEN)}'
+
+        pairs = [f"{written(KEYS)}:{written(VALUES)}" for _ in range(chance.randint(1, 3))]
+        annotations = {"service": "a/b", "attributes": f"{{{','.join(pairs)}}}"}
+        words = said(warnings(plane, warn, "Pod", prefixed(annotations)))
+        assert set(words) <= set(told_by_operator(annotations)), annotations
+        assert bool(words) is bool(told_by_operator(annotations)), annotations
         told += len(words)
     assert told
 

@@ -122,8 +122,15 @@ BAD = {
     "a port's name in capitals": ({**WEB, "port": "HTTP"}, PORT),
     "a port of no container": ({**WEB, "port": ":80"}, PORT),
     "a port's name of 80": ({**WEB, "port": "a" * 80}, "may not be more than 79"),
-    "a reserved attribute": ({**REF, "attributes": {"KUBE_POD": "me"}}, RESERVED),
-    "a reserved attribute from a label": ({**REF, "attributesFromLabels": {"REGION": "region"}}, RESERVED),
+    "a reserved attribute": (
+        {**REF, "attributes": {"stage": "dev", "KUBE_POD": "me"}},
+        f"spec.attributes of this object sets 'KUBE_POD': {RESERVED}. Choose another key",
+    ),
+    "a reserved attribute from a label": (
+        {**REF, "attributesFromLabels": {"REGION": "region"}},
+        f"spec.attributesFromLabels of this object sets 'REGION': {RESERVED}. Choose another key",
+    ),
+    "a reserved attribute that cannot be shown": ({**REF, "attributes": {"KUBE_\u00fc": "me"}}, RESERVED),
     "an attribute without a key": ({**REF, "attributes": {"": "x"}}, KEY),
     "an attribute's key of 256": ({**REF, "attributes": {"k" * 256: "x"}}, KEY),
     "a comma in an attribute's key": ({**REF, "attributes": {"a,b": "x"}}, KEY),

@@ -107,8 +107,15 @@ class Kubelet:
     def _say(self, pod: Json, code: int) -> None:
         phase = "Failed" if code else "Succeeded"
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pod['metadata']['name']}/status"
+        (container,) = pod["spec"]["containers"]
+        ended = {
+            "name": container["name"],
+            "ready": False,
+            "state": {"running": None, "terminated": {"exitCode": code}},
+        }
+        status = {"phase": phase, "containerStatuses": [ended]}
         with contextlib.suppress(ApiError):  # it may be gone by now
-            self.plane.api.patch(path, {"status": {"phase": phase}}, content_type=STRATEGIC_PATCH)
+            self.plane.api.patch(path, {"status": status}, content_type=STRATEGIC_PATCH)
 
     def _start(self, pod: Json) -> Process:
         (container,) = pod["spec"]["containers"]

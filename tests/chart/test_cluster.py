@@ -6,6 +6,7 @@ Pods run as processes of this machine, by `kubelet`; helm's hooks too.
 import base64
 import contextlib
 import json
+import subprocess
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,12 +16,15 @@ from typing import Any
 import pytest
 import yaml
 
+from kube_registrar.model.records import GATE
+from kube_registrar.testing.builders import deployment_manifest
 from kube_registrar.testing.components import POD_STAGES
 from kube_registrar.testing.control_plane import ControlPlane
 from kube_registrar.testing.errors import GroundError
 from kube_registrar.testing.waiting import wait_until
 from tests.chart.helm import CHART, CI, ROOT, Helm, Json, rendered
 from tests.chart.kubelet import Kubelet, Process
+from tests.chart.kubelet_logs import ARGUMENTS, logs_served
 from tests.scenarios.place import GROUP, install_kinds
 from tests.scenarios.registry import Registry, deregistered
 from tests.scenarios.server import Server
@@ -38,7 +42,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     stages = tmp_path_factory.mktemp("stages") / "pods.yaml"
     kept = [each for each in yaml.safe_load_all(POD_STAGES.read_text()) if "job" not in each["metadata"]["name"]]
     stages.write_text(yaml.safe_dump_all(kept))
-    plane = ControlPlane(nodes=1, stages=[stages])
+    plane = ControlPlane(nodes=1, stages=[stages], api_server_args=ARGUMENTS)
     try:
         plane.start()
     except GroundError as error:
@@ -62,6 +66,14 @@ class Release:
         done = self.helm.run(verb, *where, *arguments, "--timeout=120s")
         assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{self.logs()}"
         return done.stdout
+
+    def uninstall(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run helm uninstall, which may fail."""
+        return self.helm.run("uninstall", RELEASE, "-n", self.namespace, *arguments)
+
+    def log_of(self, pod: str) -> str:
+        """Return what the pod of a name wrote."""
+        return next(each.text() for each in list(self.kubelet.started.values()) if each.pod == pod)
 
     def wait_leader(self, besides: Process | None = None) -> Process:
         """Wait until an operator leads, another one than `besides`, which has ended by then."""
@@ -137,8 +149,13 @@ def test_a_release_lives_from_install_to_uninstall_and_loses_no_registration(
     with quickstart(plane):
         registry = Registry(server.endpoint, "test-namespace")
         wait_until(lambda: is_registered(registry, 3), "the quickstart's pods to be registered", seconds=LONG)
-        release.do("upgrade", "--values", str(values), "--set", "resyncSeconds=300")  # another pod template, too
+        # Another pod template, too; and boto3 finds through the operator what it finds in the registry.
+        clients(plane, release.namespace)
+        served = "servedRegistry=default,served.accessKeysSecrets={clients}"
+        release.do("upgrade", "--values", str(values), "--set", f"resyncSeconds=300,{served}")
         first = release.wait_leader(before)
+        asked = Registry(f"http://{first.address}:8081", "test-namespace", *CLIENT)
+        wait_until(lambda: is_registered(asked, 3), "them to be discovered through the operator", seconds=LONG)
         release.do("test")
         assert is_registered(registry, 3)
         assert deregistered(server.data, "test-namespace") == []
@@ -164,6 +181,72 @@ def test_a_release_lives_from_install_to_uninstall_and_loses_no_registration(
         assert deregistered(server.data, "test-namespace") == []
         assert len(plane.api.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")["items"]) == 2
         plane.kubectl("delete", "registryservices,registrynamespaces", "--all", "-A", "--timeout=20s")
+
+
+@pytest.mark.extended
+def test_an_uninstall_whose_hook_fails_ends_says_why_once_and_can_be_taken_back_or_tried_again(
+    release: Release, plane: ControlPlane, server: Server, tmp_path: Path
+) -> None:
+    values = tmp_path / "values.yaml"
+    more = {"uninstall": {"timeoutSeconds": 5}, "admission": {"readinessGate": {"enabled": True}}}
+    values.write_text(yaml.safe_dump({**cloudmap(server.endpoint), **more}))
+    policies = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies"
+    release.do("install", "--values", str(values))
+    first = release.wait_leader()
+    held = f"/api/v1/namespaces/{release.namespace}/pods/{first.pod}"
+    plane.api.patch(held, {"metadata": {"finalizers": ["example.com/held"]}})
+    with logs_served(plane, release.log_of):
+        done = release.uninstall()
+        assert done.returncode != 0
+        why = f"the 5 s of --timeout were over while Deployment {release.namespace}/{RELEASE} was ending: stop the"
+        assert done.stderr.count(why) == 1
+        assert "Job/installed/kube-registrar-release not ready" in done.stderr
+        assert plane.api.get(f"/apis/apps/v1/namespaces/{release.namespace}/deployments/{RELEASE}")
+        assert plane.api.get(policies)["items"] == []
+
+        release.do("rollback", "1")
+        assert len(plane.api.get(policies)["items"]) == 1
+        second = release.wait_leader(first)
+        plane.api.patch(held, {"metadata": {"finalizers": None}})
+        gated(plane, release.namespace)
+        done = release.uninstall()
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+        assert "0 released; no finalizer of ours is left" in done.stderr
+        assert f"Deployment {release.namespace}/gated carries the readiness gate" in done.stderr
+        assert "[CustomResourceDefinition] registryservices.kube-registrar.dev" in done.stdout
+        wait_until(lambda: second.child.poll() is not None, "the operator to end")
+    plane.api.delete(f"/apis/apps/v1/namespaces/{release.namespace}/deployments/gated")
+
+
+def gated(plane: ControlPlane, namespace: str) -> None:
+    """Make a Deployment without pods whose template has the readiness gate."""
+    manifest = deployment_manifest("gated", namespace, replicas=0)
+    manifest["spec"]["template"]["spec"]["readinessGates"] = [{"conditionType": GATE}]
+    plane.apply(manifest)
+
+
+@pytest.mark.extended
+def test_an_uninstall_whose_hook_cannot_start_ends_in_time_and_goes_on_without_hooks(
+    release: Release, plane: ControlPlane
+) -> None:
+    values = "mode=cloudmap,cloudmap.region=us-east-1,uninstall.timeoutSeconds=5,nodeSelector.no=such"
+    release.do("install", "--set", values)  # no node fits, as if no image were there
+    with logs_served(plane, release.log_of):
+        done = release.uninstall("--timeout=90s")
+    assert done.returncode != 0
+    assert "Job/installed/kube-registrar-release not ready. status: Failed" in done.stderr
+    release.do("uninstall", "--no-hooks")
+    plane.kubectl("delete", "all,roles,rolebindings", "--all", "-n", release.namespace)
+
+
+CLIENT = ("AKIACLIENT0000000001", "the-secret-of-a-client-of-this-test")
+
+
+def clients(plane: ControlPlane, namespace: str) -> None:
+    """Make the Secret with a client's access key."""
+    file = json.dumps([{"accessKeyID": CLIENT[0], "secretAccessKey": CLIENT[1], "role": "read"}])
+    metadata = {"name": "clients", "namespace": namespace}
+    plane.apply([{"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"clients.yaml": file}}])
 
 
 def cloudmap(endpoint: str) -> Json:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,17 @@ from kube_registrar.declared import yamlfile
 from kube_registrar.declared.configuration import configuration
 from kube_registrar.model.refs import RegistryName
 from kube_registrar.registries.cloudmap import options as cloudmap
+from kube_registrar.registries.consul import options as consul
 from kube_registrar.registries.embedded import options as embedded
 from tests.chart.helm import CHART, CI, Helm, Json, is_hook, one, read, rendered
 
 WORKLOADS = {"Deployment", "StatefulSet", "Job", "Pod"}
 CLUSTER_SCOPED = {"CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "RegistryNamespace"}
+READS: Mapping[str, Callable[[Mapping[str, object], RegistryName], object]] = {
+    "cloudmap": cloudmap.read_options,
+    "consul": consul.read_options,
+    "embedded": embedded.options,
+}
 TESTED = {f"{name}-values" for name in ("default", "embedded-everything", "cloudmap", "registries")}
 CLOUDMAP: Json = {"mode": "cloudmap", "cloudmap": {"region": "eu-west-1"}}
 
@@ -49,8 +55,9 @@ def test_operator_and_registry_take_the_configuration_that_is_rendered(helm: Hel
         assert found.default_registry in found.registries
         assert found.log_format == "json"
         for entry in found.registries.values():
-            reads = embedded.options if entry.kind == "embedded" else cloudmap.read_options
-            reads(entry.options, RegistryName("default"))
+            # Files are those of a volume.
+            options = {key: each for key, each in entry.options.items() if not key.endswith("File")}
+            READS[entry.kind](options, RegistryName("default"))
 
 
 @pytest.mark.parametrize("values", CI, ids=lambda path: path.stem)
@@ -306,6 +313,48 @@ def test_network_policies_let_out_to_dns_api_server_and_registry_alone(helm: Hel
     ]
 
 
+SERVED: Json = {
+    "mode": "registries",
+    "registries": {"edge": {"kind": "consul"}, "cloud": {"kind": "cloudmap", "region": "eu-west-1"}},
+    "servedRegistry": "edge",
+    "served": {"accessKeysSecrets": ["clients"], "dns": {"enabled": True}},
+}
+
+
+def test_a_registry_is_served_by_the_operators_pods_under_both_names_that_sdks_use(helm: Helm) -> None:
+    objects = helm.objects(values=SERVED)
+    config = yaml.safe_load(one(objects, "ConfigMap", "kube-registrar")["data"]["config.yaml"])
+    assert (config["servedRegistry"], config["apiListen"], config["dnsListen"]) == (
+        "edge",
+        "0.0.0.0:8081",
+        "0.0.0.0:5353",
+    )
+    pod = one(objects, "Deployment")["spec"]["template"]
+    (container,) = pod["spec"]["containers"]
+    ports = {port["name"] for port in container["ports"]}
+    services = {each["metadata"]["name"]: each["spec"] for each in objects if each["kind"] == "Service"}
+    assert services.keys() == {
+        "kube-registrar-metrics",
+        "kube-registrar-served",
+        "data-kube-registrar-served",
+        "kube-registrar-dns",
+    }
+    for spec in services.values():
+        assert spec["selector"].items() <= pod["metadata"]["labels"].items()
+        assert {port["targetPort"] for port in spec["ports"]} <= ports
+    keys = one_named(pod["spec"]["volumes"], "keys")
+    assert keys["projected"]["sources"] == [{"secret": {"name": "clients"}}]
+    mounted = {each["mountPath"] for each in container["volumeMounts"]}
+    assert config["accessKeys"] in mounted
+    assert "servedRegistry" not in str(helm.objects(values={**SERVED, "servedRegistry": "", "served": {}}))
+
+
+def one_named(things: Sequence[Json], name: str) -> Json:
+    """Return the one of this name."""
+    (found,) = [each for each in things if each["name"] == name]
+    return found
+
+
 def test_a_digest_wins_over_a_tag(helm: Helm) -> None:
     digest = "sha256:" + "0" * 64
     objects = helm.objects(values={"image": {"repository": "r/i", "tag": "v1", "digest": digest}})
@@ -344,3 +393,17 @@ def test_no_name_is_too_long_whatever_the_release_is_called(helm: Helm) -> None:
         limit = 253 if each["kind"] in CLUSTER_SCOPED | {"Role", "RoleBinding", "Secret", "ConfigMap"} else 63
         assert len(each["metadata"]["name"]) <= limit, each["metadata"]["name"]
         assert all(len(str(value)) <= 63 for value in each["metadata"]["labels"].values())
+
+
+def test_what_artifact_hub_shows_is_what_the_chart_has() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    told = {key.removeprefix("artifacthub.io/"): yaml.safe_load(text) for key, text in chart["annotations"].items()}
+    crds = [yaml.safe_load(path.read_text()) for path in sorted((CHART / "files" / "crds").glob("*.yaml"))]
+    assert [(each["name"], each["kind"]) for each in told["crds"]] == [
+        (crd["metadata"]["name"], crd["spec"]["names"]["kind"]) for crd in crds
+    ]
+    assert all({"version", "displayName", "description"} < each.keys() for each in told["crds"])
+    assert [each["kind"] for each in told["crdsExamples"]] == [each["kind"] for each in told["crds"]]
+    images = [each["image"] for each in told["images"]]
+    assert images == [f"ghcr.io/kube-registrar/kube-registrar:{chart['appVersion']}"]
+    assert all(link["url"].startswith("https://") for link in told["links"])

@@ -30,6 +30,16 @@ WRONG = {
     "a registry of a name that is none": ("registries: {A_B: {kind: cloudmap}}", "A_B"),
     "an embedded registry there": ("mode: registries\nregistries: {a: {kind: embedded}}", "use mode: embedded"),
     "a default that is not there": ("mode: registries\nregistries: {a: {kind: x}}\ndefaultRegistry: b", "it has a"),
+    "a served registry that is not there": (
+        "mode: registries\nregistries: {a: {kind: x}}\nservedRegistry: b\nserved: {accessKeysSecrets: [k]}",
+        "no registry is called so: there is a",
+    ),
+    "a served registry that nobody has a key for": (
+        "mode: registries\nregistries: {a: {kind: x}}\nservedRegistry: a",
+        "/served/accessKeysSecrets",
+    ),
+    "a served registry beside an embedded one": ("servedRegistry: default\nserved: {accessKeysSecrets: [k]}", "/mode"),
+    "DNS of a registry that is not served": ("served: {dns: {enabled: true}}", "/served/dns/enabled"),
     "replicas without election": ("leaderElection: {enabled: false}", "maximum: got 2, want 1"),
     "an action that is none": ("admission: {validation: {action: Audit}}", "'Warn', 'Deny'"),
     "pods given a gate that nobody may open": (

@@ -238,6 +238,20 @@ async def test_a_missing_right_is_named(
     assert reflector.counters.lists == 1
 
 
+async def test_a_missing_right_is_named_though_another_trouble_was_said_before(
+    proxy: FaultProxy, session: Session, kube_namespace: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    proxy.add(Answer(lists("pods"), status=500, message="etcd is away", times=2))
+    proxy.add(Answer(lists("pods"), status=403, reason="Forbidden", message="no", times=2))
+    reflector = pods_of(session, kube_namespace, Heard())
+    async with running(reflector.run):
+        await eventually(lambda: reflector.counters.watches, "the watch")
+    assert [message.split(" (")[0] for message in caplog.messages] == [
+        f"cannot list pods in namespace {kube_namespace}",
+        f"not allowed to list pods in namespace {kube_namespace}: grant the verb 'list' on pods",
+    ]
+
+
 async def test_a_watch_that_keeps_failing_is_listed_anew(
     proxy: FaultProxy, session: Session, kube_namespace: str, make_pods: MakePods
 ) -> None:

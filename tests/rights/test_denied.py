@@ -1,19 +1,27 @@
 """A right that is missing is named in one message, and all that does without it works on."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from kube_registrar.cluster import preflight
+from kube_registrar.cluster.preflight import OPTIONAL, RIGHTS, lease_rights
+from kube_registrar.cluster.session import open_session
+from kube_registrar.model.errors import UserError
 from kube_registrar.testing.control_plane import ControlPlane
+from kube_registrar.testing.fault_proxy import FaultProxy
+from kube_registrar.testing.fault_rules import Answer, lists, watches
 from kube_registrar.testing.waiting import wait_until
 from tests.chart.helm import Helm
 from tests.rights import auditing
-from tests.rights.auditing import Account
+from tests.rights.auditing import Account, Grant
 from tests.scenarios.conftest import NewOperator
 from tests.scenarios.harness import Operator
 from tests.scenarios.place import GROUP, Place
-from tests.scenarios.registry import Registry
+from tests.scenarios.registry import Registry, deregistered
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,33 +72,94 @@ def test_an_optional_right_that_is_missing_from_the_start_is_said_once_and_the_r
         assert operator.end() == 0
 
 
-NEEDED = [
-    f"{verb} {resource}"
-    for resource, verbs in {
-        "pods": ("get", "list", "watch"),
-        "services": ("get", "list", "watch"),
-        "endpointslices": ("list", "watch"),
-        "namespaces": ("get", "list", "watch"),
-        "registrynamespaces": ("get", "list", "watch", "patch"),
-        "registryservices": ("get", "list", "watch", "patch"),
-    }.items()
-    for verb in verbs
-]
-
-
 def test_a_right_without_which_nothing_could_be_told_for_certain_ends_the_start_in_a_sentence_that_names_it(
     plane: ControlPlane, helm: Helm, new_operator: NewOperator
 ) -> None:
+    rights = [f"{verb} registryservices" for verb in ("get", "list", "watch", "patch")]
+    with auditing.bound(plane, Account.rendered(helm).without(*rights)) as kubeconfig:
+        operator = new_operator(kubeconfig=kubeconfig).start(wait=False)
+        assert operator.child.wait(30) != 0
+        verbs = ", ".join(each.split()[0] for each in rights)
+        said = f"does not allow us to {verbs} registryservices.{GROUP} in all namespaces: grant it"
+        assert said in operator.tail()
+
+
+async def test_each_right_that_is_rendered_is_named_by_itself_where_it_is_missing_at_the_start(
+    plane: ControlPlane, helm: Helm, caplog: pytest.LogCaptureFixture
+) -> None:
     account = Account.rendered(helm)
+    rights = (*RIGHTS, *lease_rights(account.namespace, account.name))
+    optional = {right.what for group in OPTIONAL for right in group}
     with auditing.bound(plane, account) as kubeconfig:
-        for resource in ("pods", "namespaces", "registryservices"):
-            rights = [each for each in NEEDED if each.endswith(f" {resource}")]
-            account.without(*rights).apply(plane)
-            operator = new_operator(kubeconfig=kubeconfig, name=resource).start(wait=False)
-            assert operator.child.wait(30) != 0
-            verbs = ", ".join(each.split()[0] for each in rights)
-            group = f".{GROUP}" if resource.startswith("registry") else ""
-            assert f"does not allow us to {verbs} {resource}{group} in all namespaces: grant it" in operator.tail()
+        async with open_session(str(kubeconfig)) as session:
+
+            async def said() -> str:
+                caplog.clear()
+                try:
+                    await preflight.check(session, rights=rights)
+                except UserError as error:
+                    return str(error)
+                return "".join(record.getMessage() for record in caplog.records)
+
+            async def says(*words: str) -> bool:
+                found = await said()
+                return all(each in found for each in words) if words else not found
+
+            for grant in sorted(account.granted() - GATE):
+                account.take(plane, grant)
+                where = f"namespace {grant.namespace}" if grant.namespace else "all namespaces"
+                what = f"allow us to {grant.what} in {where}: grant it"
+                if grant.what.partition(" ")[2] in optional:
+                    what = f"not allowed to {grant.what} in {where}: "
+                await eventually(lambda what=what: says(what), what)  # type: ignore[misc]
+                account.give_back(plane, grant)
+            await eventually(says, "nothing to be missing in the end")
+
+
+GATE = {Grant("kube-registrar-readiness-gate", "", "", "pods/status", "patch")}
+"""Asked of by pods that list the gate: what is said of it is tested in `scenarios/test_readiness_gate.py`."""
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Wait until it holds: the API server learns of a role a moment after it was written."""
+    for _ in range(500):
+        if await holds():
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail(f"waited for: {what}")
+
+
+WATCHED = ("pods", "services", "endpointslices", "namespaces", "registrynamespaces", "registryservices", "nodes")
+
+
+@pytest.fixture
+def proxy(plane: ControlPlane) -> Iterator[FaultProxy]:
+    """A proxy before the API server, whose watches it can end."""
+    with FaultProxy.before(plane) as proxy:
+        yield proxy
+
+
+def test_each_read_that_is_refused_while_it_runs_is_named_once_loses_nothing_and_goes_on(
+    proxy: FaultProxy, place: Place, new_operator: NewOperator, tmp_path: Path
+) -> None:
+    operator = new_operator(kubeconfig=proxy.write_kubeconfig(tmp_path / "kubeconfig")).start()
+    registry = Registry(operator.endpoint, place.registry_namespace)
+    lives(place, registry, "before")
+    place.pod("stays", "before")
+    registry.expect("before", {"stays"})
+    for verb, matches, end in (("list", lists, proxy.expire), ("watch", watches, proxy.cut)):
+        refused = [proxy.add(Answer(matches(each), status=403, reason="Forbidden", message="no")) for each in WATCHED]
+        for plural in WATCHED:
+            end(plural)
+        for plural in WATCHED:
+            said = f"not allowed to {verb} {plural}"
+            (only,) = wait_until(lambda said=said: messages(operator, said), f"{said} to be said")  # type: ignore[misc]
+            assert f"grant the verb '{verb}' on {plural}" in only
+        for rule in refused:
+            proxy.remove(rule)
+        lives(place, registry, f"after-{verb}")
+    assert deregistered(operator.data).count("stays") == 0
+    assert set(registry.discover("before")) == {"stays"}
 
 
 def test_rights_that_are_taken_away_while_it_runs_are_each_named_once_and_the_rest_works_on(

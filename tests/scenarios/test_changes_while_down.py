@@ -52,6 +52,27 @@ def test_each_change_takes_out_its_own_pod_and_no_other(operator: Operator, plac
     assert sorted(registered(operator.data)) == sorted([*WAYS, "moved", "stays"])
 
 
+def test_what_a_service_without_pods_stands_for_goes_with_it_and_the_api_server_is_asked_about_that_service(
+    operator: Operator, place: Place, registry: Registry
+) -> None:
+    place.plane.apply(
+        [place.registry_namespace_manifest(allowEndpointsWithoutPods=True), place.registry_service_manifest("machines")]
+    )
+    for number, name in enumerate(("goes", "stays")):
+        place.service(name, "machines", selects="")
+        ready = {"addresses": [f"192.0.2.{number + 1}"], "conditions": {"ready": True}}
+        place.slice(f"{place.namespace}-{name}", name, ready)
+
+    def addresses() -> list[str]:
+        return sorted(one["Attributes"]["AWS_INSTANCE_IPV4"] for one in registry.instances("machines"))
+
+    wait_until(lambda: addresses() == ["192.0.2.1", "192.0.2.2"], "both machines to be registered")
+    operator.kill()
+    place.delete("Service", "goes")
+    operator.start()
+    wait_until(lambda: addresses() == ["192.0.2.2"], lambda: f"one of them to go; there are {addresses()}")
+
+
 @pytest.fixture
 def proxy(place: Place) -> Iterator[FaultProxy]:
     """What stands between the operator and the API server."""

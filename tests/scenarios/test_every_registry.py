@@ -217,7 +217,7 @@ def test_two_clusters_in_one_registry_service_leave_each_other_alone(
 
 
 def test_commands_say_the_same_on_each(kind: Kind, held: Held, place: Place) -> None:
-    namespace, kube = place.registry_namespace, ("--kubeconfig", str(kind.operator.kubeconfig))
+    namespace, kube = place.registry_namespace, ("--kubeconfig", str(place.plane.kubeconfig))
 
     def told(*args: str, code: int = 0) -> Any:
         done = kind.run(*args)
@@ -256,7 +256,7 @@ def test_plan_says_what_an_operator_would_do_that_is_away(kind: Kind, held: Held
     with Judge(kind.alone) as judge:
         alone = Held(judge, place)
         alone.register(own.id, {**own.attributes, "stage": "prod"})
-    kube = ("--kubeconfig", str(kind.operator.kubeconfig))
+    kube = ("--kubeconfig", str(place.plane.kubeconfig))
     done = kind.run("plan", "-n", place.namespace, "-o", "json", *kube, alone=True)
     assert done.returncode == 2, done.stdout + done.stderr
     told = {each["name"]: each["action"] for each in json.loads(done.stdout)["changes"]}

@@ -74,10 +74,10 @@ def test_an_election_that_is_not_allowed_is_one_sentence(
 ) -> None:
     plane.apply(RBAC)
     kubeconfig = plane.service_account_kubeconfig("kube-registrar", "kube-registrar")
-    operator = new_operator("--lease-namespace", "default", kubeconfig=kubeconfig, endpoint="http://127.0.0.1:9")
+    operator = new_operator("--lease-namespace", "kube-public", kubeconfig=kubeconfig, endpoint="http://127.0.0.1:9")
     operator.start(wait=False)
     assert operator.child.wait(30) != 0
-    assert "create, get, update, watch leases.coordination.k8s.io in namespace default" in operator.tail()
+    assert "create, get, update, watch leases.coordination.k8s.io in namespace kube-public" in operator.tail()
 
 
 def test_the_operator_does_all_its_work_as_that_service_account(

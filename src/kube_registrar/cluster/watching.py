@@ -99,6 +99,7 @@ class Reflector(Generic[R]):
         """When `run` was begun; None before."""
         self.trouble = ""
         """Why nothing is heard just now; empty while all is well."""
+        self._is_refused = False
         self._session = session
         self._mirror = Mirror(listener, keep or (lambda record: True))  # noqa: ARG005  # all are kept
         self._on_synced = on_synced or listener.synced
@@ -167,7 +168,7 @@ class Reflector(Generic[R]):
                 self._count_failed_watch()
                 return
             else:
-                self._say(self._sentence(what, error))
+                self._say(self._sentence(what, error), is_refusal=isinstance(error, ApiForbidden))
                 if what == "watch" and not isinstance(error, _ELSEWHERE):
                     self._count_failed_watch()
             await self._pause(error.after if isinstance(error, ApiThrottled) else 0.0)
@@ -277,16 +278,19 @@ class Reflector(Generic[R]):
         self.counters.unreadable += 1
         logger.error("%s: an object is passed over, for it cannot be read: %s", self._call, what)
 
-    def _say(self, trouble: str) -> None:
-        # Once when it begins, and not at every attempt; what goes on is in the counters.
-        if not self.trouble:
+    def _say(self, trouble: str, *, is_refusal: bool) -> None:
+        # Once when it begins, and not at every attempt; what goes on is in the counters. A right that turns out to be
+        # missing is said all the same: somebody has to do something.
+        if not self.trouble or (is_refusal and not self._is_refused):
             logger.warning("%s; it is tried again by itself", trouble)
         self.trouble = trouble
+        self._is_refused |= is_refusal
 
     def _well(self) -> None:
         if self.trouble:
             logger.info("%s: all is well again", self._call)
         self.trouble = ""
+        self._is_refused = False
 
     def _sentence(self, verb: str, error: ApiError) -> str:
         what = f"{verb} {self.resource.qualified} in {self._where}"

@@ -41,10 +41,12 @@ def read_pairs(pairs: Iterable[tuple[str, str]]) -> tuple[Mapping[str, Template]
     """Read attributes that stand apart already: as `read_attributes` does."""
     found: dict[str, Template] = {}
     problems: list[Problem] = []
+    seen: set[str] = set()
     for key, value in pairs:
+        if key in seen:
+            problems.append(_invalid(f"key {shown(key)} twice", "a key has one value", "Remove one of them").problem)
+        seen.add(key)
         try:
-            if key in found:
-                raise _invalid(f"key {shown(key)} twice", "a key has one value", "Remove one of them")
             check_key(key)
             found[key] = _template(key, value)
         except AnnotationError as error:

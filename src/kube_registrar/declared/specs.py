@@ -220,13 +220,13 @@ def service_port(spec: RegistryServiceSpec) -> PortRequest | None:
 def service_attributes(spec: RegistryServiceSpec) -> Mapping[str, Template]:
     """Return the attributes that a RegistryService gives; a label's goes over a text. Raises InvalidSpec."""
     found, problems = attributes.read_pairs(spec.attributes.items())
+    if problems:
+        raise InvalidSpec(moved(problems[0], attributes.KEY, "spec.attributes of this object"))
     try:
         for key in spec.attributes_from_labels:
             attributes.check_key(key)
     except AnnotationError as error:
-        problems = (*problems, error.problem)
-    if problems:
-        raise InvalidSpec(moved(problems[0], attributes.KEY, "spec.attributes of this object"))
+        raise InvalidSpec(moved(error.problem, attributes.KEY, "spec.attributesFromLabels of this object")) from error
     labels = {key: (PodField("metadata.labels", label),) for key, label in spec.attributes_from_labels.items()}
     return {**found, **labels}
 

@@ -1,4 +1,4 @@
-"""An endpoint that answers AssumeRole and nothing else, with a key that tells whose role was assumed."""
+"""An endpoint that answers AssumeRole, and AssumeRoleWithWebIdentity, with a key that tells whose role was assumed."""
 
 import threading
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
-_ANSWER = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
+_ANSWER = """<{action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{action}Result><Credentials>
 <AccessKeyId>{key}</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>
-<Expiration>{until}</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"""
+<Expiration>{until}</Expiration></Credentials></{action}Result></{action}Response>"""
 _REFUSAL = """<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>
 <Code>AccessDenied</Code><Message>you may not</Message></Error></ErrorResponse>"""
 
@@ -31,7 +31,8 @@ class Sts:
         if self.refuses:
             return 403, _REFUSAL
         until = datetime.now(UTC) + timedelta(seconds=self.seconds)
-        return 200, _ANSWER.format(key=f"AKID{asked['RoleArn'][13:25]}", until=until.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        key, written = f"AKID{asked['RoleArn'][13:25]}", until.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return 200, _ANSWER.format(action=asked["Action"], key=key, until=written)
 
 
 @contextmanager

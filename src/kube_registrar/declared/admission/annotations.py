@@ -1,10 +1,12 @@
 """What is wrong with annotations, in CEL: a rule for each thing that can be told without their registry.
 
-Not told: what needs the pod or a registry (whether a service is there, how many attributes are left), JSON, for CEL has
-no parser of it, and the shorthand of `service-registries`, which is a grammar in a grammar. Values with characters
-beyond ASCII are left to the operator too, for CEL cannot show them as it does. What is left is admitted.
+Not told: what needs the pod or a registry (whether a service is there, how many attributes are left), JSON that is more
+than one object of texts without a backslash, for CEL has no parser of it, and the shorthand of `service-registries`,
+which is a grammar in a grammar. Values with characters beyond ASCII are left to the operator too, for CEL cannot show
+them as it does. What is left is admitted.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,6 +68,10 @@ _KEY: Final = r"\s*[^\s=,\"']+\s*=\s*"
 _QUOTED: Final = r"\"(?:[^\"\\]|\\[\s\S])*\"\s*|'(?:[^'\\]|\\[\s\S])*'\s*"
 _BARE: Final = r"(?:(?:[^\s,\"'\[{\\]|\\+[^,\\]|\\+,)(?:[^,\\]|\\+[^,\\]|\\+,)*)?"
 _PAIR: Final = rf"{_KEY}(?:{_QUOTED}|{_BARE}\\*)"
+# JSON, as far as it is a regular language: an object whose keys and values are texts, with nothing to unescape in them.
+_JSON_TEXT: Final = r"[ \t\n\r]*\"[^\"\\\t\n\r]*\"[ \t\n\r]*"
+_JSON_PAIR: Final = rf"{_JSON_TEXT}:{_JSON_TEXT}"
+_JSON_OBJECT: Final = rf"[ \t\n\r]*\{{{_JSON_PAIR}(?:,{_JSON_PAIR})*\}}[ \t\n\r]*"
 _EMPTY_LIST: Final = r"\s*(?:\[\s*\]\s*)?"
 _FORMS: Final = r"\$\$\(|\$\([^)]*\)?"
 _FIELDS: Final = "|".join(form[2:-1].replace(".", "[.]") for form in templates.FORMS if "KEY" not in form)
@@ -78,10 +84,10 @@ def variables() -> dict[str, str]:
     references_of = f"{value(references.KEY)}.split(',').map(i, i.trim())"
     port = f"{value(ports.KEY)}.trim()"
     given = value(attributes.KEY)
-    is_shorthand = (
-        f"{given}.size() <= {MOST_ATTRIBUTE_CHARACTERS} && {is_plain(given)} && {given}.trim() != '' && "
-        f"!{given}.trim().startsWith('{{')"
-    )
+    is_read = f"variables.isRead && {_has(attributes.KEY)}"
+    is_short = f"{given}.size() <= {MOST_ATTRIBUTE_CHARACTERS} && {is_plain(given)}"
+    is_shorthand = f"{is_short} && {given}.trim() != '' && !{given}.trim().startsWith('{{')"
+    is_json = f"{is_short} && {matches(given, _JSON_OBJECT)}"
     return {
         "registers": f"!({_has(annotations.REGISTER)}) || {register}.trim() in ['true', 'false']",
         "isRead": f"variables.registers && !({_has(references.KEY)} && {_has(service_registries.KEY)})",
@@ -98,14 +104,20 @@ def variables() -> dict[str, str]:
         "container": (
             "variables.port.lastIndexOf(':') < 0 ? '' : variables.port.substring(0, variables.port.lastIndexOf(':'))"
         ),
-        "attributes": f"variables.isRead && {_has(attributes.KEY)} && {is_shorthand} ? {given} : 'x='",
+        "attributes": f"{is_read} && {is_shorthand} ? {given} : 'x='",
         "good": f"variables.attributes.find({text(f'^(?:{_KEY}(?:{_QUOTED}|{_BARE}),)*')})",
         "rest": "variables.attributes.substring(variables.good.size())",
         "isSyntax": matches("variables.rest", _PAIR),
         "key": f"variables.rest.find({text(f'^{_KEY}')})",
         "value": "variables.rest.substring(variables.key.size())",
         "written": f"variables.isSyntax ? variables.attributes.findAll({text(f'{_PAIR}(?:,|$)')}) : []",
-        "pairs": f"variables.written.size() > {MOST_ATTRIBUTES} ? [] : variables.written.map(p, {_pair('p')})",
+        "json": f"{is_read} && {is_json} ? {given}.findAll({text(_JSON_PAIR)}) : []",
+        "pairs": (
+            f"variables.written.size() > {MOST_ATTRIBUTES} || variables.json.size() > {MOST_ATTRIBUTES} ? [] : "
+            f"variables.json.size() > 0 ? variables.json.map(p, {_json_pair('p')}) : "
+            f"variables.written.map(p, {_pair('p')})"
+        ),
+        "named": f"variables.pairs.filter(p, {_is_key('p.key')} && !{_is_reserved('p.key')})",
     }
 
 
@@ -139,6 +151,20 @@ def _pair(pair: str) -> str:
     found = let("v", ended, f"{is_quoted} ? {inner} : {bare}")
     rest = let("r", f"{pair}.substring(k.size())", found)
     return let("k", f"{pair}.find({text(f'^{_KEY}')})", f"{{'key': {key}, 'value': {rest}}}")
+
+
+def _json_pair(pair: str) -> str:
+    """Return key and value of a pair of JSON: what stands in the first and in the second two quotes."""
+    return let("t", f"{pair}.split('\"')", "{'key': t[1], 'value': t[3]}")
+
+
+def _is_key(key: str) -> str:
+    """Whether it is a key at all: visible, without a comma, and not too long."""
+    return f"({key}.size() <= {attributes.MAX_KEY_CHARACTERS} && {matches(key, '[!-+--~]+')})"
+
+
+def _is_reserved(key: str) -> str:
+    return f"({key} in {texts(sorted(RESERVED_KEYS))} || {texts(RESERVED_PREFIXES)}.exists(b, {key}.startsWith(b)))"
 
 
 def malformed() -> tuple[Rule, ...]:
@@ -229,19 +255,23 @@ def _ports() -> tuple[Rule, ...]:
 
 
 def _attributes() -> tuple[Rule, ...]:
+    key = shown("p.key")
+    visible = matches("p.key", attributes.KEY_PATTERN.pattern)
+    is_short = f"p.key.size() <= {attributes.MAX_KEY_CHARACTERS}"
+    comma = json.dumps({"a,b": ""})
     return (
         Rule("variables.isSyntax", _syntax()),
         _each(
             "variables.pairs.filter(o, o.key == p.key).size() < 2",
-            said(_read(attributes="k=,k="), ("'k'", shown("p.key"))),
+            said(_read(attributes="k=,k="), ("'k'", key)),
         ),
+        _each("p.key != ''", text(_read(attributes='{"": ""}'))),
+        _each(is_short, said(_read(attributes=f"{'k' * 256}="), (f"'{'k' * 100}'... (256 characters)", key))),
+        _each(f"p.key == '' || !({is_short}) || {visible}", said(_read(attributes='{"a b": ""}'), ("'a b'", key))),
+        _each(f"!({is_short}) || !{visible} || !p.key.contains(',')", said(_read(attributes=comma), ("'a,b'", key))),
         _each(
-            f"p.key.size() <= {attributes.MAX_KEY_CHARACTERS}",
-            said(_read(attributes=f"{'k' * 256}="), (f"'{'k' * 100}'... (256 characters)", shown("p.key"))),
-        ),
-        _each(
-            f"!(p.key in {texts(sorted(RESERVED_KEYS))} || {texts(RESERVED_PREFIXES)}.exists(b, p.key.startsWith(b)))",
-            said(_read(attributes="REGION="), ("'REGION'", shown("p.key"))),
+            f"!{_is_key('p.key')} || !{_is_reserved('p.key')}",
+            said(_read(attributes="REGION="), ("'REGION'", key)),
         ),
         *_values(),
     )
@@ -292,15 +322,15 @@ def _values() -> tuple[Rule, ...]:
     limit = attributes.MAX_VALUE_CHARACTERS
     is_visible = matches(literal, attributes.VALUE.pattern)
     return (
-        _each(f"{wrong}.size() == 0", let("f", f"{wrong}[0]", f"f.endsWith(')') ? {unknown} : {unclosed}")),
-        _each(f"{forms}.size() > 0 || {literal}.size() <= {limit}", long),
-        _each(f"{forms}.size() > 0 || {literal}.size() > {limit} || {is_visible}", odd),
+        _each(f"{wrong}.size() == 0", let("f", f"{wrong}[0]", f"f.endsWith(')') ? {unknown} : {unclosed}"), of="named"),
+        _each(f"{forms}.size() > 0 || {literal}.size() <= {limit}", long, of="named"),
+        _each(f"{forms}.size() > 0 || {literal}.size() > {limit} || {is_visible}", odd, of="named"),
     )
 
 
-def _each(holds: str, message: str) -> Rule:
-    """Return a rule for every pair `p`; the first one that breaks it is told."""
-    return Rule(f"variables.pairs.all(p, {holds})", let("p", f"variables.pairs.filter(p, !({holds}))[0]", message))
+def _each(holds: str, message: str, *, of: str = "pairs") -> Rule:
+    """Return a rule for every pair `p`, or for those with a good key; the first one that breaks it is told."""
+    return Rule(f"variables.{of}.all(p, {holds})", let("p", f"variables.{of}.filter(p, !({holds}))[0]", message))
 
 
 def unknown() -> tuple[Rule, ...]:

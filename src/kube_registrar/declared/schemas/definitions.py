@@ -194,4 +194,8 @@ def _default(found: inspect.Field) -> Json:
 
 
 def _rules(rules: Sequence[Rule]) -> Sequence[Mapping[str, str]]:
-    return [{"rule": each.rule, "message": each.message} for each in rules]
+    return [
+        {"rule": each.rule, "message": each.message}
+        | ({"messageExpression": each.message_expression} if each.message_expression else {})
+        for each in rules
+    ]

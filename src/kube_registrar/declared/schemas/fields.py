@@ -6,10 +6,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule in CEL, and what is said where it does not hold."""
+    """A rule in CEL, and what is said where it does not hold.
+
+    `message_expression`: CEL of what is said in its place, where it comes to a text that is not empty.
+    """
 
     rule: str
     message: str
+    message_expression: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from kube_registrar.declared.attributes import MAX_KEY_CHARACTERS
+from kube_registrar.declared.attributes import KEY, MAX_KEY_CHARACTERS, read_pairs
+from kube_registrar.declared.problems import field_of
 from kube_registrar.declared.schemas.fields import Field, Fields, Rule
 from kube_registrar.declared.schemas.shared import description_and_tags
 from kube_registrar.model.attributes import RESERVED_KEYS, RESERVED_PREFIXES
@@ -27,20 +28,34 @@ RULES: Final = (
 )
 """Rules on the whole object."""
 
+_PLAIN: Final = "^[A-Za-z0-9_.-]{1,100}$"
 _RESERVED: Final = " || ".join(
     [f"key in {sorted(RESERVED_KEYS)}", *(f"key.startsWith('{each}')" for each in RESERVED_PREFIXES)]
 )
-_KEYS: Final = (
-    Rule(
-        f"self.all(key, key.size() >= 1 && key.size() <= {MAX_KEY_CHARACTERS} && !key.contains(','))",
-        f"the key of an attribute must have 1 to {MAX_KEY_CHARACTERS} characters, and no comma",
-    ),
-    Rule(
-        f"self.all(key, !({_RESERVED}))",
-        "keys that begin with AWS_, ECS_ or KUBE_, and AVAILABILITY_ZONE and REGION, are set by kube-registrar",
-    ),
-)
-"""What the operator asks of a key too; the characters of it are left to the operator."""
+
+
+def _keys(field: str) -> tuple[Rule, ...]:
+    """Return what the operator asks of the keys of a field too; their characters are left to it."""
+    return (
+        Rule(
+            f"self.all(key, key.size() >= 1 && key.size() <= {MAX_KEY_CHARACTERS} && !key.contains(','))",
+            f"the key of an attribute must have 1 to {MAX_KEY_CHARACTERS} characters, and no comma",
+        ),
+        Rule(
+            f"self.all(key, !({_RESERVED}))",
+            "keys that begin with AWS_, ECS_ or KUBE_, and AVAILABILITY_ZONE and REGION, are set by kube-registrar",
+            _reserved(field),
+        ),
+    )
+
+
+def _reserved(field: str) -> str:
+    """Return the operator's words for the first key that is reserved; nothing where it would have to be quoted."""
+    said = str(read_pairs([("REGION", "")])[1][0]).replace(field_of(KEY), f"spec.{field} of this object")
+    before, after = said.split("'REGION'")
+    told = f"""key.matches('{_PLAIN}') ? "{before}'" + key + "'{after}" : ''"""
+    return f"self.filter(key, {_RESERVED}).map(key, {told})[0]"
+
 
 FIELDS: Final[Fields] = {
     "": Field(
@@ -269,7 +284,7 @@ FIELDS: Final[Fields] = {
             "$(spec.nodeName)."
         ),
         limits={"maxProperties": 30},
-        rules=_KEYS,
+        rules=_keys("attributes"),
     ),
     "attributes{}": Field(
         limits={"maxLength": 1024},
@@ -277,7 +292,7 @@ FIELDS: Final[Fields] = {
     "attributesFromLabels": Field(
         "More attributes, each with the value of a label of the pod: attribute key to label key.",
         limits={"maxProperties": 30},
-        rules=_KEYS,
+        rules=_keys("attributesFromLabels"),
     ),
     "attributesFromLabels{}": Field(
         limits={"minLength": 1, "maxLength": 317},
