@@ -8,6 +8,7 @@ import pytest
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register
 from kube_registrar.model.errors import NotFound, Refused, RegistryError, Retryable, Unreachable
 from kube_registrar.model.instances import Instance, Registration
+from kube_registrar.runtime.backoff import FIRST_SECONDS
 from kube_registrar.sync.observed import DOUBT_SECONDS, ObservedService, ObservedState
 from kube_registrar.testing import builders
 
@@ -269,3 +270,13 @@ def test_asking_what_a_service_holds_does_not_make_it_known() -> None:
     states = ObservedState(builders.CLUSTER_UID)
     assert states.instances(OTHER) == {}
     assert states.services() == []
+
+
+def test_a_list_that_fails_is_asked_for_again_soon_however_long_pairs_are_in_doubt(state: ObservedService) -> None:
+    done(state, register(A), LOST)
+    for number in range(1, 8):  # looks for what may still land come ever more seldom
+        read(state, A, at=float(number))
+    assert state.doubtful
+    state.begin_list()
+    state.fail_list(Retryable("busy"), 100.0)
+    assert state.look_at <= 100.0 + FIRST_SECONDS

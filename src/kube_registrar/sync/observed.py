@@ -78,9 +78,13 @@ class ObservedService:
     _was_listed: bool = False
     _written: set[InstanceId] | None = None
     _look_backoff: Backoff = field(init=False)
+    """Of lists that were not read."""
+    _doubt_backoff: Backoff = field(init=False)
+    """Of lists that were read and leave pairs in doubt."""
 
     def __post_init__(self) -> None:
         self._look_backoff = Backoff(draw=self.draw)
+        self._doubt_backoff = Backoff(draw=self.draw)
 
     # Reading in full.
 
@@ -105,6 +109,7 @@ class ObservedService:
         self._written = None
         self._listed, self._unlisted = self.lists, newer
         self.is_just_listed, self.is_look_failed = True, False
+        self._look_backoff.succeeded()
         self.untold &= newer
         before, ours = self.instances, newer | self.in_flight.keys() | self.doubtful.keys() | self.failed.keys()
         self.instances = {i.id: self._slim(i) for i in listed if i.id not in newer}
@@ -120,9 +125,9 @@ class ObservedService:
         if self.untold:
             self.look_by(now)
         elif self.doubtful:
-            self.look_by(now + self._look_backoff.failed())
+            self.look_by(now + self._doubt_backoff.failed())
         else:
-            self._look_backoff.succeeded()
+            self._doubt_backoff.succeeded()
         told = (each for instance_id, each in self.failed.items() if instance_id not in self.untold)
         made = [each.change for each in told if each.is_doubtful and self._is_made(each.change)]
         for change in made:
@@ -192,6 +197,7 @@ class ObservedService:
         self.is_readable = False
         self.look_at = -math.inf
         self._look_backoff.succeeded()
+        self._doubt_backoff.succeeded()
 
     def _slim(self, instance: Instance) -> Instance:
         if self._is_ours(instance):
