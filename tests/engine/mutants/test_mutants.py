@@ -9,6 +9,8 @@ from tests.engine.mutants import planted
 from tests.engine.mutants.planted import Mutant
 from tests.engine.test_state_machine import AskingMachine, LeadershipMachine, PodMachine
 
+pytestmark = pytest.mark.extended
+
 HISTORIES = 500
 """The most that a mutant gets. Most are found within ten, the rarest within forty or so: which histories are drawn
 depends a little on what else has been imported."""
