@@ -280,3 +280,27 @@ def test_a_list_that_fails_is_asked_for_again_soon_however_long_pairs_are_in_dou
     state.begin_list()
     state.fail_list(Retryable("busy"), 100.0)
     assert state.look_at <= 100.0 + FIRST_SECONDS
+
+
+def test_what_is_to_be_written_anew_is_unseen_until_a_list_tells_of_it(state: ObservedService) -> None:
+    read(state, A)
+    assert not state.unseen([A.instance.id]), "the list itself shows what is wrong"
+    assert state.unseen([A.instance.id])
+    state.begin_list()
+    assert state.unseen([A.instance.id])
+    state.end_list([A.instance], 1.0, 1.0)
+    assert not state.unseen([A.instance.id])
+
+
+def test_a_service_that_is_made_again_waits_for_no_list_of_the_one_before(state: ObservedService) -> None:
+    observed = ObservedState(builders.CLUSTER_UID)
+    before = observed.of(FLASK)
+    for number in range(5):
+        read(before, A, at=float(number))
+    before.unseen([])
+    assert before.unseen([A.instance.id])
+    observed.forget(FLASK)
+    after = observed.of(FLASK)
+    after.unseen([A.instance.id])
+    read(after, A)
+    assert not after.unseen([A.instance.id])

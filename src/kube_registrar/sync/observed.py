@@ -67,12 +67,14 @@ class ObservedService:
     """How many own instances the last list showed changed or missing, and not by us."""
     is_look_failed: bool = False
     """Whether the last list was not read: the next one is due when it is due, and no sooner."""
-    is_just_listed: bool = False
+    _is_just_listed: bool = False
     """Whether nothing was planned since the last list."""
-    lists: int = 0
+    _lists: int = 0
     """How many lists were begun."""
     _listed: int = 0
     """Which of them was the last that was read."""
+    _awaited: dict[InstanceId, int] = field(default_factory=dict)
+    """Instances that are to be written anew once a list tells of them, and after how many lists that came up."""
     _unlisted: AbstractSet[InstanceId] = frozenset()
     """Pairs of which the last list told nothing, for something was done with them meanwhile."""
     _was_listed: bool = False
@@ -95,8 +97,8 @@ class ObservedService:
     def begin_list(self) -> None:
         """Note that a list is asked for: what is written from now on is newer than what it says."""
         self._written = set()
-        self.lists += 1
-        self.is_just_listed = False
+        self._lists += 1
+        self._is_just_listed = False
         self.look_at = math.inf
 
     def end_list(self, listed: Sequence[Instance], asked_at: float, now: float) -> Sequence[Change]:
@@ -107,8 +109,8 @@ class ObservedService:
         """
         newer = self._written or set()
         self._written = None
-        self._listed, self._unlisted = self.lists, newer
-        self.is_just_listed, self.is_look_failed = True, False
+        self._listed, self._unlisted = self._lists, newer
+        self._is_just_listed, self.is_look_failed = True, False
         self._look_backoff.succeeded()
         self.untold &= newer
         before, ours = self.instances, newer | self.in_flight.keys() | self.doubtful.keys() | self.failed.keys()
@@ -154,9 +156,16 @@ class ObservedService:
             case SetHealth():
                 return current is not None and current.health is change.health
 
-    def is_seen(self, instance_id: InstanceId, after: int) -> bool:
-        """Whether the last list tells of this instance, and was begun when that many had been."""
-        return self._listed > after and instance_id not in self._unlisted
+    def unseen(self, overwritten: Iterable[InstanceId]) -> AbstractSet[InstanceId]:
+        """Return those instances of which no list tells that was begun since they are to be written anew.
+
+        To be called with all of them for each plan. What the last list itself shows to be wrong needs no other.
+        """
+        now = self._lists - 1 if self._is_just_listed else self._lists
+        self._is_just_listed = False
+        since = {each: self._awaited.get(each, now) for each in overwritten}
+        self._awaited = {i: n for i, n in since.items() if self._listed <= n or i in self._unlisted}
+        return self._awaited.keys()
 
     def fail_list(self, error: RegistryError | None, now: float) -> None:
         """Note that the list was not read: what is known stays as it was.
@@ -191,6 +200,7 @@ class ObservedService:
         self.failed.clear()
         self.doubtful.clear()  # what may still land has nowhere to
         self.untold.clear()
+        self._awaited.clear()
         self._written = None
         self._was_listed, self.appeared = False, frozenset()
         self._count_others(())

@@ -35,7 +35,7 @@ from kube_registrar.sync.lateness import Lateness
 from kube_registrar.sync.measuring import UNMEASURED, Measures
 from kube_registrar.sync.observed import DOUBT_SECONDS, ObservedService, ObservedState
 from kube_registrar.sync.outage import Outage
-from kube_registrar.sync.overwriting import Overwriting
+from kube_registrar.sync.overwriting import without_unseen
 from kube_registrar.sync.queue import KeyedQueue
 from kube_registrar.sync.reporting import Reporter
 from kube_registrar.sync.second_list import SecondLists
@@ -107,7 +107,6 @@ class RegistrySync:
     """When a service was last read in full, seconds since 1970."""
     _outage: Outage = field(init=False)
     _lateness: Lateness = field(init=False)
-    _overwriting: Overwriting = field(default_factory=Overwriting)
     _running_since: float | None = None
     _surprises: dict[ServiceRef, Backoff] = field(default_factory=dict)
     _blocked: set[ServiceRef] = field(default_factory=set)
@@ -307,7 +306,7 @@ class RegistrySync:
         made, braked_until = self.brake.restrain(made, state)
         made = held_back(made, dict.fromkeys(self._resting_on_old_answers(made), ASKED.why))
         made, late_until = self._lateness.restrain(made, service, now)
-        made, must_look = self._overwriting.restrain(made, state)
+        made, must_look = without_unseen(made, state)
         state.forget_attempts(wanted.registrations)
         self._blocked.discard(service)
         if made.waiting:

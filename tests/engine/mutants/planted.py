@@ -21,7 +21,6 @@ from kube_registrar.sync.hearing import Hearing
 from kube_registrar.sync.interest import Interest
 from kube_registrar.sync.leading import Leading
 from kube_registrar.sync.observed import Attempt, ObservedService
-from kube_registrar.sync.overwriting import Overwriting
 from kube_registrar.sync.reconcile import RegistrySync
 
 Mutant = Callable[[], AbstractContextManager[None]]
@@ -150,5 +149,5 @@ def forgets_policies() -> Iterator[None]:
 @contextmanager
 def overwrites_unseen() -> Iterator[None]:
     """What is there is written anew on the strength of an old list."""
-    with patch.object(Overwriting, "restrain", lambda _self, made, _state: (made, False)):
+    with patch("kube_registrar.sync.reconcile.without_unseen", lambda made, _state: (made, False)):
         yield
