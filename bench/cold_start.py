@@ -11,10 +11,12 @@ import functools
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from bench.ground import Client, ground, used
 from bench.table import Row, run
@@ -55,14 +57,26 @@ def rows(pods: int = 1000, services: int = 100, runs: int = 3) -> Iterator[Row]:
     )
 
 
-def populate(place: Place, services: int, replicas: int) -> None:
-    """Make the services and a Deployment for each, and wait until kwok has made all pods Ready."""
+def populate(
+    place: Place,
+    services: int,
+    replicas: int,
+    *,
+    namespace: Mapping[str, Any] = MappingProxyType({}),
+    service: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Make the services and a Deployment for each, and wait until kwok has made all pods Ready.
+
+    `namespace` and `service`: what the specs of the registry namespace and of its services have beside the usual.
+    """
     api = place.plane.api
-    api.post(f"{OURS}/registrynamespaces", place.registry_namespace_manifest())
+    api.post(f"{OURS}/registrynamespaces", place.registry_namespace_manifest(**namespace))
     names = [f"service-{number}" for number in range(services)]
 
     def make(name: str) -> None:
-        api.post(f"{OURS}/namespaces/{place.namespace}/registryservices", place.registry_service_manifest(name))
+        api.post(
+            f"{OURS}/namespaces/{place.namespace}/registryservices", place.registry_service_manifest(name, **service)
+        )
         annotations = place.asks(name, attributes="stage=dev,version=1.0.0")
         manifest = deployment_manifest(name, place.namespace, replicas=replicas, annotations=annotations)
         api.post(f"/apis/apps/v1/namespaces/{place.namespace}/deployments", manifest)

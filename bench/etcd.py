@@ -15,7 +15,6 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -23,11 +22,11 @@ from pathlib import Path
 import dns.message
 import dns.query
 import yaml
+from bench.cold_start import populate
 from bench.ground import ground, percentile, used
 from bench.table import Row, load, run
 
 from kube_registrar.testing import binaries
-from kube_registrar.testing.builders import deployment_manifest
 from kube_registrar.testing.etcd import EtcdCluster
 from kube_registrar.testing.processes import Child, free_port
 from kube_registrar.testing.waiting import wait_until
@@ -38,6 +37,7 @@ COLD_SECONDS = 5.0
 VISIBLE_SECONDS = 0.3
 POLL_SECONDS = 0.002
 ZONE = "bench.example.com"
+RECORDS = {"dns": {"records": [{"type": "A", "ttlSeconds": 5}]}}
 PATH = "/skydns/com/example/bench/"
 
 
@@ -54,7 +54,7 @@ def rows(pods: int = 1000, services: int = 100, runs: int = 3) -> Iterator[Row]:
     """Measure cold starts, then single pods."""
     with ground() as (place, folder):
         place.registry_namespace = ZONE
-        _populate(place, services, pods // services)
+        populate(place, services, pods // services, namespace={"type": "DNSPublic"}, service=RECORDS)
         taken = [_cold(place, folder / str(number), pods) for number in range(runs)]
         yield Row(
             f"etcd, {pods} annotated pods in {services} services, operator and registry cold: all in SkyDNS's layout "
@@ -80,28 +80,8 @@ def _visible_row(where: str, seconds: Sequence[float]) -> Row:
 
 
 def _service(place: Place, name: str) -> None:
-    dns_settings = {"records": [{"type": "A", "ttlSeconds": 5}]}
     path = f"{OURS}/namespaces/{place.namespace}/registryservices"
-    place.plane.api.post(path, place.registry_service_manifest(name, dns=dns_settings))
-
-
-def _populate(place: Place, services: int, replicas: int) -> None:
-    place.plane.api.post(f"{OURS}/registrynamespaces", place.registry_namespace_manifest(type="DNSPublic"))
-
-    def make(name: str) -> None:
-        _service(place, name)
-        annotations = place.asks(name, attributes="stage=dev,version=1.0.0")
-        manifest = deployment_manifest(name, place.namespace, replicas=replicas, annotations=annotations)
-        place.plane.api.post(f"/apis/apps/v1/namespaces/{place.namespace}/deployments", manifest)
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(make, [f"service-{number}" for number in range(services)]))
-    wait_until(
-        lambda: all(one["status"].get("readyReplicas") == replicas for one in place.list("Deployment")),
-        "all pods to be Ready",
-        seconds=300,
-        every=0.5,
-    )
+    place.plane.api.post(path, place.registry_service_manifest(name, **RECORDS))
 
 
 def _operator(place: Place, folder: Path, etcd: EtcdCluster) -> Operator:
