@@ -1,6 +1,7 @@
 """A Lease in memory, on a clock that stands still, with a view of it for each candidate: each fails by itself."""
 
 import asyncio
+import random
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -98,10 +99,11 @@ class View:
 class Candidate:
     """An elector, its view, its fence, and whether its work runs."""
 
-    def __init__(self, name: str, stored: Stored, clock: FakeClock) -> None:
+    def __init__(self, name: str, stored: Stored, clock: FakeClock, seed: int = 0) -> None:
+        """`seed`: of the jitter between its attempts."""
         self.view = View(stored, clock)
         self.fence = Fence(clock)
-        self.elector = Elector(self.view, name, self.fence, clock)
+        self.elector = Elector(self.view, name, self.fence, clock, draw=random.Random(f"{name} {seed}"))
         self.leads = False
         self.times = 0
         self.error: Exception | None = None

@@ -11,7 +11,7 @@ from kube_registrar.cluster.lease import Lease
 from kube_registrar.testing.clock import FakeClock
 from tests.cluster.elections import Candidate, Stored
 
-NewCandidate = Callable[[str], Candidate]
+NewCandidate = Callable[..., Candidate]
 
 
 @pytest.fixture
@@ -28,8 +28,8 @@ def stored() -> Stored:
 async def candidate(stored: Stored, clock: FakeClock) -> AsyncIterator[NewCandidate]:
     made: list[Candidate] = []
 
-    def new(name: str) -> Candidate:
-        made.append(Candidate(name, stored, clock))
+    def new(name: str, seed: int = 0) -> Candidate:
+        made.append(Candidate(name, stored, clock, seed))
         made[-1].start()
         return made[-1]
 
@@ -135,7 +135,7 @@ async def test_never_may_two_write_whatever_fails(
     candidate: NewCandidate, clock: FakeClock, seed: int, stored: Stored
 ) -> None:
     draw = random.Random(seed)
-    three = [candidate(name) for name in ("a", "b", "c")]
+    three = [candidate(name, seed) for name in ("a", "b", "c")]
     for _ in range(60):
         each = draw.choice(three)
         what = draw.choice(["hangs", "error", "loses", "watch", "heals", "restarts"])
@@ -211,8 +211,9 @@ async def test_a_leader_whose_lease_another_took_stops_as_soon_as_it_sees_that(
     assert (first.leads, first.times) == (True, 2)
 
 
-async def test_an_answer_that_was_lost_costs_nothing(candidate: NewCandidate, clock: FakeClock) -> None:
-    first = candidate("first")
+@pytest.mark.parametrize("seed", range(50))
+async def test_an_answer_that_was_lost_costs_nothing(candidate: NewCandidate, clock: FakeClock, seed: int) -> None:
+    first = candidate("first", seed)
     await clock.advance(5.0)
     first.view.loses_answers = True
     await clock.advance(3.0)

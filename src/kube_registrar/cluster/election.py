@@ -35,6 +35,8 @@ class Terms:
     lease: int = 10
     renew_deadline: float = 6.0
     retry: float = 2.0
+    """Between two looks of a standby and two renewals of a leader; a renewal that failed is tried again in half of it,
+    so that trouble of half the renew deadline costs no leadership."""
     goodbye: float = 1.0
     """How long a stop waits for the end of the work, and again for the release of the lease."""
 
@@ -260,19 +262,21 @@ class Elector:
 
     async def _keep(self, renewed: float) -> None:
         """Renew until that failed for too long, or another holds the lease. `renewed`: before the last good request."""
-        terms = self._terms
+        terms, retry = self._terms, self._terms.retry
         while True:
             deadline = renewed + terms.renew_deadline
-            pause = terms.retry * self._draw.uniform(0.9, 1.1)
+            pause = retry * self._draw.uniform(0.9, 1.1)
             await self._clock.sleep(min(pause, deadline - self._clock.monotonic()))
             began = self._clock.monotonic()
             if began >= deadline:
                 return
             if await self._attempt(self._renew, min(terms.renew_deadline / 2, deadline - began)):
-                renewed = began
+                renewed, retry = began, terms.retry
                 self._fence.open_until(renewed + terms.lease)
             elif self._is_anothers():
                 return
+            else:
+                retry = terms.retry / 2
 
     def _why_lost(self) -> str:
         if self._is_anothers():
