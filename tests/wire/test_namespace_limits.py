@@ -1,5 +1,6 @@
 """Keys for some registry namespaces only: held on every path to another, by name, id, ARN and operation."""
 
+import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +150,19 @@ def test_lists_show_its_own_only(ground: Ground) -> None:
         operations = {one["Id"] for one in api.list_operations()["Operations"]}
         assert ground.mine.operation in operations
         assert ground.other.operation not in operations
+
+
+@pytest.mark.parametrize("call", ["list_namespaces", "list_services", "list_operations"])
+def test_no_page_tells_the_id_of_what_is_anothers(ground: Ground, call: str) -> None:
+    """Nor of its own: which of the two comes last in a page is chance."""
+    api = client(ground.server, LIMITED)
+    pages = [getattr(api, call)(MaxResults=1)]
+    while token := pages[-1].get("NextToken"):
+        pages.append(getattr(api, call)(MaxResults=1, NextToken=token))
+    told = "".join(base64.b64decode(page.get("NextToken", ""), altchars="-_").decode() for page in pages)
+    assert len(pages) > 1
+    ids = [each for held in (ground.mine, ground.other) for each in (held.id, held.service, held.operation)]
+    assert not [each for each in ids if each in told]
 
 
 def test_what_is_nowhere_is_not_found_and_not_denied(ground: Ground) -> None:

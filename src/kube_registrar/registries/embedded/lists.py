@@ -41,8 +41,8 @@ _SEQUENCE_DIGITS = 20
 async def namespaces(core: Core, request: Mapping[str, Any], region: str) -> dict[str, Any]:
     """Answer ListNamespaces."""
     filters = [_namespace_filter(item) for item in request.get("Filters", ())]
-    items = sorted(core.state.namespaces.values(), key=lambda item: item.record.id)
-    found, token = paging.page(items, request, "namespaces", lambda item: item.record.id)
+    items = sorted(core.state.namespaces.values(), key=_veiled)
+    found, token = paging.page(items, request, "namespaces", _veiled)
     account = core.options.account
     kept = [rendering.namespace_summary(item, account, region) for item in found if all(keep(item) for keep in filters)]
     return {"Namespaces": kept, **({"NextToken": token} if token else {})}
@@ -52,8 +52,8 @@ async def services(core: Core, request: Mapping[str, Any], region: str) -> dict[
     """Answer ListServices. Nothing in the reference says that it filters pages, so it does not."""
     filters = [_service_filter(core, item) for item in request.get("Filters", ())]
     items = [item for item in core.state.services.values() if all(keep(item) for keep in filters)]
-    items.sort(key=lambda item: item.record.id)
-    found, token = paging.page(items, request, "services", lambda item: item.record.id)
+    items.sort(key=_veiled)
+    found, token = paging.page(items, request, "services", _veiled)
     account = core.options.account
     summaries = [rendering.service_summary(item, account, region) for item in found]
     return {"Services": summaries, **({"NextToken": token} if token else {})}
@@ -74,6 +74,10 @@ async def operations(core: Core, request: Mapping[str, Any], region: str) -> dic
     has_more = end > len(found)
     token = paging.token("operations", str(found[-1].sequence)) if has_more else None
     return {"Operations": kept, **({"NextToken": token} if token else {})}
+
+
+def _veiled(item: Namespace | Service) -> str:
+    return paging.veiled(item.record.id)
 
 
 def _sequence(text: str) -> int:

@@ -17,7 +17,7 @@ from kube_registrar.model.refs import NamespaceRef, ServiceRef
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.server.portal import answers, refusals, selecting
-from kube_registrar.server.portal.directory import ACCOUNT, REGION, Directory, KnownService
+from kube_registrar.server.portal.directory import ACCOUNT, REGION, Directory, Known, KnownService
 from kube_registrar.server.portal.revisions import Revisions
 
 DEFAULT_RESULTS: Final = 100
@@ -115,7 +115,7 @@ class Portal:
     async def _list_namespaces(self, request: Mapping[str, Any], region: str) -> Json:
         """Cloud Map takes a page first and filters it then (ListNamespaces in the API reference): so does this."""
         filters = [selecting.namespaces(each) for each in request.get("Filters", ())]
-        found, token = paging.page(await self._directory.all(), request, "namespaces", lambda each: each.found.id)
+        found, token = paging.page(sorted(await self._directory.all(), key=_veiled), request, "namespaces", _veiled)
         kept = [answers.namespace_summary(each, region) for each in found if all(keep(each) for keep in filters)]
         return {"Namespaces": kept} | _next(token)
 
@@ -125,8 +125,8 @@ class Portal:
     async def _list_services(self, request: Mapping[str, Any], region: str) -> Json:
         filters = [selecting.services(each) for each in request.get("Filters", ())]
         known = [each for namespace in await self._directory.all() for each in namespace.services]
-        items = sorted((each for each in known if all(keep(each) for keep in filters)), key=_id)
-        found, token = paging.page(items, request, "services", _id)
+        items = sorted((each for each in known if all(keep(each) for keep in filters)), key=_veiled)
+        found, token = paging.page(items, request, "services", _veiled)
         return {"Services": [answers.service_summary(each, region) for each in found]} | _next(token)
 
     async def _list_tags(self, request: Mapping[str, Any], region: str) -> Json:  # noqa: ARG002 - a handler's
@@ -168,8 +168,8 @@ def _one(known: KnownService, instances: Mapping[str, Instance], wanted: str) ->
     return instances[wanted]
 
 
-def _id(known: KnownService) -> str:
-    return known.found.id
+def _veiled(known: Known | KnownService) -> str:
+    return paging.veiled(known.found.id)
 
 
 def _next(token: str | None) -> Json:
