@@ -11,7 +11,6 @@ Why: of the 60 µs that aiohttp needs for a request, 45 go into objects and task
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from enum import Enum, auto
@@ -23,8 +22,8 @@ from aiohttp.http import SERVER_SOFTWARE
 from kube_registrar.model.cloudmap.errors import CloudMapError
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.server import listening
-from kube_registrar.server.cloudmap import protocol
-from kube_registrar.server.cloudmap.heads import MOST_BODY, Head, headers_of, length_of
+from kube_registrar.server.cloudmap import heads, protocol
+from kube_registrar.server.cloudmap.heads import Head
 
 
 class Instead(Enum):
@@ -43,12 +42,8 @@ Ask = Callable[[Mapping[str, str], bytes, Later], bytes | Instead]
 Quick = Mapping[str, Ask]
 """What is answered here, by X-Amz-Target."""
 
-_START: Final = b"POST / HTTP/1.1\r\n"
-_HEAD = re.compile(rb"POST / HTTP/1\.1\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e]*\r\n){1,100})\r\n")
-_END: Final = b"\r\n\r\n"
-_MOST_HEAD = 8000
 _MOST_HEADS, _MOST_HEAD_KEPT = 1024, 1024
-_MOST_WAITING = _MOST_HEAD + MOST_BODY
+_MOST_WAITING: Final = heads.MOST_HEAD + heads.MOST_BODY
 """Octets that may wait while a request is under way; of one that comes after it no more is needed."""
 
 
@@ -111,9 +106,9 @@ class Lanes:
         """Return the protocol that takes over a connection."""
         return self._others()
 
-    def known(self, data: bytes) -> Head | None:
-        """Return the head that a request begins with, if it was read before: clients send the same over and over."""
-        return self._heads.get(data[: data.find(_END) + len(_END)])
+    def known(self, octets: bytes) -> Head | None:
+        """Return a head that was read before: clients send the same over and over."""
+        return self._heads.get(octets)
 
     def keep(self, octets: bytes, head: Head) -> None:
         """Remember a head that is for here. What is signed is not sent twice."""
@@ -226,8 +221,14 @@ class Lane(asyncio.Protocol):
 
     def _answered(self, transport: asyncio.Transport, data: bytes) -> int:
         """Answer the request that `data` begins with; return its length, or 0 if there was nothing to answer."""
-        head = self._lanes.known(data) or self._read(transport, data)
+        end_of_head = data.find(heads.END)
+        if end_of_head < 0:
+            if not heads.may_become(data):
+                self._hand_over(transport)
+            return 0
+        head = self._lanes.known(data[:end_of_head]) or self._read(data, end_of_head)
         if head is None:
+            self._hand_over(transport)
             return 0
         size, headers, length = head
         end = size + length
@@ -258,23 +259,13 @@ class Lane(asyncio.Protocol):
         else:
             self._go_on()
 
-    def _read(self, transport: asyncio.Transport, data: bytes) -> Head | None:
-        """Read a head. None: it is not whole yet, or the connection was handed over for it is not for here."""
-        found = _HEAD.match(data)
-        if not found:
-            may_become = data.startswith(_START) or _START.startswith(data)
-            if not may_become or len(data) > _MOST_HEAD or _END in data:
-                self._hand_over(transport)
-            return None
-        headers = headers_of(found[1])
-        length = length_of(headers) if headers is not None else None
+    def _read(self, data: bytes, end: int) -> Head | None:
+        """Read a head. None: it is not for here."""
+        head = heads.read(data, end)
         # What is not for here is not waited for: strangers are refused before their bodies are there.
-        is_ours = headers is not None and self._lanes.is_known(headers.get("x-amz-target"))
-        if headers is None or length is None or not is_ours or found.end() > _MOST_HEAD:
-            self._hand_over(transport)
+        if head is None or not self._lanes.is_known(head[1].get("x-amz-target")):
             return None
-        head = (found.end(), headers, length)
-        self._lanes.keep(found[0], head)
+        self._lanes.keep(data[:end], head)
         return head
 
     def _hand_over(self, transport: asyncio.Transport) -> None:
