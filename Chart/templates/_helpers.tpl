@@ -170,7 +170,8 @@ default:
 {{- define "kube-registrar.servedConfig" -}}
 {{- with .Values.served -}}
 apiListen: {{ include "kube-registrar.listen" (list $ 8081) | quote }}
-apiAtOnce: {{ .api.atOnce }}
+apiAtOnce: {{ int .api.atOnce }}
+apiConnections: {{ int .api.connections }}
 accessKeys: /etc/kube-registrar/keys
 {{- with .api.rate }}
 apiRate: {{ . }}
@@ -238,7 +239,7 @@ spec:
 {{- $_ := set $registry "customHealthDelaySeconds" (int $own.customHealthDelaySeconds) -}}
 {{- $_ := set $registry "checkIntervalSeconds" (int $own.checkIntervalSeconds) -}}
 {{- with $own.checkAddresses }}{{ $_ := set $registry "checkAddresses" . }}{{ end -}}
-{{- $config := dict "registries" (dict "default" $registry) "apiAtOnce" (int $own.api.atOnce) -}}
+{{- $config := dict "registries" (dict "default" $registry) "apiAtOnce" (int $own.api.atOnce) "apiConnections" (int $own.api.connections) -}}
 {{- with $own.api.rate }}{{ $_ := set $config "apiRate" . }}{{ end -}}
 {{- $_ := set $config "apiListen" (include "kube-registrar.listen" (list . 8081)) -}}
 {{- $_ := set $config "listen" (include "kube-registrar.listen" (list . 8080)) -}}

@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
 
 from kube_registrar.server.access.keys import AccessKey
 from kube_registrar.testing.processes import free_port
@@ -79,6 +79,18 @@ def test_requests_are_counted_and_timed(tmp_path: Path) -> None:
         assert one.metric(line % ("NamespaceNotFound", "GetNamespace")) == 1
         assert one.metric('kube_registrar_api_request_duration_seconds_count{operation="ListNamespaces"}') == 1
         assert one.metric("kube_registrar_api_requests_under_way") == 0
+
+
+def test_of_connections_there_are_no_more_than_may_be(tmp_path: Path) -> None:
+    with served(tmp_path, "--api-connections", "1") as one:
+        api = client(one)
+        api.list_namespaces()
+        assert one.metric("kube_registrar_api_connections") == 1
+        with pytest.raises((EndpointConnectionError, ConnectionClosedError)):
+            client(one).list_namespaces()
+        assert one.metric("kube_registrar_api_connections_refused_total") == 1
+        api.list_namespaces()
+        assert one.said("the Cloud Map API holds as many connections as it may (1): new ones are closed")
 
 
 def test_a_request_that_is_under_way_is_answered_before_the_end(tmp_path: Path) -> None:

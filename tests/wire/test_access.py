@@ -171,6 +171,15 @@ def test_a_body_that_does_not_come_is_given_up(tmp_path: Path, monkeypatch: pyte
         connection.close()
 
 
+def test_a_body_that_does_not_come_is_given_up_in_the_lane_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kube_registrar.server.cloudmap.application._BODY_SECONDS", 0.05)
+    monkeypatch.setattr("kube_registrar.server.listening.IDLE_SECONDS", 1.0)
+    with running(tmp_path / "data") as server, socket.create_connection(("127.0.0.1", server.port), 20) as connection:
+        head = "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + f"X-Amz-Target: {TARGET}.DiscoverInstances\r\n"
+        connection.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+        assert connection.recv(20).startswith(b"HTTP/1.1 408 ")
+
+
 def test_headers_that_do_not_come_are_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kube_registrar.server.listening.IDLE_SECONDS", 0.05)
     with running(tmp_path / "data") as server, socket.create_connection(("127.0.0.1", server.port), 20) as connection:

@@ -11,6 +11,7 @@ from ssl import SSLContext
 from kube_registrar.declared.configuration import parse_listen
 from kube_registrar.declared.settings import Configuration
 from kube_registrar.model.errors import UserError
+from kube_registrar.runtime import descriptors
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.runtime.metrics import Metrics
 from kube_registrar.runtime.tasks import running_beside
@@ -22,6 +23,7 @@ from kube_registrar.server.access.reloading import Watched, keep_reading
 from kube_registrar.server.access.tls import Certificate
 from kube_registrar.server.access.verifying import Verifier
 from kube_registrar.server.cloudmap.traffic import Traffic
+from kube_registrar.server.connections import Connections
 
 _log = logging.getLogger(__name__)
 _KEYS, _TLS = _WATCHED = ("access-keys", "tls")
@@ -33,6 +35,7 @@ class Entrance:
 
     door: Door
     traffic: Traffic
+    connections: Connections
     tls: SSLContext | None
 
 
@@ -56,7 +59,8 @@ async def entrance(stack: AsyncExitStack, configuration: Configuration, metrics:
         metrics.files_reloaded.labels(what, "error")
     if watched:
         await stack.enter_async_context(running_beside("rereading", keep_reading(watched, clock)))
-    return Entrance(door, _traffic(configuration, metrics), certificate.context if certificate else None)
+    context = certificate.context if certificate else None
+    return Entrance(door, _traffic(configuration, metrics), _connections(configuration, metrics, clock), context)
 
 
 def _load_keys(path: Path, ring: KeyRing, metrics: Metrics) -> Sequence[Path]:
@@ -83,6 +87,21 @@ def _traffic(configuration: Configuration, metrics: Metrics) -> Traffic:
     traffic = Traffic(configuration.api_at_once, metrics.answers.count)
     metrics.before_render(lambda: metrics.api_requests_under_way.set(traffic.under_way))
     return traffic
+
+
+def _connections(configuration: Configuration, metrics: Metrics, clock: Clock) -> Connections:
+    wanted = configuration.api_connections
+    most = descriptors.for_connections(wanted)
+    if most < wanted:
+        _log.warning(
+            "the Cloud Map API holds %d connections at most, and not %d as --api-connections says: this process may "
+            "open no more files; raise its limit (ulimit -n)",
+            most,
+            wanted,
+        )
+    connections = Connections(most, clock, metrics.api_connections_refused.inc)
+    metrics.before_render(lambda: metrics.api_connections.set(connections.held()))
+    return connections
 
 
 def _count(metrics: Metrics, what: str, result: str) -> None:

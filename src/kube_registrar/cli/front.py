@@ -71,9 +71,16 @@ async def serve_api(
     if isinstance(registry, Checked):
         metrics.read_health_checks(registry.checks_made)
     served = app(catalog, _troubles(configuration, name), clock, door=way.door, traffic=way.traffic)
-    bound = await stack.enter_async_context(
-        serve(served, host, port, is_keyed=not way.door.is_open, tls=way.tls, close_seconds=close_seconds)
+    serving = serve(
+        served,
+        host,
+        port,
+        is_keyed=not way.door.is_open,
+        tls=way.tls,
+        close_seconds=close_seconds,
+        connections=way.connections,
     )
+    bound = await stack.enter_async_context(serving)
     _say("api", host, bound, scheme="https" if way.tls else "http")
 
 

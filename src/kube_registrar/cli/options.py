@@ -33,6 +33,7 @@ _METAVARS = {
     "access_keys": "FILE",
     "api_rate": "RATE/BURST",
     "api_at_once": "NUMBER",
+    "api_connections": "NUMBER",
     "tls_cert": "FILE",
     "tls_key": "FILE",
 }

@@ -154,6 +154,14 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             least=1,
         ),
     ] = 1000
+    api_connections: Annotated[
+        int,
+        _meta(
+            "How many connections the Cloud Map API holds at once; a new one beyond that is closed.",
+            "it must be a whole number, 1 at least",
+            least=1,
+        ),
+    ] = 10_000
     tls_cert: Annotated[
         str | None,
         _meta("A PEM file with the certificate, and its chain, of the Cloud Map API; read again on change.", _TEXT),

@@ -173,6 +173,10 @@ class Metrics:
         self.answers = Answers(_ANSWER_SECONDS)
         self.registry.register(self.answers)
         self.api_requests_under_way = gauge("api_requests_under_way", "Requests that have no answer yet.")
+        self.api_connections = gauge("api_connections", "Connections that are open.")
+        self.api_connections_refused = counter(
+            "api_connections_refused_total", "Connections that were closed as they came: there were as many as may be."
+        )
         self.access_keys = gauge("access_keys", "Access keys that are known, by role.", "role")
         self.files_reloaded = counter(
             "files_reloaded_total",

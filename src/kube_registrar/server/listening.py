@@ -42,16 +42,26 @@ class Front(Protocol):
     async def closed(self, seconds: float) -> None:
         """Wait until what is under way on them is answered, but no longer than so many seconds."""
 
+    def __len__(self) -> int:
+        """Tell how many connections there are that aiohttp has not heard of."""
+
+
+class Limit(Protocol):
+    """What lets no more connections in than there may be: `connections.Connections`."""
+
+    def limited(self, make: Protocols, held: Callable[[], int]) -> Protocols:
+        """Return what makes the protocols of a server's connections, of which there are `held`."""
+
 
 class _Runner(web.AppRunner):
-    """A runner whose sites let `front` have new connections first."""
+    """A runner whose sites let `protocols` have new connections first."""
 
-    front: Front | None = None
+    protocols: Protocols | None = None
 
     @property
     def server(self) -> Any:
         """What makes protocols."""
-        return self.front or super().server
+        return self.protocols or super().server
 
 
 @asynccontextmanager
@@ -64,12 +74,14 @@ async def listening(
     tls: ssl.SSLContext | None = None,
     close_seconds: float = CLOSE_SECONDS,
     front: Callable[[Protocols], Front] | None = None,
+    limit: Limit | None = None,
 ) -> AsyncIterator[int]:
     """Serve `app` on `host:port` (0: a free port) and yield the port that was bound; close gracefully at the end.
 
     `flag` is the option that gave the address (`--listen`): a UserError names it when the address cannot be had.
     Of a name with several addresses one is taken, IPv4 first: port 0 would pick another port for each.
-    `front` is given what makes aiohttp's protocol for a connection, and what it returns stands before that.
+    `front` is given what makes aiohttp's protocol for a connection, and what it returns stands before that. `limit`
+    stands before both.
     """
     family, address = await resolve(host, port, flag)
     runner = _Runner(
@@ -81,8 +93,11 @@ async def listening(
         keepalive_timeout=IDLE_SECONDS,
     )
     await runner.setup()
-    if front is not None:
-        runner.front = front(runner.server)
+    server = runner.server
+    before = front(server) if front is not None else None
+    runner.protocols = before
+    if limit is not None:
+        runner.protocols = limit.limited(before or server, lambda: len(server.connections) + len(before or ()))
     try:
         sock = bind(family, address, host, port, flag)
         try:
@@ -95,11 +110,11 @@ async def listening(
             yield sock.getsockname()[1]
         finally:
             await site.stop()
-            if runner.front is not None:
-                runner.front.close()
+            if before is not None:
+                before.close()
     finally:
         # Both have the same time, at the same time.
-        fronts = [runner.front.closed(close_seconds)] if runner.front is not None else []
+        fronts = [before.closed(close_seconds)] if before is not None else []
         await asyncio.gather(runner.cleanup(), *fronts)
 
 

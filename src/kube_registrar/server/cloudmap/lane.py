@@ -43,6 +43,8 @@ Quick = Mapping[str, Ask]
 """What is answered here, by X-Amz-Target."""
 
 _MOST_HEADS, _MOST_HEAD_KEPT = 1024, 1024
+_LOOKS: Final = 5
+"""How often a connection is looked at in the time that it may be idle."""
 _MOST_WAITING: Final = heads.MOST_HEAD + heads.MOST_BODY
 """Octets that may wait while a request is under way; of one that comes after it no more is needed."""
 
@@ -64,6 +66,10 @@ class Lanes:
     def __call__(self) -> asyncio.Protocol:
         """Return the protocol of a new connection."""
         return Lane(self)
+
+    def __len__(self) -> int:
+        """Tell how many connections are here."""
+        return len(self._open)
 
     def close(self) -> None:
         """Close the connections that no request of aiohttp's is on, each as soon as it waits for no answer."""
@@ -161,6 +167,7 @@ class Lane(asyncio.Protocol):
         self._is_paused = False
         self._ends = False
         self._was_used = False
+        self._quiet_looks = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -287,9 +294,19 @@ class Lane(asyncio.Protocol):
             self._timer = None
 
     def _look_again(self) -> None:
-        """Close the connection if nothing was answered for long: idle, or a client that dribbles or does not read."""
-        if self._timer is not None and not self._was_used and not self._is_busy:
+        """Close the connection if nothing was answered for long: idle, or a client that dribbles or does not read.
+
+        A body that comes slowly is for aiohttp, and for the time that it gives a body.
+        """
+        if self._was_used or self._is_busy:
+            self._quiet_looks = 0
+        elif heads.END in self._waiting and not self._is_full and self._transport is not None:
+            self._hand_over(self._transport)
+            return
+        else:
+            self._quiet_looks += 1
+        if self._quiet_looks > _LOOKS:
             self.close()
             return
         self._was_used = False
-        self._timer = asyncio.get_running_loop().call_later(listening.IDLE_SECONDS, self._look_again)
+        self._timer = asyncio.get_running_loop().call_later(listening.IDLE_SECONDS / _LOOKS, self._look_again)
