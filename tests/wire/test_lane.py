@@ -190,7 +190,25 @@ async def test_what_is_kept_is_bounded(tmp_path: Path, monkeypatch: pytest.Monke
             assert len(kept_answer(kept, "DiscoverInstances", json.dumps(asked).encode())["Instances"]) == 3
             held = kept._kept["DiscoverInstances"]
             assert len(held) <= 5
-            assert kept._rows == sum(len(each.rows or ()) for each in held.values()) <= 7
+            assert kept._rows == sum(len(each.found.rows or ()) for each in held.values()) <= 7
+
+
+async def test_what_is_dealt_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kube_registrar.server.cloudmap.discoveries._MOST_DEALT", 1000)
+    async with place(tmp_path) as here:
+        for number in range(3):
+            await here.change("register", "b", f"i-{number}", {})
+        kept = Discoveries(here.registry, random.Random(1))
+        most = 0
+        for number in range(200):
+            asked = {"NamespaceName": "one", "ServiceName": "b", "number": number // 4 % 7}
+            assert len(kept_answer(kept, "DiscoverInstances", json.dumps(asked).encode())["Instances"]) == 3
+            decks = [each.deck for each in kept._kept["DiscoverInstances"].values() if each.deck]
+            assert kept._dealt == sum(deck.size for deck in decks) <= 1000
+            most = max(most, len(decks))
+            if number == 60:
+                await here.change("register", "b", "i-0", {"changed": "1"})
+        assert most > 0
 
 
 # On the wire.
