@@ -59,10 +59,15 @@ _SIGNED = """
 local signed = {{
 {headers}
 }}
-local count = 0
+local requests, count = {{}}, 0
+function init()
+  for each, headers in ipairs(signed) do
+    requests[each] = wrk.format("POST", "/", headers, '{body}')
+  end
+end
 function request()
   count = count + 1
-  return wrk.format("POST", "/", signed[count % #signed + 1], '{body}')
+  return requests[count % #requests + 1]
 end
 """
 _DISCOVER = _HEADERS.format(operation="DiscoverInstances") + "wrk.body = '{body}'\n"

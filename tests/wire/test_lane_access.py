@@ -10,26 +10,11 @@ from kube_registrar.runtime.clock import SystemClock
 from kube_registrar.server.access.doors import OpenDoor
 from kube_registrar.server.access.keys import AccessKey, Role
 from kube_registrar.server.access.rates import ClientRates, parse
-from kube_registrar.server.cloudmap.lane import Lane
 from tests.wire.harness import Answer, Server, namespace, register, running, service
 from tests.wire.keys import ADMIN, READ, client, key_of, keyed
 from tests.wire.test_access import signed
 
 LIMITED, ELSEWHERE = key_of(Role.READ, "test-namespace"), AccessKey("AKIDELSE", "e" * 40, Role.READ, frozenset({"b"}))
-
-
-@pytest.fixture
-def passed_on(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Note each connection that the lane does not answer itself."""
-    seen = list[int]()
-    hand_over = Lane._hand_over
-
-    def noted(lane: Lane, transport: object) -> None:
-        seen.append(1)
-        hand_over(lane, transport)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Lane, "_hand_over", noted)
-    return seen
 
 
 @pytest.fixture
@@ -46,11 +31,14 @@ def discover(server: Server, key: AccessKey, **headers: str) -> Answer:
 
 
 @pytest.mark.parametrize("key", [READ, LIMITED], ids=lambda key: key.id)
-def test_who_signed_is_answered_in_the_lane(server: Server, passed_on: list[int], key: AccessKey) -> None:
+def test_who_signed_is_answered_in_the_lane(
+    server: Server, passed_on: list[int], answered: list[int], key: AccessKey
+) -> None:
     passed_on.clear()
+    answered.clear()
     answer = discover(server, key)
     assert (answer.status, [one["InstanceId"] for one in answer.body["Instances"]]) == (200, ["i-1"])
-    assert passed_on == []
+    assert (passed_on, answered) == ([], [1])
 
 
 @pytest.mark.parametrize(

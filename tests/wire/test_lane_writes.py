@@ -19,7 +19,6 @@ from kube_registrar.model.cloudmap.validation import validated
 from kube_registrar.registries.embedded.writer import Writer
 from kube_registrar.server.access.keys import AccessKey, Role
 from kube_registrar.server.cloudmap import protocol, reading
-from kube_registrar.server.cloudmap.lane import Lane
 from kube_registrar.server.cloudmap.traffic import Traffic
 from kube_registrar.testing.waiting import wait_until
 from tests.wire.harness import Server, namespace, running, service
@@ -82,20 +81,6 @@ def test_what_is_plain_is_read_in_one_step() -> None:
 
 
 # Both ways.
-
-
-@pytest.fixture
-def passed_on(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Note each connection that the lane does not answer itself."""
-    seen = list[int]()
-    hand_over = Lane._hand_over
-
-    def noted(lane: Lane, transport: object) -> None:
-        seen.append(1)
-        hand_over(lane, transport)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Lane, "_hand_over", noted)
-    return seen
 
 
 class Gate:

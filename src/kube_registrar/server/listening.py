@@ -42,8 +42,9 @@ class Front(Protocol):
     async def closed(self, seconds: float) -> None:
         """Wait until what is under way on them is answered, but no longer than so many seconds."""
 
-    def __len__(self) -> int:
-        """Tell how many connections there are that aiohttp has not heard of."""
+    @property
+    def held(self) -> int:
+        """How many connections there are that aiohttp has not heard of."""
 
 
 class Limit(Protocol):
@@ -61,7 +62,7 @@ class _Runner(web.AppRunner):
     @property
     def server(self) -> Any:
         """What makes protocols."""
-        return self.protocols or super().server
+        return self.protocols if self.protocols is not None else super().server
 
 
 @asynccontextmanager
@@ -97,7 +98,8 @@ async def listening(
     before = front(server) if front is not None else None
     runner.protocols = before
     if limit is not None:
-        runner.protocols = limit.limited(before or server, lambda: len(server.connections) + len(before or ()))
+        first = before if before is not None else server
+        runner.protocols = limit.limited(first, lambda: len(server.connections) + (before.held if before else 0))
     try:
         sock = bind(family, address, host, port, flag)
         try:

@@ -67,8 +67,9 @@ class Lanes:
         """Return the protocol of a new connection."""
         return Lane(self)
 
-    def __len__(self) -> int:
-        """Tell how many connections are here."""
+    @property
+    def held(self) -> int:
+        """How many connections are here."""
         return len(self._open)
 
     def close(self) -> None:
