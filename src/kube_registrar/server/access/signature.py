@@ -33,19 +33,25 @@ _PARTS: Final = ("Credential", "SignedHeaders", "Signature")
 _REGION = re.compile(r"[a-z0-9-]{1,64}")
 _CREDENTIAL_PARTS: Final = 5
 _DATE_CHARACTERS: Final = 16
+_MOST_KEPT: Final = 1024
+"""Octets of a body of which the hash is kept: one of any question has some hundred."""
 _MUST_BE_SIGNED: Final = ("x-amz-date", "x-amz-target", "x-amz-content-sha256", "x-amz-security-token")
 """Beside host, where they are sent: what this server goes by."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What an Authorization header says but for the signature. `scope` is `DAY/REGION/SERVICE/aws4_request`."""
+    """What an Authorization header says but for the signature. `scope` is `DAY/REGION/SERVICE/aws4_request`.
+
+    `names`: the headers that are signed; `missing`: those of them that must be, where they are sent, and are not.
+    """
 
     key_id: str
     day: str
     region: str
     scope: str
     names: Sequence[str]
+    missing: Sequence[str]
 
 
 class Mac:
@@ -98,15 +104,17 @@ def _claim(text: str) -> Claim:
         raise CloudMapError(INVALID, f"Credential should be scoped with a valid terminator: '{TERMINATOR}'.")
     if not _REGION.fullmatch(region):
         raise CloudMapError(INVALID, "Credential should be scoped to a valid region.")
-    return Claim(key_id, day, region, credential[len(key_id) + 1 :], tuple(found["names"].split(";")))
+    names = tuple(found["names"].split(";"))
+    missing = tuple(name for name in _MUST_BE_SIGNED if name not in names)
+    return Claim(key_id, day, region, credential[len(key_id) + 1 :], names, missing)
 
 
 def check_names(claim: Claim, headers: Mapping[str, str]) -> None:
     """Check that all is signed that the answer depends on. Raises CloudMapError."""
     if "host" not in claim.names:
         raise CloudMapError(INVALID, "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
-    for name in _MUST_BE_SIGNED:
-        if name in headers and name not in claim.names:
+    for name in claim.missing:
+        if name in headers:
             raise CloudMapError(INVALID, f"'{name}' must be a 'SignedHeader' in the AWS Authorization.")
 
 
@@ -121,6 +129,16 @@ def _seconds_of(date: str) -> float | None:
         return calendar.timegm(time.strptime(date, "%Y%m%dT%H%M%SZ"))
     except ValueError:
         return None
+
+
+def hashed(payload: bytes) -> str:
+    """Return the SHA-256 of a request's body, in hexadecimal digits."""
+    return _hashed(payload) if len(payload) <= _MOST_KEPT else hashlib.sha256(payload).hexdigest()
+
+
+@lru_cache(maxsize=1024)  # clients ask the same again and again
+def _hashed(payload: bytes) -> str:
+    return hashlib.sha256(payload).hexdigest()
 
 
 def canonical_request(

@@ -4,7 +4,6 @@ Nothing is kept of a request that does not verify: a stranger can fill nothing, 
 A request may be repeated as it is while its time is young enough, as with AWS; TLS keeps others from having it.
 """
 
-import hashlib
 import hmac
 import time
 from collections.abc import Mapping
@@ -44,7 +43,7 @@ class Verifier:
         Raises CloudMapError with AWS's codes.
         """
         key, claim, given = self.claimed(headers)
-        payload_hash = hashlib.sha256(body).hexdigest()
+        payload_hash = signature.hashed(body)
         said = headers.get("x-amz-content-sha256")
         if said is not None and said != payload_hash:
             raise CloudMapError(

@@ -60,7 +60,7 @@ class Lanes:
         self._busy: set[Lane] = set()
         self._rests = asyncio.Event()
         self._is_closed = False
-        self._date = (0, "")
+        self._second, self._well = 0, b""
         self._heads: dict[bytes, Head] = {}
 
     def __call__(self) -> asyncio.Protocol:
@@ -136,24 +136,22 @@ class Lanes:
 
     def answer(self, content: bytes | CloudMapError) -> bytes:
         """Return the whole answer with this body, or for this error."""
-        if not isinstance(content, CloudMapError):
-            return self._written("200 OK", "", content)
-        status = f"{content.status} {HTTPStatus(content.status).phrase}"
-        return self._written(status, f"x-amzn-ErrorType: {content.code}\r\n", protocol.error_body(content))
-
-    def _written(self, status: str, more: str, content: bytes) -> bytes:
-        return (
-            f"HTTP/1.1 {status}\r\nContent-Type: {protocol.CONTENT_TYPE}\r\n"
-            f"x-amzn-RequestId: {protocol.request_id()}\r\n{more}"
-            f"Content-Length: {len(content)}\r\nDate: {self._now()}\r\nServer: {SERVER_SOFTWARE}\r\n\r\n"
-        ).encode() + content
-
-    def _now(self) -> str:
-        """Return the time as HTTP writes it, made once a second."""
         second = int(self._clock.time())
-        if self._date[0] != second:
-            self._date = (second, formatdate(second, usegmt=True))
-        return self._date[1]
+        if self._second != second:
+            self._second, self._well = second, _template("200 OK", second)
+        if not isinstance(content, CloudMapError):
+            return self._well % (protocol.request_id().encode(), b"", len(content), content)
+        refused = _template(f"{content.status} {HTTPStatus(content.status).phrase}", second)
+        body, told = protocol.error_body(content), f"x-amzn-ErrorType: {content.code}\r\n".encode()
+        return refused % (protocol.request_id().encode(), told, len(body), body)
+
+
+def _template(status: str, second: int) -> bytes:
+    """Return an answer of a second, but for its id, headers of its own, its body's length and its body."""
+    return (
+        f"HTTP/1.1 {status}\r\nContent-Type: {protocol.CONTENT_TYPE}\r\nx-amzn-RequestId: %b\r\n%b"
+        f"Content-Length: %d\r\nDate: {formatdate(second, usegmt=True)}\r\nServer: {SERVER_SOFTWARE}\r\n\r\n%b"
+    ).encode()
 
 
 class Lane(asyncio.Protocol):
