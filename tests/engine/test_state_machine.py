@@ -76,9 +76,9 @@ class LeadershipMachine(LeadRules, AskingMachine):
     """Two replicas, one of which leads at a time."""
 
 
-PodMachine.TestCase.settings = histories(200)
-AskingMachine.TestCase.settings = histories(200)
-LeadershipMachine.TestCase.settings = histories(100)
+PodMachine.TestCase.settings = histories(80)
+AskingMachine.TestCase.settings = histories(80)
+LeadershipMachine.TestCase.settings = histories(40)
 # A machine that is stopped by a time-out is played again by Hypothesis, which then speaks of inconsistent data.
 patiently = pytest.mark.timeout(900 * max(1.0, TIMES))
 TestPods = patiently(PodMachine.TestCase)

@@ -273,6 +273,8 @@ def test_a_long_temporary_folder_is_too_long_for_a_socket(tmp_path: Path, monkey
 OWNER = """
 import sys, time
 from kube_registrar.testing.control_plane import ControlPlane
+
+pytestmark = pytest.mark.extended
 plane = ControlPlane(nodes=0).start()
 print(plane.site.directory, *(child.pid for child in plane.parts._children.values()), flush=True)
 time.sleep(1000)

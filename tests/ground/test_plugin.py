@@ -9,6 +9,8 @@ import pytest
 TESTS = """
 from kube_registrar.testing.control_plane import ControlPlane
 
+pytestmark = pytest.mark.extended
+
 seen = []
 
 def test_one(control_plane: ControlPlane, kube_namespace: str) -> None:

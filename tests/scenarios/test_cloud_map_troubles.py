@@ -15,6 +15,8 @@ from tests.scenarios.place import Place
 from tests.scenarios.registry import Registry
 from tests.scenarios.server import Server
 
+pytestmark = pytest.mark.extended
+
 UP = 'kube_registrar_registry_up{registry="default"}'
 DENIED = 'kube_registrar_registry_requests_total{code="PermissionMissing",operation="register",registry="default"}'
 REFUSED = 'kube_registrar_registry_requests_total{code="RefusedByRegistry",operation="register",registry="default"}'

@@ -80,6 +80,7 @@ def test_the_demo_shows_all_that_it_promises_and_ends_well() -> None:
     assert not Path(folder[1]).exists()
 
 
+@pytest.mark.extended
 def test_on_a_cluster_of_ones_own_nothing_is_left_behind(own_cluster: ControlPlane) -> None:
     before = own_cluster.kubectl(*MADE)
     done = demo("--context", "test-ground", "--kubeconfig", str(own_cluster.kubeconfig))
@@ -91,6 +92,7 @@ def test_on_a_cluster_of_ones_own_nothing_is_left_behind(own_cluster: ControlPla
     assert own_cluster.kubectl(*MADE) == before
 
 
+@pytest.mark.extended
 def test_an_interrupted_demo_leaves_nothing_behind_either(own_cluster: ControlPlane) -> None:
     before = own_cluster.kubectl(*MADE)
     command = [*COMMAND, "--context", "test-ground", "--kubeconfig", str(own_cluster.kubeconfig)]
@@ -108,6 +110,7 @@ def test_an_interrupted_demo_leaves_nothing_behind_either(own_cluster: ControlPl
     assert own_cluster.kubectl(*MADE) == before
 
 
+@pytest.mark.extended
 def test_what_the_demo_did_not_make_it_does_not_touch(own_cluster: ControlPlane) -> None:
     own_cluster.kubectl("create", "namespace", DEMO_NAMESPACE)
     before = own_cluster.kubectl("get", "namespace", DEMO_NAMESPACE, "--output=json")

@@ -10,6 +10,8 @@ from tests.scenarios.harness import Operator
 from tests.scenarios.place import Place
 from tests.scenarios.registry import Registry, deregistered, registered
 
+pytestmark = pytest.mark.extended
+
 
 class Checking(Operator):
     """An operator whose registry checks every second, which only a file can say."""

@@ -10,6 +10,8 @@ from tests.scenarios.place import Place
 from tests.scenarios.registry import Registry
 from tests.scenarios.shared import SharedRegistry, Stop, shared_registry
 
+pytestmark = pytest.mark.extended
+
 STEPS = [
     ("ListNamespaces", False),
     ("CreateHttpNamespace", False),

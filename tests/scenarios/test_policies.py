@@ -1,9 +1,13 @@
 """A registry that is adopted: the operator observes it first, and is started again with `sync` then."""
 
+import pytest
+
 from kube_registrar.testing.waiting import wait_until
 from tests.scenarios.conftest import NewOperator
 from tests.scenarios.place import Place
 from tests.scenarios.registry import Registry, changes, deregistered
+
+pytestmark = pytest.mark.extended
 
 WITHHELD = 'kube_registrar_changes_withheld_total{action="%s",policy="observe",registry="default"}'
 

@@ -66,7 +66,7 @@ def test_it_ends_when_the_time_is_over_and_says_where(plane: ControlPlane, place
     plane.apply(deployment_manifest("operator", place.namespace, replicas=1))
     (pod,) = place.rolled_out("operator")
     plane.api.patch(place.path("Pod", pod), {"metadata": {"finalizers": [OTHER]}})
-    ended = release(plane, place, "--stop", f"{place.namespace}/operator", "--timeout", "2")
+    ended = release(plane, place, "--stop", f"{place.namespace}/operator", "--timeout", "10")
     assert ended.returncode == 1
     assert f"were over while Deployment {place.namespace}/operator was ending" in ended.stderr
     assert place.get("RegistryService", "left")["metadata"]["finalizers"] == [FINALIZER]

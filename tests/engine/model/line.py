@@ -199,6 +199,8 @@ class Line:
             return
         around = self.view.surroundings
         for key in self.view.passed_over:
-            pod = self.view.told["Pod"][key]
+            pod, there = self.view.told["Pod"][key], self.view.truth.pods.get(key)
+            if there is None or there.uid != pod.uid:
+                continue  # it is gone, and whoever reads it now finds that out
             if any(ref == service for ref, _ in asked_by(pod, around).must):
                 yield f"{pod.name} is selected for the service now and was not read yet"
