@@ -17,7 +17,6 @@ RIGHTS := $(CURDIR)/.rights
 export UV_LINK_MODE ?= copy
 # Hundreds of processes run in the tests: where the environment forbids compiled modules, each would compile all anew.
 export PYTHONDONTWRITEBYTECODE :=
-export UV_COMPILE_BYTECODE ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-extended test-every-registry test-sdks test-coredns test-rights test-image test-alerts servers bench bench-large lint lint-workflows changelog format lock lock-check render render-check binaries helm clean
