@@ -3,6 +3,8 @@
 import pytest
 
 pytest_plugins = ["kube_registrar.testing.pytest_plugin"]
+# Here, before any test imports it: whichever folders are asked for, and in whichever order.
+pytest.register_assert_rewrite("kube_registrar.testing.contract")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

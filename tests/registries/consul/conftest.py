@@ -7,10 +7,7 @@ import pytest
 
 from kube_registrar.registries.consul.registry import ConsulRegistry
 from kube_registrar.testing.consul import Consul
-
-pytest.register_assert_rewrite("kube_registrar.testing.contract")
-
-from tests.registries.consul.ground import new_consul, opened  # noqa: E402 - it imports what is to be rewritten
+from tests.registries.consul.ground import new_consul, opened
 
 
 @pytest.fixture(scope="session")
