@@ -42,6 +42,7 @@ GOOD = {
     "no machines": {**HTTP, "allowEndpointsWithoutPods": False},
     "nobody": _allowed(**{"from": "None"}),
     "labels": _selector(matchLabels={"kubernetes.io/metadata.name": "default"}),
+    "64 labels": _selector(matchLabels={f"k{n}": "" for n in range(64)}),
     "expressions": _selector(
         matchExpressions=[
             {"key": "stage", "operator": "In", "values": ["dev", "test"]},
@@ -101,11 +102,15 @@ BAD = {
     ),
     "In without values": (
         _selector(matchExpressions=[{"key": "a", "operator": "In"}]),
-        "values is required with the operators In and NotIn and not allowed with Exists and DoesNotExist",
+        "values are required with In and NotIn, and not allowed with Exists and DoesNotExist",
     ),
     "Exists with values": (
         _selector(matchExpressions=[{"key": "a", "operator": "Exists", "values": ["b"]}]),
-        "values is required with the operators In and NotIn and not allowed with Exists and DoesNotExist",
+        "values are required with In and NotIn, and not allowed with Exists and DoesNotExist",
+    ),
+    "65 labels": (
+        _selector(matchLabels={f"k{n}": "" for n in range(65)}),
+        "spec.allowedNamespaces.selector.matchLabels: Too many: 65: must have at most 64 items",
     ),
     "no ARN": ({**HTTP, "arn": "ns-1"}, "arn must be the ARN of a namespace, such as arn:aws:servicediscovery:"),
     "the ARN of a service": (

@@ -51,6 +51,7 @@ GOOD = {
     "a Route 53 check of TCP": _check("Route53", type="TCP", failureThreshold=1),
     "a selector by labels": WEB,
     "a selector by In": _requires("In", "dev", "test"),
+    "a selector by 100 values": _requires("In", *(f"v{n}" for n in range(100))),
     "a selector by NotIn": _requires("NotIn", "dev"),
     "a selector by Exists": _requires("Exists"),
     "a selector by DoesNotExist": _requires("DoesNotExist"),
@@ -154,7 +155,7 @@ BAD = {
         _selector(matchLabels={f"k{n}": "" for n in range(65)}),
         "spec.selector.matchLabels: Too many: 65: must have at most 64 items",
     ),
-    "too many values": (_requires("In", *(f"v{n}" for n in range(65))), "must have at most 64 items"),
+    "too many values": (_requires("In", *(f"v{n}" for n in range(101))), "must have at most 100 items"),
     "a Service without a name": ({**REF, "serviceRef": {}}, "spec.serviceRef.name: Required value"),
     "a Service's name of 64": ({**REF, "serviceRef": {"name": "a" * 64}}, "may not be more than 63 bytes"),
     "a key in both": (

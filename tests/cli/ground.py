@@ -5,9 +5,8 @@ import json
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 
 from kube_registrar.model import attributes as keys
 from kube_registrar.model.changes import Change, Register, SetHealth
@@ -20,6 +19,7 @@ from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import SystemClock
 from kube_registrar.server.cloudmap.application import app
 from kube_registrar.server.cloudmap.serving import serve
+from tests.threads import answering
 from tests.warm import processes as warm
 
 NAMESPACE = NamespaceRef(RegistryName("default"), "test-namespace")
@@ -100,23 +100,17 @@ def kube(folder: Path, uid: Uid, pods: Mapping[str, str] | None = None) -> Itera
         def log_message(self, *args: object) -> None:
             """Write nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield kubeconfig(folder, f"http://127.0.0.1:{server.server_port}")
-        finally:
-            server.shutdown()
-            thread.join()
+    with answering(Handler) as url:
+        yield kubeconfig(folder, url)
 
 
-def kubeconfig(folder: Path, server: str) -> str:
+def kubeconfig(folder: Path, server: str, token: str = "a-token") -> str:
     """Write a kubeconfig that leads to `server`, and return its path."""
     path = folder / "kubeconfig"
     path.write_text(
         "{apiVersion: v1, kind: Config, current-context: here,"
         f" clusters: [{{name: here, cluster: {{server: '{server}'}}}}],"
-        " users: [{name: here, user: {token: a-token}}],"
+        f" users: [{{name: here, user: {{token: {token}}}}}],"
         " contexts: [{name: here, context: {cluster: here, user: here}}]}"
     )
     return str(path)

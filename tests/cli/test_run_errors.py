@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
+from tests.cli.ground import kubeconfig
+from tests.threads import answering
 from tests.warm import processes as warm
 
 TOKEN = "a-token-that-nobody-may-see"
@@ -29,23 +30,8 @@ class Refusing(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def refusing() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-def kubeconfig(folder: Path, server: str) -> str:
-    path = folder / "kubeconfig"
-    path.write_text(
-        "{apiVersion: v1, kind: Config, current-context: here,"
-        f" clusters: [{{name: here, cluster: {{server: '{server}'}}}}],"
-        f" users: [{{name: here, user: {{token: {TOKEN}}}}}],"
-        " contexts: [{name: here, context: {cluster: here, user: here}}]}"
-    )
-    return str(path)
+    with answering(Refusing) as url:
+        yield url
 
 
 def run(folder: Path, *args: str) -> str:
@@ -70,17 +56,17 @@ def test_a_kubeconfig_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_context_is_told_with_those_that_are_known(tmp_path: Path) -> None:
-    path = kubeconfig(tmp_path, "http://127.0.0.1:1")
+    path = kubeconfig(tmp_path, "http://127.0.0.1:1", TOKEN)
     assert run(tmp_path, "--kubeconfig", path, "--context", "there") == (
         f"kubeconfig {path} has no context 'there': there is here\n"
     )
 
 
 def test_an_api_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
-    path = kubeconfig(tmp_path, "http://127.0.0.1:1")
+    path = kubeconfig(tmp_path, "http://127.0.0.1:1", TOKEN)
     sentence = run(tmp_path, "--kubeconfig", path)
     assert sentence.startswith(f"the API server http://127.0.0.1:1 (context here of {path}) does not answer: check ")
 
 
 def test_an_api_server_that_refuses_the_credentials_is_named(tmp_path: Path, refusing: str) -> None:
-    assert refusing in run(tmp_path, "--kubeconfig", kubeconfig(tmp_path, refusing))
+    assert refusing in run(tmp_path, "--kubeconfig", kubeconfig(tmp_path, refusing, TOKEN))

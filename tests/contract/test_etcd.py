@@ -1,6 +1,5 @@
 """etcd keeps the contract, asked directly and behind connections that break."""
 
-import secrets
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -11,19 +10,15 @@ from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import SystemClock
 from kube_registrar.runtime.fence import Fence
 from kube_registrar.testing.contract import RegistryContract
-from kube_registrar.testing.errors import MissingBinaries
 from kube_registrar.testing.etcd import EtcdCluster
+from tests.registries.etcd.ground import keys_of_its_own, one_member
 
 pytestmark = pytest.mark.extended
 
 
 @pytest.fixture(scope="module")
 def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdCluster]:
-    try:
-        cluster = EtcdCluster(tmp_path_factory.mktemp("etcd"))
-    except MissingBinaries as error:
-        pytest.fail(str(error), pytrace=False)
-    with cluster:
+    with one_member(tmp_path_factory.mktemp("etcd")) as cluster:
         yield cluster
 
 
@@ -34,7 +29,5 @@ class TestEtcd(RegistryContract):
 
     @pytest.fixture
     async def registry(self, etcd: EtcdCluster, fence: Fence) -> AsyncIterator[Registry]:
-        name = secrets.token_hex(4)
-        config = {"endpoints": list(etcd.endpoints), "prefix": f"/registrar/{name}/", "skydnsPath": f"/sky-{name}"}
-        async with open_registry(config, DEFAULT_REGISTRY, SystemClock(), fence) as registry:
+        async with open_registry(keys_of_its_own(etcd), DEFAULT_REGISTRY, SystemClock(), fence) as registry:
             yield registry

@@ -29,6 +29,7 @@ from kube_registrar.sync.catalog import Catalog
 from kube_registrar.sync.engine import KINDS, Engine
 from kube_registrar.sync.interest import Need
 from kube_registrar.sync.reporting import EventType, Reporter
+from kube_registrar.sync.terms import Terms
 from kube_registrar.testing import builders
 from kube_registrar.testing.clock import FakeClock
 from kube_registrar.testing.fake import LIKE_CLOUD_MAP, FakeRegistry
@@ -435,20 +436,14 @@ class Ground:
         )
         reporter = Reporter(self.notebook, self.notebook)
         self.starts += 1
-        draw = random.Random(self.starts)
-        catalog = Catalog(world)
-        return Engine(
-            list(self.registries.values()),
-            catalog,
-            self.cluster,
-            reporter,
-            self.clock,
+        terms = Terms(
             policies=self.policies,
             straggler_seconds=self.straggler_seconds,
             gate_writer=self.cluster,
-            draw=draw,
+            draw=random.Random(self.starts),
             measures=self.notebook,
         )
+        return Engine(list(self.registries.values()), Catalog(world), self.cluster, reporter, self.clock, terms=terms)
 
     # The life of the engine.
 

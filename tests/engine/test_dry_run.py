@@ -13,6 +13,7 @@ from kube_registrar.registries.dryrun import DryRun, Rehearsed
 from kube_registrar.sync.catalog import Catalog
 from kube_registrar.sync.engine import Engine
 from kube_registrar.sync.reporting import Reporter
+from kube_registrar.sync.terms import Terms
 from kube_registrar.testing import builders
 from kube_registrar.testing.faults import Op
 from tests.engine.harness import FLASK, OTHER, Ground
@@ -27,7 +28,7 @@ async def rehearse(ground: Ground, policies: Mapping[RegistryName, Policy] | Non
     dry = DryRun(ground.registry)
     reporter = Reporter(ground.notebook, ground.notebook)
     catalog = Catalog(ground.engine.catalog._identity)
-    engine = Engine([dry], catalog, ground.cluster, reporter, ground.clock, policies=policies or {})
+    engine = Engine([dry], catalog, ground.cluster, reporter, ground.clock, terms=Terms(policies or {}))
     running = [asyncio.create_task(work) for work in (engine.lead(), engine.run())]
     ground.cluster.connect(engine)
     await ground.advance(5.0)

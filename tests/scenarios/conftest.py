@@ -37,9 +37,8 @@ def plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
 @pytest.fixture
 def place(plane: ControlPlane) -> Iterator[Place]:
     """A Kubernetes namespace and a registry namespace of this test alone."""
-    place = Place(plane).make()
-    yield place
-    place.clear()
+    with Place(plane) as place:
+        yield place
 
 
 @contextmanager
@@ -76,15 +75,14 @@ def one_operator(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) 
 
     What they take out adds up within a minute, so its registry holds enough else for that not to be many (the brake).
     """
-    with _operators(plane, tmp_path_factory.mktemp("operator")) as new:
-        operator, ballast = new("--simulate", "custom-health-delay=0s").start(), Place(plane).make()
+    with _operators(plane, tmp_path_factory.mktemp("operator")) as new, Place(plane) as ballast:
+        operator = new("--simulate", "custom-health-delay=0s").start()
         ballast.declare("ballast")
         items = [{"registry": f"{ballast.registry_namespace}/ballast", "port": port} for port in range(1, 51)]
         ballast.pod("ballast", **{"service-registries": json.dumps(items)})
         held = Registry(operator.endpoint, ballast.registry_namespace)
         wait_until(lambda: len(held.instances("ballast")) == len(items), "the ballast to be registered")
         yield operator
-        ballast.clear()
 
 
 @pytest.fixture

@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from kube_registrar.testing.errors import MissingBinaries
-from kube_registrar.testing.etcd import EtcdCluster
 from tests.registries.consul.ground import new_consul
+from tests.registries.etcd.ground import one_member
 from tests.scenarios.harness import AWS, Operator, environment
 from tests.scenarios.place import ROOT
 from tests.scenarios.server import Server
@@ -108,11 +107,7 @@ def _served(name: str, folder: Path, stack: ExitStack) -> Options:
         return {"kind": name, "address": stack.enter_context(new_consul(folder / "consul")).address}
     if name == "etcd":
         (folder / "etcd").mkdir()
-        try:
-            cluster = EtcdCluster(folder / "etcd")
-        except MissingBinaries as error:
-            pytest.fail(str(error), pytrace=False)
-        return {"kind": name, "endpoints": list(stack.enter_context(cluster).endpoints)}
+        return {"kind": name, "endpoints": list(stack.enter_context(one_member(folder / "etcd")).endpoints)}
     return {"kind": name, "path": str(folder / "registry.json")}
 
 

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from kube_registrar.testing.api import STRATEGIC_PATCH, ApiError
 from kube_registrar.testing.builders import deployment_manifest, pod_manifest
@@ -64,7 +64,7 @@ class Place:
 
     # Life.
 
-    def make(self) -> "Place":
+    def make(self) -> Self:
         """Make the Kubernetes namespace."""
         self.plane.api.post("/api/v1/namespaces", {"metadata": {"name": self.namespace, "labels": dict(self.labels)}})
         return self
@@ -81,6 +81,14 @@ class Place:
             path = f"{group}/namespaces/{self.namespace}/{plural}"
             self.plane.api.request("DELETE", path, now)
         self.plane.api.delete(f"/api/v1/namespaces/{self.namespace}")
+
+    def __enter__(self) -> Self:
+        """Make it."""
+        return self.make()
+
+    def __exit__(self, *_: object) -> None:
+        """Clear it, whatever happened."""
+        self.clear()
 
     # Our kinds.
 

@@ -3,8 +3,8 @@
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from kube_registrar.model.simulation import simulation
 from kube_registrar.registries.embedded import open_registry
 from kube_registrar.runtime.clock import SystemClock
 from kube_registrar.server.cloudmap import app, serve
+from tests.threads import held_open
 
 _READS = ("Get", "List", "Discover")
 
@@ -60,11 +61,10 @@ class SharedRegistry:
 @contextmanager
 def shared_registry(data: Path, doors: int, simulate: str = "") -> Iterator[SharedRegistry]:
     """Serve one registry at so many addresses."""
-    made = SharedRegistry(data, tuple(Door() for _ in range(doors)))
-    ready, failed = threading.Event(), list[BaseException]()
-    loop, stop = asyncio.new_event_loop(), asyncio.Event()
 
-    async def main() -> None:
+    @asynccontextmanager
+    async def serving() -> AsyncIterator[SharedRegistry]:
+        made = SharedRegistry(data, tuple(Door() for _ in range(doors)))
         clock, troubles = SystemClock(), simulation(simulate)
         async with AsyncExitStack() as stack:
             config = {"data": data, "simulate": simulate}
@@ -74,31 +74,10 @@ def shared_registry(data: Path, doors: int, simulate: str = "") -> Iterator[Shar
                 application.middlewares.append(_noting(door))
                 port = await stack.enter_async_context(serve(application, "127.0.0.1", 0))
                 door.url = f"http://127.0.0.1:{port}"
-            ready.set()
-            await stop.wait()
-
-    def work() -> None:
-        try:
-            with asyncio.Runner(loop_factory=lambda: loop) as runner:
-                runner.run(main())
-        except BaseException as error:  # noqa: BLE001 - told in the test's thread
-            failed.append(error)
-        finally:
-            ready.set()
-
-    thread = threading.Thread(target=work, name="shared registry")
-    thread.start()
-    try:
-        assert ready.wait(30)
-        if not failed:
             yield made
-            loop.call_soon_threadsafe(stop.set)
-    finally:
-        if thread.is_alive() and not failed:
-            loop.call_soon_threadsafe(stop.set)
-        thread.join(30)
-    if failed:
-        raise failed[0]
+
+    with held_open(serving(), "shared registry") as shared:
+        yield shared
 
 
 def _noting(door: Door) -> Middleware:

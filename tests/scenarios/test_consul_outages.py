@@ -61,6 +61,19 @@ def started(new_operator: NewOperator, folder: Path, options: dict[str, Any]) ->
     return new_operator(config=config).start()
 
 
+@pytest.fixture
+def known(
+    new_operator: NewOperator, encrypted: Consul, place: Place, tmp_path: Path
+) -> Iterator[tuple[Operator, Judge]]:
+    """An operator and a judge, each with a certificate that the server knows; one pod is registered."""
+    operator = started(new_operator, tmp_path, options_of(encrypted, tmp_path, "operator"))
+    with Judge(options_of(encrypted, tmp_path, "judge")) as judge:
+        place.declare("web")
+        place.pod("web-0", "web")
+        judge.expect(place.registry_namespace, "web", {"web-0"})
+        yield operator, judge
+
+
 def says_so(operator: Operator, place: Place, what: str) -> None:
     """See that condition and metric tell this within half a minute."""
     said: Callable[[], dict[str, Any]] = lambda: place.condition("RegistryService", "web", "RegistryReachable")  # noqa: E731
@@ -112,49 +125,37 @@ def test_servers_without_a_majority_are_said_and_used_again_once_it_is_back(
 
 
 def test_a_certificate_that_ran_out_is_said_and_the_renewed_one_is_read(
-    new_operator: NewOperator, encrypted: Consul, place: Place, tmp_path: Path
+    known: tuple[Operator, Judge], encrypted: Consul, place: Place, tmp_path: Path
 ) -> None:
-    options = options_of(encrypted, tmp_path, "operator")
-    operator = started(new_operator, tmp_path, options)
-    with Judge(options_of(encrypted, tmp_path, "judge")) as judge:
-        place.declare("web")
-        place.pod("web-0", "web")
-        judge.expect(place.registry_namespace, "web", {"web-0"})
+    operator, judge = known
+    own, expired = tmp_path / "operator", tmp_path / "expired"
+    good = {name: (own / name).read_bytes() for name in ("client.crt", "client.key")}
+    for name in good:
+        (own / name).write_bytes((expired / name).read_bytes())
+    encrypted.kill()  # who is connected was proved already
+    encrypted.start()
+    place.pod("web-1", "web")
+    says_so(operator, place, "does not take our certificate")
 
-        own, expired = tmp_path / "operator", tmp_path / "expired"
-        good = {name: (own / name).read_bytes() for name in ("client.crt", "client.key")}
-        for name in good:
-            (own / name).write_bytes((expired / name).read_bytes())
-        encrypted.kill()  # who is connected was proved already
-        encrypted.start()
-        place.pod("web-1", "web")
-        says_so(operator, place, "does not take our certificate")
-
-        for name, content in good.items():
-            (own / name).write_bytes(content)
-        recovers(operator, place, judge, "web-0", "web-1")
+    for name, content in good.items():
+        (own / name).write_bytes(content)
+    recovers(operator, place, judge, "web-0", "web-1")
 
 
 def test_a_server_whose_certificate_ran_out_is_said_and_used_again_once_it_is_renewed(
-    new_operator: NewOperator, encrypted: Consul, place: Place, tmp_path: Path
+    known: tuple[Operator, Judge], encrypted: Consul, place: Place, tmp_path: Path
 ) -> None:
-    options = options_of(encrypted, tmp_path, "operator")
-    operator = started(new_operator, tmp_path, options)
-    with Judge(options_of(encrypted, tmp_path, "judge")) as judge:
-        place.declare("web")
-        place.pod("web-0", "web")
-        judge.expect(place.registry_namespace, "web", {"web-0"})
+    operator, judge = known
+    folder = tmp_path / "server"
+    good = {name: (folder / name).read_bytes() for name in ("server.crt", "server.key")}
+    certificate(folder, "server", is_expired=True)  # which the operator is told to trust
+    encrypted.kill()
+    encrypted.start()
+    place.pod("web-1", "web")
+    says_so(operator, place, "certificate has expired")
 
-        folder = tmp_path / "server"
-        good = {name: (folder / name).read_bytes() for name in ("server.crt", "server.key")}
-        certificate(folder, "server", is_expired=True)  # which the operator is told to trust
-        encrypted.kill()
-        encrypted.start()
-        place.pod("web-1", "web")
-        says_so(operator, place, "certificate has expired")
-
-        for name, content in good.items():
-            (folder / name).write_bytes(content)
-        encrypted.kill()
-        encrypted.start()
-        recovers(operator, place, judge, "web-0", "web-1")
+    for name, content in good.items():
+        (folder / name).write_bytes(content)
+    encrypted.kill()
+    encrypted.start()
+    recovers(operator, place, judge, "web-0", "web-1")

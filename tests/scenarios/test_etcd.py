@@ -30,9 +30,8 @@ def etcd(tmp_path: Path) -> Iterator[EtcdCluster]:
 
 @pytest.fixture
 def place(plane: ControlPlane) -> Iterator[Place]:
-    place = Place(plane, registry_namespace=f"ns-{secrets.token_hex(4)}.example.com").make()
-    yield place
-    place.clear()
+    with Place(plane, registry_namespace=f"ns-{secrets.token_hex(4)}.example.com") as place:
+        yield place
 
 
 @pytest.fixture

@@ -172,8 +172,7 @@ def test_the_operator_keeps_it_true_and_every_command_knows_it(ground: Ground, p
 
 def test_a_plugin_that_fails_is_named_and_hurts_no_other(ground: Ground, place: Place, plane: ControlPlane) -> None:
     operator = ground.operator.start()
-    other = Place(plane).make()
-    try:
+    with Place(plane) as other:
         plane.apply(other.registry_namespace_manifest(registry="other"))
         condition = other.wait_condition("RegistryNamespace", other.registry_namespace, "Ready", "False")
         assert condition["reason"] == "RegistryUnavailable"
@@ -182,15 +181,12 @@ def test_a_plugin_that_fails_is_named_and_hurts_no_other(ground: Ground, place: 
         place.declare("flask-app")
         place.pod("a", "flask-app")
         wait_until(lambda: set(ground.held(place.registry_namespace, "flask-app")) == {"a"}, "the pod", seconds=30)
-    finally:
-        other.clear()
 
 
 def test_one_that_is_away_at_the_start_is_said_and_used_once_it_is_there(ground: Ground, plane: ControlPlane) -> None:
-    place = Place(plane).make()
     operator = ground.operator.start()
     up = 'kube_registrar_registry_up{registry="late"}'
-    try:
+    with Place(plane) as place:
         plane.apply(place.registry_namespace_manifest(registry="late"))
         place.wait_condition("RegistryNamespace", place.registry_namespace, "RegistryReachable", "False")
         wait_until(lambda: operator.metric(up) == 0.0, "the metric to say so")
@@ -199,8 +195,6 @@ def test_one_that_is_away_at_the_start_is_said_and_used_once_it_is_there(ground:
         place.wait_condition("RegistryNamespace", place.registry_namespace, "RegistryReachable", "True")
         wait_until(lambda: operator.metric(up) == 1.0, lambda: f"the metric to say so; {condition}")
         assert any(line.get("message") == "registry late is open now" for line in operator.lines())
-    finally:
-        place.clear()
 
 
 def test_plan_explain_and_gc_read_it_as_they_read_any_other(ground: Ground, place: Place) -> None:

@@ -35,9 +35,8 @@ def prod_server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def prod_place(plane: ControlPlane) -> Iterator[Place]:
-    place = Place(plane).make()
-    yield place
-    place.clear()
+    with Place(plane) as place:
+        yield place
 
 
 @pytest.fixture

@@ -15,17 +15,15 @@ TEAM = {"team": "payments"}
 @pytest.fixture
 def place(plane: ControlPlane) -> Iterator[Place]:
     """A Kubernetes namespace with the label that is asked for."""
-    place = Place(plane, labels=TEAM).make()
-    yield place
-    place.clear()
+    with Place(plane, labels=TEAM) as place:
+        yield place
 
 
 @pytest.fixture
 def stranger(plane: ControlPlane, place: Place) -> Iterator[Place]:
     """A Kubernetes namespace without that label, which wants to use the same registry namespace."""
-    stranger = Place(plane, registry_namespace=place.registry_namespace).make()
-    yield stranger
-    stranger.clear()
+    with Place(plane, registry_namespace=place.registry_namespace) as stranger:
+        yield stranger
 
 
 def _declare_for_team(place: Place) -> None:

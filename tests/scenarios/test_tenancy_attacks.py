@@ -21,17 +21,15 @@ REFUSED = "NamespaceNotAllowed"
 @pytest.fixture
 def place(plane: ControlPlane) -> Iterator[Place]:
     """The victim, whose Kubernetes namespace has the label that is asked for."""
-    place = Place(plane, labels=TEAM).make()
-    yield place
-    place.clear()
+    with Place(plane, labels=TEAM) as place:
+        yield place
 
 
 @pytest.fixture
 def attacker(plane: ControlPlane, place: Place) -> Iterator[Place]:
     """A Kubernetes namespace without that label, whose owner knows all names of the victim."""
-    attacker = Place(plane, registry_namespace=place.registry_namespace).make()
-    yield attacker
-    attacker.clear()
+    with Place(plane, registry_namespace=place.registry_namespace) as attacker:
+        yield attacker
 
 
 @dataclass
@@ -183,8 +181,7 @@ def _only_ours(operator: Operator, victim: Victim, registry: Registry) -> None:
 def test_of_two_tenants_that_declare_one_registry_service_the_first_keeps_settings_and_instances(
     one_operator: Operator, victim: Victim, plane: ControlPlane, the_registry: Registry
 ) -> None:
-    second = Place(plane, registry_namespace=victim.place.registry_namespace, labels=TEAM).make()
-    try:
+    with Place(plane, registry_namespace=victim.place.registry_namespace, labels=TEAM) as second:
         taking = second.registry_service_manifest("web", description="mine now", deletionPolicy="Delete")
         second.plane.apply([taking])
         second.wait_condition("RegistryService", "web", "SettingsOwned", "False", "OwnedByAnother")
@@ -193,5 +190,3 @@ def test_of_two_tenants_that_declare_one_registry_service_the_first_keeps_settin
         described = the_registry.api.get_service(Id=the_registry.service_id("web"))["Service"]
         assert described.get("Description", "") != "mine now"
         _only_ours(one_operator, victim, the_registry)
-    finally:
-        second.clear()

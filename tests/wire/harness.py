@@ -4,9 +4,8 @@ import asyncio
 import http.client
 import json
 import ssl
-import threading
-from collections.abc import Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +21,7 @@ from kube_registrar.runtime.clock import Clock, SystemClock
 from kube_registrar.server.access.doors import Door
 from kube_registrar.server.cloudmap import app, serve
 from kube_registrar.server.cloudmap.traffic import Traffic
+from tests.threads import held_open
 
 T = TypeVar("T")
 
@@ -93,13 +93,10 @@ def running(
     **options: object,
 ) -> Iterator[Server]:
     """Run a server with its data in `folder`; without a `door` it is open to this machine."""
-    ready = threading.Event()
-    found: list[Server] = []
-    failed: list[BaseException] = []
-    stop = asyncio.Event()
     time = clock or SystemClock()
 
-    async def main() -> None:
+    @asynccontextmanager
+    async def serving() -> AsyncIterator[Server]:
         config = {"data": folder, "simulate": simulate, **options}
         async with (
             open_registry(config, DEFAULT_REGISTRY, time) as registry,
@@ -111,33 +108,10 @@ def running(
                 tls=tls,
             ) as port,
         ):
-            found.append(Server(port, asyncio.get_running_loop()))
-            ready.set()
-            await stop.wait()
+            yield Server(port, asyncio.get_running_loop())
 
-    def work() -> None:
-        try:
-            asyncio.run(main())
-        except BaseException as error:  # noqa: BLE001 - told in the test's thread
-            failed.append(error)
-        finally:
-            ready.set()
-
-    thread = threading.Thread(target=work, name="server")
-    thread.start()
-    ready.wait(30)
-    try:
-        if failed:
-            raise failed[0]
-        yield found[0]
-    finally:
-        if found:
-            loop = found[0].loop
-            assert loop is not None
-            loop.call_soon_threadsafe(stop.set)
-        thread.join(30)
-    if failed:
-        raise failed[0]
+    with held_open(serving(), "server") as server:
+        yield server
 
 
 def error_of(call: Any, **members: Any) -> tuple[str, str]:

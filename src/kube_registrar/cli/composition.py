@@ -38,6 +38,7 @@ from kube_registrar.sync.catalog import Catalog
 from kube_registrar.sync.engine import Engine
 from kube_registrar.sync.gauges import set_gauges
 from kube_registrar.sync.reporting import Reporter
+from kube_registrar.sync.terms import Terms
 
 FLUSH_SECONDS = 1.0
 """How long a stop may take for the last events."""
@@ -153,18 +154,14 @@ def _engine(
 ) -> Engine:
     """Build the engine, and what it asks of the API server directly."""
     lookup = Lookup(session)
-    engine = Engine(
-        registries,
-        catalog,
-        lookup,
-        reporter,
-        session.clock,
+    terms = Terms(
         policies=policies,
         straggler_seconds=replicas.straggler_seconds(configuration),
         gate_writer=PodGates(session),
         measures=counting,
         resync_seconds=configuration.resync_seconds,
     )
+    engine = Engine(registries, catalog, lookup, reporter, session.clock, terms=terms)
     lookup.selects(engine.interest.pod, engine.interest.service)
     return engine
 

@@ -11,6 +11,8 @@ from kube_registrar.declared.settings import SETTINGS, VARIABLE_PREFIX, Configur
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+AT_LEAST_NOTHING = click.FloatRange(min=0.0)
+
 _METAVARS = {
     "listen": "HOST:PORT",
     "api_listen": "HOST:PORT",
@@ -55,6 +57,13 @@ def settings_options(*names: str, without: Collection[str] = ()) -> Callable[[F]
         return function
 
     return decorate
+
+
+def seconds_option(
+    flag: str, default: float, told: str, allowed: click.FloatRange = AT_LEAST_NOTHING
+) -> Callable[[F], F]:
+    """Return a flag of a command's own for a time. `told`: its help, without the default and what is allowed."""
+    return click.option(flag, type=allowed, default=default, show_default=True, metavar="SECONDS", help=told)
 
 
 def _option(setting: Setting) -> Callable[[F], F]:

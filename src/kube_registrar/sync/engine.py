@@ -6,12 +6,10 @@ the same and makes the same wishes, so that it need not begin with that when it 
 
 import asyncio
 import logging
-import random
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 
-from kube_registrar.model.policy import Policy
 from kube_registrar.model.records import BarePod, CustomObject, KubeService, Pod
 from kube_registrar.model.refs import RegistryName, ServiceRef, Uid
 from kube_registrar.registries.port import Registry
@@ -23,8 +21,6 @@ from kube_registrar.sources.wishes import Wish
 from kube_registrar.sync.catalog import Catalog
 from kube_registrar.sync.circuit import Circuit
 from kube_registrar.sync.evidence import EvidenceOfPods, PodLookup
-from kube_registrar.sync.following import RESYNC_SECONDS
-from kube_registrar.sync.gates import GateWriter
 from kube_registrar.sync.guarded import Guarded
 from kube_registrar.sync.hearing import KINDS, Hearing
 from kube_registrar.sync.holders import Holders
@@ -33,13 +29,14 @@ from kube_registrar.sync.intake import Intake
 from kube_registrar.sync.interest import Interest
 from kube_registrar.sync.latency import Latency
 from kube_registrar.sync.leading import Leading
-from kube_registrar.sync.measuring import UNMEASURED, Measures, Stopwatch
+from kube_registrar.sync.measuring import Stopwatch
 from kube_registrar.sync.permissions import Permissions
 from kube_registrar.sync.progress import Counts
 from kube_registrar.sync.reconcile import RegistrySync
 from kube_registrar.sync.reporting import Reporter
 from kube_registrar.sync.second_list import SecondLists
 from kube_registrar.sync.telling import Telling
+from kube_registrar.sync.terms import Terms
 from kube_registrar.sync.wanted import WantedState
 
 __all__ = ["KINDS", "Counts", "Engine"]
@@ -64,18 +61,10 @@ class Engine:
         reporter: Reporter,
         clock: Clock,
         *,
-        policies: Mapping[RegistryName, Policy] | None = None,
-        straggler_seconds: float = 0.0,
-        gate_writer: GateWriter | None = None,
-        draw: random.Random | None = None,
-        measures: Measures = UNMEASURED,
-        resync_seconds: float = RESYNC_SECONDS,
+        terms: Terms | None = None,
     ) -> None:
-        """`policies`: of each registry, sync where none is given. `draw`: of jitter; tests give their own.
-
-        `straggler_seconds`: who led before may have writes on their way for so long after we begin; 0: nobody did.
-        `gate_writer`: opens readiness gates; without it they stay as they are.
-        """
+        """`terms`: the defaults where none are given."""
+        terms = terms or Terms()
         self.catalog = catalog
         self.wanted = WantedState()
         self.interest = Interest(catalog, clock, self._all_is_read)
@@ -89,9 +78,8 @@ class Engine:
         self._second = SecondLists(lookup, catalog.world.cluster_uid, clock, self._listed)
         self._holders = Holders(lookup.namespaces_of_addresses, clock, self.service_concerned)
         catalog.pod_addresses = self._holders.known
-        self._latency = Latency(clock.monotonic, measures.registered_after)
-        draw = draw or random.Random()
-        self._guarded = {each.name: Guarded(each, Circuit(each.name, clock, draw), clock) for each in registries}
+        self._latency = Latency(clock.monotonic, terms.measures.registered_after)
+        self._guarded = {each.name: Guarded(each, Circuit(each.name, clock, terms.draw), clock) for each in registries}
         self._new_leading = partial(
             Leading,
             list(self._guarded.values()),
@@ -101,16 +89,11 @@ class Engine:
             second=self._second,
             reporter=reporter,
             clock=clock,
-            draw=draw,
-            policies=policies or {},
-            straggler_seconds=straggler_seconds,
-            gate_writer=gate_writer,
+            terms=terms,
             is_unresolved=lambda: bool(self._unresolved),
             is_unsettled=self._is_unsettled,
             is_reading=lambda: self.interest.is_reading,
             latency=self._latency,
-            measures=measures,
-            resync_seconds=resync_seconds,
         )
         self._leading = self._new_leading()
         self._leads = False

@@ -8,6 +8,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from kube_registrar.model.records import BarePod, KubeService, Pod, Unselected
@@ -15,6 +16,7 @@ from kube_registrar.model.refs import Origin, ServiceRef, Uid
 from kube_registrar.planning.evidence import ASKED, UNKNOWN, UNSEEN, Cause, Evidence, Standing
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sources.wishes import Wish
+from kube_registrar.sync.questions import Questions
 from kube_registrar.sync.wanted import WantedState
 
 REMEMBERED = 20_000
@@ -99,7 +101,7 @@ class EvidenceOfPods:
         self._is_unreachable = is_unreachable
         self._ends: OrderedDict[Uid, Evidence] = OrderedDict()
         self._answers: OrderedDict[Uid, _Answer] = OrderedDict()
-        self._asking: dict[Uid, asyncio.Task[None]] = {}
+        self._asking: Questions[Uid] = Questions()
         self._slots = asyncio.Semaphore(GETS_AT_ONCE)
 
     # What the watches tell.
@@ -121,9 +123,7 @@ class EvidenceOfPods:
     def forget(self, uid: Uid) -> None:
         """Forget what was found out, and what is being asked: the pod's state has changed since."""
         self._answers.pop(uid, None)
-        task = self._asking.pop(uid, None)
-        if task is not None:
-            task.cancel()
+        self._asking.forget(uid)
 
     def _remember(self, uid: Uid, evidence: Evidence) -> None:
         """Keep an end for good, anything else for a while."""
@@ -179,11 +179,7 @@ class EvidenceOfPods:
 
     async def close(self) -> None:
         """Stop asking."""
-        tasks = list(self._asking.values())
-        self._asking.clear()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._asking.close()
 
     def _of(self, origin: Origin, service: ServiceRef) -> Evidence:
         uid = origin.uid
@@ -202,8 +198,7 @@ class EvidenceOfPods:
         return ASKED
 
     def _begin_asking(self, origin: Origin) -> None:
-        if origin.uid not in self._asking:
-            self._asking[origin.uid] = asyncio.create_task(self._ask(origin), name=f"evidence about {origin}")
+        self._asking.begin(origin.uid, partial(self._ask, origin), f"evidence about {origin}")
 
     def _of_watched(self, uid: Uid, service: ServiceRef) -> Evidence:
         pod, wish = self._wanted.pods[uid], self._wanted.wishes.get(uid)
@@ -236,8 +231,7 @@ class EvidenceOfPods:
                 answer = await self._asked(origin)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, an error is never evidence
             answer = Evidence(Standing.UNKNOWN, f"the API server could not be asked about the pod: {error}")
-        # Whoever forgets this pod cancels this task, so from here on it is the one that asks.
-        del self._asking[origin.uid]
+        self._asking.answered(origin.uid)
         self._remember(origin.uid, answer)
         self._on_answer(origin.uid)
 

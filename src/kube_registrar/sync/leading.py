@@ -4,7 +4,6 @@ Others may have led in between. What this process knew of the registries from be
 """
 
 import asyncio
-import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
@@ -17,16 +16,16 @@ from kube_registrar.runtime.clock import Clock
 from kube_registrar.sync.catalog import Catalog
 from kube_registrar.sync.evidence import EvidenceOfPods
 from kube_registrar.sync.following import RegistryFollower
-from kube_registrar.sync.gates import Gates, GateWriter
+from kube_registrar.sync.gates import Gates
 from kube_registrar.sync.guarded import Guarded
 from kube_registrar.sync.hints import HintFollower
 from kube_registrar.sync.holds import Holds
 from kube_registrar.sync.latency import Latency
-from kube_registrar.sync.measuring import Measures
 from kube_registrar.sync.progress import Progress
 from kube_registrar.sync.reconcile import GATHER_SECONDS, RegistrySync
 from kube_registrar.sync.reporting import Reporter
 from kube_registrar.sync.second_list import SecondLists
+from kube_registrar.sync.terms import Terms
 from kube_registrar.sync.wanted import WantedState
 
 
@@ -43,25 +42,22 @@ class Leading:
         second: SecondLists,
         reporter: Reporter,
         clock: Clock,
-        draw: random.Random,
-        policies: Mapping[RegistryName, Policy],
-        straggler_seconds: float,
+        terms: Terms,
         is_unresolved: Callable[[], bool],
         is_unsettled: Callable[[], bool],
         is_reading: Callable[[], bool],
         latency: Latency,
-        measures: Measures,
-        resync_seconds: float,
-        gate_writer: GateWriter | None = None,
     ) -> None:
-        """`straggler_seconds`, `is_unsettled`, `is_reading`: see `RegistrySync`.
-
-        `is_unresolved`: whether references lead nowhere.
-
-        `gate_writer`: opens readiness gates; without it they stay as they are.
-        """
+        """`is_unsettled`, `is_reading`: see `RegistrySync`. `is_unresolved`: whether references lead nowhere."""
         self.gates = Gates(
-            wanted, self._see, gate_writer, reporter, clock, draw, self._observes_all, is_reading=is_unsettled
+            wanted,
+            self._see,
+            terms.gate_writer,
+            reporter,
+            clock,
+            terms.draw,
+            self._observes_all,
+            is_reading=is_unsettled,
         )
         self.progress = Progress(wanted, self.instances, self.enqueue_soon, catalog.forget, self.gates)
         self.syncs: Mapping[RegistryName, RegistrySync] = {
@@ -73,26 +69,26 @@ class Leading:
                 reporter=reporter,
                 clock=clock,
                 hears=self.progress,
-                draw=draw,
+                draw=terms.draw,
                 second=second,
-                policy=policies.get(registry.name, Policy.SYNC),
-                straggler_seconds=straggler_seconds,
+                policy=terms.policies.get(registry.name, Policy.SYNC),
+                straggler_seconds=terms.straggler_seconds,
                 cluster_name=catalog.world.cluster_name,
                 is_unsettled=is_unsettled,
                 is_reading=is_reading,
                 is_checked=partial(_is_checked, catalog),
                 latency=latency,
-                measures=measures,
+                measures=terms.measures,
             )
             for registry in registries
         }
         self.holds = Holds({name: sync.brake for name, sync in self.syncs.items()}, catalog, reporter, clock)
         self._followers = [
-            RegistryFollower(sync, catalog, clock, draw, is_unresolved, resync_seconds=resync_seconds)
+            RegistryFollower(sync, catalog, clock, terms.draw, is_unresolved, resync_seconds=terms.resync_seconds)
             for sync in self.syncs.values()
         ]
         self._hints = [
-            HintFollower(sync, clock, draw, follower.look_soon)
+            HintFollower(sync, clock, terms.draw, follower.look_soon)
             for sync, follower in zip(self.syncs.values(), self._followers, strict=True)
         ]
 

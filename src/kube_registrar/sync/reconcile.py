@@ -13,14 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from kube_registrar.model.changes import Change, Deregister, Outcome, Register, SetHealth
+from kube_registrar.model.changes import Change, Deregister, Outcome, Register
 from kube_registrar.model.errors import NotFound, RegistryError, Unreachable, Withdrawn
 from kube_registrar.model.identity import is_own, origin_of
-from kube_registrar.model.instances import Health, Registration, Wanted
+from kube_registrar.model.instances import Registration, Wanted
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.refs import InstanceId, ServiceRef, Uid
 from kube_registrar.planning.brake import held_back
-from kube_registrar.planning.compare import is_true_to
 from kube_registrar.planning.evidence import ASKED, Cause
 from kube_registrar.planning.plan import Plan, is_met, plan, unaccounted
 from kube_registrar.planning.policy import restrained
@@ -35,6 +34,7 @@ from kube_registrar.sync.lateness import Lateness
 from kube_registrar.sync.measuring import UNMEASURED, Measures
 from kube_registrar.sync.observed import DOUBT_SECONDS, ObservedService, ObservedState
 from kube_registrar.sync.outage import Outage
+from kube_registrar.sync.outdated import is_outdated, unwished
 from kube_registrar.sync.overwriting import without_unseen
 from kube_registrar.sync.queue import KeyedQueue
 from kube_registrar.sync.reporting import Reporter
@@ -331,15 +331,8 @@ class RegistrySync:
 
     def _withdraw(self, state: ObservedService, wanted: Wanted) -> None:
         """Take back registers that nobody wishes any more, as far as they were not sent: they would be undone."""
-        unwished = [
-            instance_id
-            for instance_id, change in state.in_flight.items()
-            if isinstance(change, Register)
-            and change.origin.uid not in wanted.held
-            and not _is_wished(change, wanted.registrations.get(instance_id))
-        ]
-        if unwished:
-            self.registry.withdraw(state.service, unwished)
+        if taken_back := unwished(state.in_flight, wanted):
+            self.registry.withdraw(state.service, taken_back)
 
     def _resting_on_old_answers(self, made: Plan) -> Iterator[InstanceId]:
         """Yield what would go for what was answered of its pod some time ago; it is asked anew, and planned then."""
@@ -382,7 +375,9 @@ class RegistrySync:
         attempt = state.take(outcome, now)
         if attempt is not None:
             self.queue.add_after(service, max(attempt.not_before - now, GATHER_SECONDS))
-        if self._is_outdated(state, outcome):
+        instance_id = outcome.change.instance_id
+        wish, there = self.wanted.registration(service, instance_id), state.instances.get(instance_id)
+        if is_outdated(outcome, wish, there, is_blocked=service in self._blocked):
             self.queue.add(service)
         self.hears.changed(service, outcome)
         if outcome.error is None:
@@ -391,25 +386,3 @@ class RegistrySync:
             self.reporter.doubtful(service, outcome)
         else:
             self.reporter.outcome(service, outcome)
-
-    def _is_outdated(self, state: ObservedService, outcome: Outcome) -> bool:
-        """Whether something else can be done now than before: a plan looks at the whole service, so not for nothing."""
-        service, change = state.service, outcome.change
-        wish = self.wanted.registration(service, change.instance_id)
-        match change:
-            case Register():
-                if wish is None or not _is_wished(change, wish):
-                    return True
-                there = state.instances.get(change.instance_id, change.instance)  # whose health it has kept
-                return wish.instance.health not in {Health.UNKNOWN, there.health}
-            case Deregister():
-                return wish is not None or (outcome.error is None and service in self._blocked)
-            case SetHealth():
-                if wish is None or wish.instance.health is not change.health:
-                    return True
-                return not is_met(wish, state.instances.get(change.instance_id))  # its attributes waited for this
-
-
-def _is_wished(change: Register, wish: Registration | None) -> bool:
-    """Whether what a register makes is what is wished by now."""
-    return wish is not None and is_true_to(change.instance, wish.instance)

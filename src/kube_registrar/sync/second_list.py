@@ -1,13 +1,14 @@
 """A second opinion on pods that a direct read did not find: a full list of what is there, from scratch."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from kube_registrar.model.refs import Origin, Uid
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sync.evidence import PodLookup
+from kube_registrar.sync.questions import Questions
 
 RETRY_SECONDS = 30.0
 _KEPT_SECONDS = 600.0
@@ -39,7 +40,7 @@ class SecondLists:
     on_answer: Callable[[str], None]
     _lists: dict[_Key, _List] = field(default_factory=dict)
     _failed_at: dict[_Key, float] = field(default_factory=dict)
-    _asking: dict[_Key, asyncio.Task[None]] = field(default_factory=dict)
+    _asking: Questions[_Key] = field(default_factory=Questions)
 
     def of(self, origin: Origin, not_before: float) -> frozenset[Uid] | None:
         """Return which objects of an origin's kind there are in its namespace, by a list asked for since `not_before`.
@@ -50,8 +51,8 @@ class SecondLists:
         found = self._lists.get(key)
         if found is not None and found.asked_at >= not_before:
             return found.uids
-        if key not in self._asking and self.again_at(origin) <= self.clock.monotonic():
-            self._asking[key] = asyncio.create_task(self._ask(key), name=f"second list of {key}")
+        if self.again_at(origin) <= self.clock.monotonic():
+            self._asking.begin(key, partial(self._ask, key), f"second list of {key}")
         return None
 
     def again_at(self, origin: Origin) -> float:
@@ -75,7 +76,7 @@ class SecondLists:
             self._failed_at.pop(key, None)
             kept = {other: one for other, one in self._lists.items() if one.asked_at > asked_at - _KEPT_SECONDS}
             self._lists = {**kept, key: _List(asked_at, uids)}
-        del self._asking[key]
+        self._asking.answered(key)
         self.on_answer(namespace)
 
     @property
@@ -85,11 +86,7 @@ class SecondLists:
 
     async def close(self) -> None:
         """Stop asking."""
-        tasks = list(self._asking.values())
-        self._asking.clear()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._asking.close()
 
 
 def _key(origin: Origin) -> _Key:

@@ -1,12 +1,11 @@
 """Credentials as a pod on EKS has them: by EKS Pod Identity, and by IAM roles of its service account."""
 
 import json
-import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import SystemClock
 from tests.registries.cloudmap.scripted import Script
 from tests.registries.cloudmap.sts import Sts, serving
+from tests.threads import answering
 
 ROLE = "arn:aws:iam::111111111111:role/registrar"
 
@@ -66,13 +66,9 @@ def agent() -> Iterator[Agent]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        agent.url = f"http://127.0.0.1:{server.server_port}/v1/credentials"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with answering(Handler) as url:
+        agent.url = f"{url}/v1/credentials"
         yield agent
-        server.shutdown()
-        thread.join()
 
 
 def rotate(token: Path) -> None:

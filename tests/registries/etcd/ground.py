@@ -1,12 +1,15 @@
 """What the tests of etcd share: opening a registry, and a service in it."""
 
 import asyncio
+import secrets
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from kube_registrar.model.errors import RegistryError
 from kube_registrar.model.refs import DEFAULT_REGISTRY, NamespaceRef, RegistryName, ServiceRef
@@ -18,11 +21,29 @@ from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import SystemClock
 from kube_registrar.runtime.fence import Fence
 from kube_registrar.testing import builders
+from kube_registrar.testing.errors import MissingBinaries
 from kube_registrar.testing.etcd import EtcdCluster
 
 TRIES_EVERY = 0.05
 CREATOR = "kube-registrar/tests"
 ROLE = Path(__file__).parents[3] / "deploy" / "etcd" / "role.sh"
+
+
+@contextmanager
+def one_member(folder: Path) -> Iterator[EtcdCluster]:
+    """A cluster of one, that runs. The test fails, and says why, where etcd is not built."""
+    try:
+        cluster = EtcdCluster(folder)
+    except MissingBinaries as error:
+        pytest.fail(str(error), pytrace=False)
+    with cluster:
+        yield cluster
+
+
+def keys_of_its_own(etcd: EtcdCluster) -> dict[str, object]:
+    """Return the options of a registry whose keys are one test's alone."""
+    name = secrets.token_hex(4)
+    return {"endpoints": list(etcd.endpoints), "prefix": f"/registrar/{name}/", "skydnsPath": f"/sky-{name}"}
 
 
 @asynccontextmanager

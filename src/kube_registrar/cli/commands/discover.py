@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kube_registrar.cli.listing.asking import asked, registry_options
+from kube_registrar.cli.options import seconds_option
 from kube_registrar.declared import shorthand
 from kube_registrar.model.errors import RegistryError, UserError
 from kube_registrar.model.instances import HealthFilter, Instance, Query
@@ -43,21 +44,8 @@ LEAST_SECONDS, SECONDS = 0.2, 2.0
     help="wide adds where an instance comes from; json is the shape of the aws command line.",
 )
 @click.option("-w", "--watch", is_flag=True, help="Go on, and show each change as a line of its own, until Ctrl-C.")
-@click.option(
-    "--interval",
-    type=click.FloatRange(min=LEAST_SECONDS),
-    default=SECONDS,
-    show_default=True,
-    metavar="SECONDS",
-    help="How often --watch asks.",
-)
-@click.option(
-    "--wait",
-    type=click.FloatRange(min=0.0),
-    default=0.0,
-    metavar="SECONDS",
-    help="Ask again until there is one, for so long at most; exit code 1 if there is none then.",
-)
+@seconds_option("--interval", SECONDS, "How often --watch asks.", click.FloatRange(min=LEAST_SECONDS))
+@seconds_option("--wait", 0.0, "Ask again until there is one, for so long at most; exit code 1 if there is none then.")
 @registry_options
 def command(
     *,

@@ -6,10 +6,11 @@ import click
 from click.shell_completion import CompletionItem
 
 from kube_registrar.cli.kinds import KINDS, kind_of
-from kube_registrar.cli.options import configured, settings_options
+from kube_registrar.cli.looking.options import TIMED_OUT, looking_options
+from kube_registrar.cli.options import configured
 from kube_registrar.cli.tables import colours
 
-STOPPED, TIMED_OUT = 2, 124
+STOPPED = 2
 
 
 def _complete(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -32,16 +33,7 @@ def _complete(ctx: click.Context, _parameter: click.Parameter, incomplete: str) 
 @click.option(
     "-n", "--namespace", default="default", show_default=True, metavar="NAMESPACE", help="Its Kubernetes namespace."
 )
-@click.option("-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=60.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long reading everything may take.",
-)
-@settings_options()
+@looking_options
 def command(*, object: str, namespace: str, output: str, timeout: float, **flags: object) -> int:  # noqa: A002 - the argument's name
     """Show the gates on an object's way into a registry.
 

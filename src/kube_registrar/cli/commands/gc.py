@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import click
 
-from kube_registrar.cli.options import configured
+from kube_registrar.cli.options import configured, seconds_option
 from kube_registrar.cli.upkeep.options import upkeep_options
 
 
@@ -21,14 +21,7 @@ from kube_registrar.cli.upkeep.options import upkeep_options
     is_flag=True,
     help="Go on where no cluster can be asked whether it is this one. One that can, is asked.",
 )
-@click.option(
-    "--wait",
-    type=click.FloatRange(min=0.0),
-    default=10.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Without a cluster to ask, its instances must stay as they are for this long.",
-)
+@seconds_option("--wait", 10.0, "Without a cluster to ask, its instances must stay as they are for this long.")
 @upkeep_options()
 def command(
     *,

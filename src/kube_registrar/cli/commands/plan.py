@@ -2,10 +2,11 @@
 
 import click
 
-from kube_registrar.cli.options import configured, settings_options
+from kube_registrar.cli.looking.options import TIMED_OUT, looking_options
+from kube_registrar.cli.options import configured
 from kube_registrar.cli.tables import colours
 
-CHANGES, TIMED_OUT = 2, 124
+CHANGES = 2
 
 
 @click.command("plan")
@@ -15,16 +16,7 @@ CHANGES, TIMED_OUT = 2, 124
 @click.option(
     "--service", default="", metavar="NAMESPACE/SERVICE", help="Only this registry service, with or without REGISTRY:."
 )
-@click.option("-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=60.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long reading everything may take.",
-)
-@settings_options()
+@looking_options
 def command(*, namespace: str, service: str, output: str, timeout: float, **flags: object) -> int:
     """Say what run would change, and change nothing.
 

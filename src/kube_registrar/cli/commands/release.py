@@ -4,21 +4,14 @@ import asyncio
 
 import click
 
-from kube_registrar.cli.options import configured, settings_options
+from kube_registrar.cli.options import configured, seconds_option, settings_options
 
 
 @click.command("release")
 @click.option("--stop", metavar="NAMESPACE/NAME", help="First scale this Deployment, the operator's, to nothing.")
 @click.option("--gate-policy", default="", metavar="NAME", help="Before that, remove the policy that adds the gate.")
 @click.option("--gates/--no-gates", default=True, help="Whether to list what carries the readiness gate still.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=1.0),
-    default=60.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long all of it may take.",
-)
+@seconds_option("--timeout", 60.0, "How long all of it may take.", click.FloatRange(min=1.0))
 @settings_options("watch_namespaces", "kubeconfig", "context", "log_level")
 def command(*, stop: str | None, gate_policy: str, gates: bool, timeout: float, **flags: object) -> None:
     """Take the operator's finalizers away, before an uninstall.

@@ -35,6 +35,7 @@ from kube_registrar.runtime.clock import Clock, SystemClock
 from kube_registrar.runtime.tasks import causes, keep_running
 from kube_registrar.sync.catalog import Catalog
 from kube_registrar.sync.engine import Engine
+from kube_registrar.sync.terms import Terms
 
 _POLL_SECONDS = 0.2
 _POLLS = 3
@@ -169,7 +170,7 @@ def _stage(
     policies = {name: configuration.policy_of(name) for name in registries}
     catalog = Catalog(world_of(configuration, cluster.uid, list(registries.values())))
     lookup = Lookup(session)
-    engine = Engine(list(registries.values()), catalog, lookup, collector, clock, policies=policies)
+    engine = Engine(list(registries.values()), catalog, lookup, collector, clock, terms=Terms(policies))
     lookup.selects(engine.interest.pod, engine.interest.service)
     context = Context(
         registries=registries,

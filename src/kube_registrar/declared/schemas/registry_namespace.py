@@ -3,7 +3,7 @@
 from typing import Final
 
 from kube_registrar.declared.schemas.fields import Field, Fields, Rule
-from kube_registrar.declared.schemas.shared import description_and_tags
+from kube_registrar.declared.schemas.shared import description_and_tags, label_selector
 
 DESCRIPTION: Final = (
     "RegistryNamespace declares a namespace of a registry (in AWS Cloud Map: an HTTP namespace, or "
@@ -154,54 +154,14 @@ FIELDS: Final[Fields] = {
     "allowedNamespaces.from": Field(
         "All: every Kubernetes namespace. Selector: those that selector matches. None: no one.",
     ),
-    "allowedNamespaces.selector": Field(
+    **label_selector(
+        "allowedNamespaces.selector",
         (
             "Selects Kubernetes namespaces by their labels; all of it must hold. "
             "kubernetes.io/metadata.name is the label with a namespace's name."
         ),
+        if_empty="an empty selector would match every Kubernetes namespace; write from: All if that is meant",
         limits={"x-kubernetes-map-type": "atomic"},
-        rules=(
-            Rule(
-                (
-                    "(has(self.matchLabels) && self.matchLabels.size() > 0) || (has(self.matchExpressions) && "
-                    "self.matchExpressions.size() > 0)"
-                ),
-                ("an empty selector would match every Kubernetes namespace; write from: All if that is meant"),
-            ),
-        ),
-    ),
-    "allowedNamespaces.selector.matchLabels": Field(
-        "Labels with the values that they must have.",
-        limits={"maxProperties": 50},
-    ),
-    "allowedNamespaces.selector.matchLabels{}": Field(
-        limits={"maxLength": 63},
-    ),
-    "allowedNamespaces.selector.matchExpressions": Field(
-        "Requirements on labels.",
-        limits={"maxItems": 50, "x-kubernetes-list-type": "atomic"},
-    ),
-    "allowedNamespaces.selector.matchExpressions[]": Field(
-        rules=(
-            Rule(
-                "(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
-                ("values is required with the operators In and NotIn and not allowed with Exists and DoesNotExist"),
-            ),
-        ),
-    ),
-    "allowedNamespaces.selector.matchExpressions[].key": Field(
-        "The label's key.",
-        limits={"minLength": 1, "maxLength": 317},
-    ),
-    "allowedNamespaces.selector.matchExpressions[].operator": Field(
-        "How the label is compared.",
-    ),
-    "allowedNamespaces.selector.matchExpressions[].values": Field(
-        "The values that In and NotIn compare with.",
-        limits={"maxItems": 100, "x-kubernetes-list-type": "atomic"},
-    ),
-    "allowedNamespaces.selector.matchExpressions[].values[]": Field(
-        limits={"maxLength": 63},
     ),
     "allowEndpointsWithoutPods": Field(
         (

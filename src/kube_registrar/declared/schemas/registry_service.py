@@ -5,7 +5,7 @@ from typing import Final
 from kube_registrar.declared.attributes import KEY, MAX_KEY_CHARACTERS, read_pairs
 from kube_registrar.declared.problems import field_of
 from kube_registrar.declared.schemas.fields import Field, Fields, Rule
-from kube_registrar.declared.schemas.shared import description_and_tags
+from kube_registrar.declared.schemas.shared import description_and_tags, label_selector
 from kube_registrar.model.attributes import RESERVED_KEYS, RESERVED_PREFIXES
 
 DESCRIPTION: Final = (
@@ -206,50 +206,10 @@ FIELDS: Final[Fields] = {
         "How many checks in a row must fail, or succeed, before the status changes.",
         limits={"format": "int32", "minimum": 1, "maximum": 10},
     ),
-    "selector": Field(
-        ("Registers the ready pods of this object's Kubernetes namespace that it matches; they need no annotation."),
-        rules=(
-            Rule(
-                (
-                    "(has(self.matchLabels) && self.matchLabels.size() > 0) || (has(self.matchExpressions) && "
-                    "self.matchExpressions.size() > 0)"
-                ),
-                "an empty selector would match every pod of the Kubernetes namespace; select by a label",
-            ),
-        ),
-    ),
-    "selector.matchLabels": Field(
-        "Labels that a pod must have, each with this value.",
-        limits={"maxProperties": 64},
-    ),
-    "selector.matchLabels{}": Field(
-        limits={"maxLength": 63},
-    ),
-    "selector.matchExpressions": Field(
-        "Requirements that must all hold, beside matchLabels.",
-        limits={"maxItems": 64, "x-kubernetes-list-type": "atomic"},
-    ),
-    "selector.matchExpressions[]": Field(
-        rules=(
-            Rule(
-                "(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
-                "values are required with In and NotIn, and not allowed with Exists and DoesNotExist",
-            ),
-        ),
-    ),
-    "selector.matchExpressions[].key": Field(
-        "The label that is looked at.",
-        limits={"minLength": 1, "maxLength": 317},
-    ),
-    "selector.matchExpressions[].operator": Field(
-        "How it is compared; NotIn and DoesNotExist match pods without the label too.",
-    ),
-    "selector.matchExpressions[].values": Field(
-        "The values of In and NotIn.",
-        limits={"maxItems": 64, "x-kubernetes-list-type": "atomic"},
-    ),
-    "selector.matchExpressions[].values[]": Field(
-        limits={"maxLength": 63},
+    **label_selector(
+        "selector",
+        "Registers the ready pods of this object's Kubernetes namespace that it matches; they need no annotation.",
+        if_empty="an empty selector would match every pod of the Kubernetes namespace; select by a label",
     ),
     "serviceRef": Field(
         (

@@ -1,5 +1,8 @@
 """The fields that both of our kinds have."""
 
+from collections.abc import Mapping
+from typing import Final
+
 from kube_registrar.declared.schemas.fields import Field, Fields, Rule
 
 
@@ -25,4 +28,36 @@ def description_and_tags(what: str) -> Fields:
             ),
         ),
         "tags{}": Field(limits={"maxLength": 256}),
+    }
+
+
+_LIST: Final = {"x-kubernetes-list-type": "atomic"}
+
+
+def label_selector(at: str, description: str, *, if_empty: str, limits: Mapping[str, object] | None = None) -> Fields:
+    """Return the fields of a label selector that stands at a path.
+
+    `if_empty` is said of one without any requirement, which would match everything. `limits`: of the selector itself.
+    """
+    is_not_empty = (
+        "(has(self.matchLabels) && self.matchLabels.size() > 0) || (has(self.matchExpressions) && "
+        "self.matchExpressions.size() > 0)"
+    )
+    has_values = Rule(
+        "(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
+        "values are required with In and NotIn, and not allowed with Exists and DoesNotExist",
+    )
+    expressions = f"{at}.matchExpressions"
+    return {
+        at: Field(description, limits or {}, (Rule(is_not_empty, if_empty),)),
+        f"{at}.matchLabels": Field("Labels that must be there, each with this value.", {"maxProperties": 64}),
+        f"{at}.matchLabels{{}}": Field(limits={"maxLength": 63}),
+        expressions: Field("Requirements that must all hold, beside matchLabels.", {"maxItems": 64, **_LIST}),
+        f"{expressions}[]": Field(rules=(has_values,)),
+        f"{expressions}[].key": Field("The label that is looked at.", {"minLength": 1, "maxLength": 317}),
+        f"{expressions}[].operator": Field(
+            "How it is compared; NotIn and DoesNotExist match what does not have the label too."
+        ),
+        f"{expressions}[].values": Field("The values of In and NotIn.", {"maxItems": 100, **_LIST}),
+        f"{expressions}[].values[]": Field(limits={"maxLength": 63}),
     }
