@@ -63,6 +63,19 @@ def test_an_sdk_finds_instances_under_both_names_by_one_certificate(
     assert hosts[-1] == f"https://data-registry.localhost:{server.port}/"
 
 
+def test_a_handshake_that_does_not_come_is_given_up(
+    tmp_path: Path, made: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kube_registrar.server.listening.HANDSHAKE_SECONDS", 0.1)
+    loaded = Certificate(*made)
+    loaded.load()
+    with (
+        running(tmp_path / "data", tls=loaded.context) as server,
+        socket.create_connection(("127.0.0.1", server.port), 20) as connection,
+    ):
+        assert connection.recv(100) == b""
+
+
 def test_what_is_older_than_tls_1_2_is_refused(server: Server) -> None:
     context = ssl.create_default_context()
     context.check_hostname = False

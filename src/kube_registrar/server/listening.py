@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -20,6 +20,9 @@ CLOSE_SECONDS = 2.0
 IDLE_SECONDS = 75.0
 """How long a connection may wait for its next request, or take to send the headers of one; a minute is what SDKs keep
 theirs at most."""
+
+HANDSHAKE_SECONDS = 10.0
+"""How long a client may take for the handshake of TLS; until then it counts as no connection."""
 
 _THEIRS = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
 _log = logging.getLogger("aiohttp.server.listening")
@@ -54,17 +57,6 @@ class Limit(Protocol):
         """Return what makes the protocols of a server's connections, of which there are `held`."""
 
 
-class _Runner(web.AppRunner):
-    """A runner whose sites let `protocols` have new connections first."""
-
-    protocols: Protocols | None = None
-
-    @property
-    def server(self) -> Any:
-        """What makes protocols."""
-        return self.protocols if self.protocols is not None else super().server
-
-
 @asynccontextmanager
 async def listening(
     app: web.Application,
@@ -85,7 +77,7 @@ async def listening(
     stands before both.
     """
     family, address = await resolve(host, port, flag)
-    runner = _Runner(
+    runner = web.AppRunner(
         app,
         access_log=None,
         logger=_log,
@@ -94,24 +86,30 @@ async def listening(
         keepalive_timeout=IDLE_SECONDS,
     )
     await runner.setup()
-    server = runner.server
-    before = front(server) if front is not None else None
-    runner.protocols = before
+    http = cast("web.Server", runner.server)  # set up
+    before = front(http) if front is not None else None
+    protocols: Protocols = before if before is not None else http
     if limit is not None:
-        first = before if before is not None else server
-        runner.protocols = limit.limited(first, lambda: len(server.connections) + (before.held if before else 0))
+        protocols = limit.limited(protocols, lambda: len(http.connections) + (before.held if before else 0))
     try:
         sock = bind(family, address, host, port, flag)
+        bound = sock.getsockname()[1]
         try:
-            site = web.SockSite(runner, sock, backlog=1024, ssl_context=tls)
-            await site.start()
+            # Not by a site of aiohttp's: it knows no limit of the handshake, and no protocol but its own.
+            server = await asyncio.get_running_loop().create_server(
+                protocols,
+                sock=sock,
+                ssl=tls,
+                backlog=1024,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS if tls is not None else None,
+            )
         except BaseException:
             sock.close()
             raise
         try:
-            yield sock.getsockname()[1]
+            yield bound
         finally:
-            await site.stop()
+            server.close()
             if before is not None:
                 before.close()
     finally:
