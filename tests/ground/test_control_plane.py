@@ -22,6 +22,8 @@ from kube_registrar.testing.parts import Parts
 from kube_registrar.testing.processes import is_alive
 from kube_registrar.testing.waiting import wait_until
 
+pytestmark = pytest.mark.extended
+
 
 @pytest.fixture(scope="module")
 def plane() -> Iterator[ControlPlane]:
@@ -273,8 +275,6 @@ def test_a_long_temporary_folder_is_too_long_for_a_socket(tmp_path: Path, monkey
 OWNER = """
 import sys, time
 from kube_registrar.testing.control_plane import ControlPlane
-
-pytestmark = pytest.mark.extended
 plane = ControlPlane(nodes=0).start()
 print(plane.site.directory, *(child.pid for child in plane.parts._children.values()), flush=True)
 time.sleep(1000)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.extended
+
 TESTS = """
 from kube_registrar.testing.control_plane import ControlPlane
-
-pytestmark = pytest.mark.extended
 
 seen = []
 
