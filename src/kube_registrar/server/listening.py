@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from kube_registrar.model.errors import UserError
+from kube_registrar.runtime import servers
 
 CLOSE_SECONDS = 2.0
 """How long open requests may still take when a server closes."""
@@ -109,7 +110,7 @@ async def listening(
         try:
             yield bound
         finally:
-            server.close()
+            await servers.close(server)
             if before is not None:
                 before.close()
     finally:

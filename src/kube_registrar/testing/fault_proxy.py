@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
+from kube_registrar.runtime import servers
 from kube_registrar.testing import http_wire as wire
 from kube_registrar.testing.control_plane import ControlPlane
 from kube_registrar.testing.fault_rules import (
@@ -193,7 +194,7 @@ class FaultProxy:
     async def _close(self) -> None:
         self._is_closing = True
         if self._server is not None:
-            self._server.close()
+            await servers.close(self._server)
             self._server = None
         for task in self._tasks:
             task.cancel()

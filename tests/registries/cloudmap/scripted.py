@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from kube_registrar.runtime import servers
+
 Json = dict[str, Any]
 Handler = Callable[[Json], Json]
 
@@ -130,7 +132,7 @@ async def served() -> AsyncIterator[Script]:
     try:
         yield script
     finally:
-        server.close()
+        await servers.close(server)
         for task in connections:
             task.cancel()
         await asyncio.gather(*connections, return_exceptions=True)

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import socket
 
+from kube_registrar.runtime import servers
 from kube_registrar.server.dns.answering import Responder
 
 _log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class Streams:
     async def close(self) -> None:
         """Take no more connections, and close those that are open."""
         if self._server is not None:
-            self._server.close()
+            await servers.close(self._server)
         for writer in list(self._open):
             writer.transport.abort()
         await asyncio.gather(*self._tasks, return_exceptions=True)

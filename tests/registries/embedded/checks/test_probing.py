@@ -14,6 +14,7 @@ import uvloop
 from kube_registrar.registries.embedded.checks import probing
 from kube_registrar.registries.embedded.checks.endpoints import Endpoint
 from kube_registrar.registries.embedded.checks.probing import probe
+from kube_registrar.runtime import servers
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -42,7 +43,7 @@ async def serving(
     try:
         yield endpoint
     finally:
-        server.close()
+        await servers.close(server)
         for end in ends:
             await asyncio.wait_for(end.wait(), 10)
 
