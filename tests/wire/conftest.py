@@ -26,26 +26,22 @@ def api(server: Server) -> Any:
 @pytest.fixture
 def passed_on(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Note each connection that the lane does not answer itself."""
-    seen = list[int]()
-    hand_over = Lane._hand_over
-
-    def noted(lane: Lane, transport: object) -> None:
-        seen.append(1)
-        hand_over(lane, transport)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Lane, "_hand_over", noted)
-    return seen
+    return _noted(monkeypatch, Lane, "_hand_over")
 
 
 @pytest.fixture
 def answered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Note each answer that comes from the lane."""
-    seen = list[int]()
-    answer = Lanes.answer
+    return _noted(monkeypatch, Lanes, "answer")
 
-    def noted(lanes: Lanes, content: bytes) -> bytes:
+
+def _noted(monkeypatch: pytest.MonkeyPatch, of: type, name: str) -> list[int]:
+    """Return a list that gets a 1 at each call of a method."""
+    seen, method = list[int](), getattr(of, name)
+
+    def noted(*arguments: Any) -> Any:
         seen.append(1)
-        return answer(lanes, content)
+        return method(*arguments)
 
-    monkeypatch.setattr(Lanes, "answer", noted)
+    monkeypatch.setattr(of, name, noted)
     return seen

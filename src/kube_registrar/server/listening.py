@@ -91,7 +91,7 @@ async def listening(
     before = front(http) if front is not None else None
     protocols: Protocols = before if before is not None else http
     if limit is not None:
-        protocols = limit.limited(protocols, lambda: len(http.connections) + (before.held if before else 0))
+        protocols = limit.limited(protocols, lambda: len(http.connections) + (before.held if before is not None else 0))
     try:
         sock = bind(family, address, host, port, flag)
         bound = sock.getsockname()[1]

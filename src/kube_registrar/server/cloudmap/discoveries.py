@@ -50,22 +50,22 @@ class Discoveries:
     def answer(self, operation: str, content: bytes) -> bytes:
         """Return the body of the answer to a request's body. Raises CloudMapError."""
         kept = self._kept[operation].get(content)
-        if kept is None or not kept.found.is_current:
-            return self._looked_up(operation, content)
-        found = kept.found
+        if kept is not None and not kept.found.is_current:
+            kept = None
+        found = kept.found if kept is not None else self._looked_up(operation, content)
         if found.rows is None:
             return b'{"InstancesRevision":%d}' % found.revision
-        deck = kept.deck or self._deck(kept)
-        return b'{"Instances":[%b],"InstancesRevision":%d}' % (deck.deal(), found.revision)
+        if kept is not None:
+            rows = (kept.deck or self._deck(kept)).deal()
+        else:
+            rows = b",".join(shuffled(found.rows, self._random)[: found.most])
+        return b'{"Instances":[%b],"InstancesRevision":%d}' % (rows, found.revision)
 
-    def _looked_up(self, operation: str, content: bytes) -> bytes:
+    def _looked_up(self, operation: str, content: bytes) -> Discovered:
         found = self._catalog.discovered(operation, validated(operation, protocol.body_of(content)))
         if len(content) <= _MOST_BYTES:
             self._keep(self._kept[operation], content, found)
-        if found.rows is None:
-            return b'{"InstancesRevision":%d}' % found.revision
-        rows = shuffled(found.rows, self._random)[: found.most]
-        return b'{"Instances":[%b],"InstancesRevision":%d}' % (b",".join(rows), found.revision)
+        return found
 
     def _keep(self, kept: dict[bytes, _Kept], content: bytes, found: Discovered) -> None:
         before = kept.get(content)

@@ -6,6 +6,7 @@ printable ASCII. The library's own reading of headers is for all that may come; 
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 Head = tuple[int, Mapping[str, str], int]
@@ -18,7 +19,6 @@ _LINE_END: Final = b"\r\n"
 END: Final = b"\r\n\r\n"
 _MOST_HEADERS = 100
 _NOT_HERE = frozenset({"transfer-encoding", "content-encoding", "expect", "upgrade", "smithy-protocol"})
-_MOST_NAMES, _MOST_NAME = 1024, 100
 _PRINTABLE: Final = bytes(range(0x20, 0x7F))
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -45,30 +45,20 @@ def _headers_of(lines: bytes) -> dict[str, str] | None:
     if ends != _LINE_END * count or count >= _MOST_HEADERS:
         return None
     texts = lines.decode("ascii").split("\r\n")
-    headers, plain = {}, _PLAIN
+    headers = {}
     for text in texts:
         name, colon, value = text.partition(":")
-        headers[plain[name] if colon else ""] = value.strip(" ")
+        headers[_plain(name) if colon else ""] = value.strip(" ")
     if len(headers) != len(texts) or "" in headers:
         return None
     return headers if headers.get("connection", "keep-alive").lower() == "keep-alive" else None
 
 
-class _Plain(dict[str, str]):
-    """Names as they were sent, to those in lower case; an empty one for what is none, or names what is not for here."""
-
-    def __missing__(self, name: str) -> str:
-        lower = name.lower()
-        plain = lower if _TOKEN.fullmatch(name) and lower not in _NOT_HERE else ""
-        if len(name) <= _MOST_NAME:
-            if len(self) >= _MOST_NAMES:
-                self.clear()
-            self[name] = plain
-        return plain
-
-
-_PLAIN: Final = _Plain()
-"""Clients name the same ones again and again."""
+@lru_cache(maxsize=1024)  # clients name the same ones again and again
+def _plain(name: str) -> str:
+    """Return a name in lower case; an empty one for what is none, or names what is not for here."""
+    lower = name.lower()
+    return lower if _TOKEN.fullmatch(name) and lower not in _NOT_HERE else ""
 
 
 def _length_of(headers: Mapping[str, str]) -> int | None:
