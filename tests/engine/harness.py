@@ -27,6 +27,7 @@ from kube_registrar.sources.pods import wish_of
 from kube_registrar.sources.world import World
 from kube_registrar.sync.catalog import Catalog
 from kube_registrar.sync.engine import KINDS, Engine
+from kube_registrar.sync.following import RESYNC_SECONDS
 from kube_registrar.sync.interest import Need
 from kube_registrar.sync.reporting import EventType, Reporter
 from kube_registrar.sync.terms import Terms
@@ -389,6 +390,7 @@ class Ground:
         self.clock: FakeClock = like.clock if like else FakeClock()
         self.fence = Fence(self.clock)
         self.straggler_seconds = 0.0
+        self.resync_seconds = RESYNC_SECONDS
         self.cluster = FakeCluster()
         self.cluster.answers_as = cluster_uid
         self.cluster_name = cluster_name
@@ -442,6 +444,7 @@ class Ground:
             gate_writer=self.cluster,
             draw=random.Random(self.starts),
             measures=self.notebook,
+            resync_seconds=self.resync_seconds,
         )
         return Engine(list(self.registries.values()), Catalog(world), self.cluster, reporter, self.clock, terms=terms)
 

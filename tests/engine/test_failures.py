@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -267,6 +268,17 @@ async def test_a_service_that_cannot_be_read_delays_no_other(ground: Ground) -> 
     assert ground.names(FLASK) + ground.names(OTHER) in (["web-0"], ["web-1"])
     await ground.advance(600.0)
     assert (ground.names(FLASK), ground.names(OTHER)) == (["web-0"], ["web-1"])
+
+
+@pytest.mark.parametrize("seconds", [10.0, 60.0, 600.0])
+async def test_each_service_is_read_as_often_as_was_asked_for(ground: Ground, seconds: float) -> None:
+    ground.resync_seconds = seconds
+    ground.cluster.apply(builders.pod())
+    await ground.start()
+    await ground.advance(30 * seconds)
+    times = [call.at for call in ground.registry.asked(Op.INSTANCES, FLASK)]
+    assert max(later - earlier for earlier, later in pairwise(times)) <= 1.7 * seconds
+    assert 20 <= len(times) <= 40
 
 
 async def test_a_throttled_resync_stops_no_change(ground: Ground) -> None:

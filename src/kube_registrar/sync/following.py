@@ -18,7 +18,7 @@ from kube_registrar.sync.reconcile import RegistrySync
 RESYNC_SECONDS = 600.0
 """How often every service is read in full, unless the settings say otherwise."""
 SPREAD_SECONDS = 60.0
-"""A resync reads the services one after the other over this long."""
+"""A resync reads the services one after the other over this long, or over half of the time until the next one."""
 CHECK_SECONDS = 5.0
 """How often it is looked whether references are unresolved."""
 LOOKS = Backoff(first=1.0, most=10.0)
@@ -114,7 +114,7 @@ class RegistryFollower:
             self._sync.queue.add(service)
         if now >= self._resync_at:
             for service in sorted(known):
-                wait = self._draw.uniform(0.0, SPREAD_SECONDS)
+                wait = self._draw.uniform(0.0, min(SPREAD_SECONDS, self._resync_seconds / 2))
                 self._sync.observed.of(service).look_by(now + wait)
                 self._sync.queue.add_after(service, wait)
 
