@@ -1,7 +1,10 @@
 """The fast lane lets in whom the doors let in: signed discoveries are answered there, and nobody else's."""
 
 import json
+import time
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,8 @@ from kube_registrar.runtime.clock import SystemClock
 from kube_registrar.server.access.doors import OpenDoor
 from kube_registrar.server.access.keys import AccessKey, Role
 from kube_registrar.server.access.rates import ClientRates, parse
+from kube_registrar.server.cloudmap import heads
+from tests.server.access.signing import signed as signed_at
 from tests.wire.harness import Answer, Server, namespace, register, running, service
 from tests.wire.keys import ADMIN, READ, client, key_of, keyed
 from tests.wire.test_access import signed
@@ -57,6 +62,35 @@ def test_who_may_not_is_refused_by_the_one_code_that_refuses(
     passed_on.clear()
     assert discover(server, key, **headers).body["__type"] == code
     assert passed_on == [1]
+
+
+def test_who_asks_on_and_on_is_verified_each_time(
+    server: Server, passed_on: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the second of a client's requests only that is read in which it differs: each is signed at its own time."""
+    body = json.dumps({"NamespaceName": "test-namespace", "ServiceName": "flask-app"}).encode()
+    read, times = heads.read, list[int]()
+
+    def noted(data: bytes, end: int) -> heads.Head | None:
+        times.append(end)
+        return read(data, end)
+
+    monkeypatch.setattr(heads, "read", noted)
+    passed_on.clear()
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
+
+        def asked(key: AccessKey, seconds: float) -> int:
+            host = f"127.0.0.1:{server.port}"
+            sent = signed_at(body, operation="DiscoverInstances", key=key, at=time.time() - seconds, host=host)
+            connection.request("POST", "/", body, sent)
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status
+
+        assert [asked(READ, seconds) for seconds in range(5)] == [200] * 5
+        assert (len(times), passed_on) == (1, [])
+        assert asked(AccessKey(READ.id, "w" * 40, Role.READ), 1) == 400
+        assert (len(times), passed_on) == (1, [1]), "and is refused by the one code that refuses"
 
 
 def test_where_addresses_are_counted_nobody_takes_the_lane(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from kube_registrar.model.cloudmap.errors import CloudMapError
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.server.access import signature
 from kube_registrar.server.access.keys import AccessKey, KeyRing
+from kube_registrar.server.access.repeated import Pattern, Repeated
 from kube_registrar.server.access.signature import INCOMPLETE, INVALID, MISSING, Claim, Mac
 
 SKEW_SECONDS: Final = 300.0
@@ -40,9 +41,17 @@ class Verifier:
     def verify(self, headers: Mapping[str, str], body: bytes, method: str = "POST", target: str = "/") -> AccessKey:
         """Return the key that a request was signed with; `headers` and `target` as in `signature.canonical_request`.
 
+        Of repeated headers, method and target are what they are by default.
+
         Raises CloudMapError with AWS's codes.
         """
-        key, claim, given = self.claimed(headers)
+        repeated = headers if isinstance(headers, Repeated) else None
+        pattern = repeated.likeness.pattern if repeated is not None else None
+        if repeated is None or pattern is None:
+            key, claim, given = self.claimed(headers)
+        else:
+            key, claim, given = self._key_of(pattern.claim), pattern.claim, repeated.signature
+            self._check_time(claim, headers["x-amz-date"])
         payload_hash = signature.hashed(body)
         said = headers.get("x-amz-content-sha256")
         if said is not None and said != payload_hash:
@@ -51,13 +60,18 @@ class Verifier:
                 "X-Amz-Content-SHA256 is not the SHA-256 of the request's body: the body must be signed, and be what "
                 "was signed.",
             )
-        request = signature.canonical_request(method, target, headers, claim.names, payload_hash)
+        if pattern is None:
+            request = signature.canonical_request(method, target, headers, claim.names, payload_hash)
+        else:
+            request = pattern.canonical_request(headers, payload_hash)
         known, derived = self._signing_key(key, claim)
         expected = signature.signature(derived, headers["x-amz-date"], claim.scope, request)
         if not hmac.compare_digest(expected, given):
             raise CloudMapError(INVALID, _MISMATCH)
         if not known:
             self._keep(key, claim, derived)
+        if repeated is not None and pattern is None:
+            repeated.likeness.pattern = Pattern.of(claim, headers)
         return key
 
     def claimed(self, headers: Mapping[str, str]) -> tuple[AccessKey, Claim, str]:
@@ -66,9 +80,7 @@ class Verifier:
         if authorization is None:
             raise CloudMapError(MISSING, "Request is missing Authentication Token")
         claim, given = signature.parsed(authorization)
-        key = self._ring.keys.get(claim.key_id)
-        if key is None:
-            raise CloudMapError("UnrecognizedClientException", "The security token included in the request is invalid.")
+        key = self._key_of(claim)
         if "x-amz-security-token" in headers:
             raise CloudMapError(
                 "UnrecognizedClientException",
@@ -78,6 +90,12 @@ class Verifier:
         signature.check_names(claim, headers)
         self._check_time(claim, headers.get("x-amz-date"))
         return key, claim, given
+
+    def _key_of(self, claim: Claim) -> AccessKey:
+        key = self._ring.keys.get(claim.key_id)
+        if key is None:
+            raise CloudMapError("UnrecognizedClientException", "The security token included in the request is invalid.")
+        return key
 
     def _check_time(self, claim: Claim, date: str | None) -> None:
         at = signature.seconds_of(date) if date else None

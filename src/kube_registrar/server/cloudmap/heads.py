@@ -34,7 +34,7 @@ def read(data: bytes, end: int) -> Head | None:
     if not data.startswith(_START) or size > MOST_HEAD:
         return None
     headers = _headers_of(data[len(_START) : end])
-    length = _length_of(headers) if headers is not None else None
+    length = length_of(headers) if headers is not None else None
     return (size, headers, length) if headers is not None and length is not None else None
 
 
@@ -61,7 +61,7 @@ def _plain(name: str) -> str:
     return lower if _TOKEN.fullmatch(name) and lower not in _NOT_HERE else ""
 
 
-def _length_of(headers: Mapping[str, str]) -> int | None:
+def length_of(headers: Mapping[str, str]) -> int | None:
     """Return how many octets the body has; None where that is not said plainly, or they are too many for here."""
     text = headers.get("content-length", "")
     length = int(text) if text.isdecimal() and len(text) <= len(str(MOST_BODY)) else None

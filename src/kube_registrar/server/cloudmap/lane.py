@@ -23,6 +23,7 @@ from kube_registrar.model.cloudmap.errors import CloudMapError
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.server import listening
 from kube_registrar.server.cloudmap import heads, protocol
+from kube_registrar.server.cloudmap.frames import Frame, framed
 from kube_registrar.server.cloudmap.heads import Head
 
 
@@ -43,6 +44,9 @@ Quick = Mapping[str, Ask]
 """What is answered here, by X-Amz-Target."""
 
 _MOST_HEADS, _MOST_HEAD_KEPT = 1024, 1024
+_MOST_FRAMES: Final = 1024
+_MOST_FRAMES_EACH: Final = 8
+"""How often a connection gets another frame: who never sends the same is read as if there were none."""
 _LOOKS: Final = 5
 """How often a connection is looked at in the time that it may be idle."""
 _MOST_WAITING: Final = heads.MOST_HEAD + heads.MOST_BODY
@@ -62,6 +66,7 @@ class Lanes:
         self._is_closed = False
         self._second, self._well = 0, b""
         self._heads: dict[bytes, Head] = {}
+        self._frames: dict[object, Frame] = {}
 
     def __call__(self) -> asyncio.Protocol:
         """Return the protocol of a new connection."""
@@ -125,6 +130,15 @@ class Lanes:
             self._heads.clear()
         self._heads[octets] = head
 
+    def framed(self, octets: bytes, headers: Mapping[str, str]) -> Frame | None:
+        """Return the frame of a signed head; connections of one kind of client share it."""
+        made = framed(octets, headers)
+        if made is None:
+            return None
+        if len(self._frames) >= _MOST_FRAMES:
+            self._frames.clear()
+        return self._frames.setdefault(made.shape, made)
+
     def is_known(self, target: str | None) -> bool:
         """Whether requests with this X-Amz-Target are for here."""
         return target in self._quick
@@ -166,6 +180,8 @@ class Lane(asyncio.Protocol):
         self._is_paused = False
         self._ends = False
         self._was_used = False
+        self._frame: Frame | None = None
+        self._frames_left = _MOST_FRAMES_EACH
         self._quiet_looks = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -232,7 +248,10 @@ class Lane(asyncio.Protocol):
             if not heads.may_become(data):
                 self._hand_over(transport)
             return 0
-        head = self._lanes.known(data[:end_of_head]) or self._read(data, end_of_head)
+        octets = data[:end_of_head]
+        head = self._frame.read(octets) if self._frame is not None else None
+        is_framed = head is not None
+        head = head or self._lanes.known(octets) or self._read(data, end_of_head)
         if head is None:
             self._hand_over(transport)
             return 0
@@ -250,6 +269,9 @@ class Lane(asyncio.Protocol):
             return end
         transport.write(self._lanes.answer(answer))
         self._was_used = True
+        if not is_framed and self._frames_left and "authorization" in headers:
+            self._frames_left -= 1
+            self._frame = self._lanes.framed(octets, headers)
         return end
 
     def _later(self, answer: bytes | CloudMapError) -> None:
