@@ -68,6 +68,11 @@ class Kubelet:
         found = list(self.started.values())
         return [each for each in found if each.component == component and each.child.poll() is None]
 
+    def logs(self) -> str:
+        """Return what helps whoever reads a failure."""
+        texts = (f"{each.pod} ({each.child.poll()}):\n{each.text()[-1500:]}" for each in list(self.started.values()))
+        return "\n".join([*self.errors, *texts])
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self

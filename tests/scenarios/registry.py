@@ -21,12 +21,15 @@ Attributes = Mapping[str, str]
 class Registry:
     """A Cloud Map client of one registry namespace."""
 
-    def __init__(self, endpoint: str, namespace: str, key: str = "test", secret: str = "test") -> None:
+    def __init__(
+        self, endpoint: str, namespace: str, key: str = "test", secret: str = "test", *, ca_file: Path | None = None
+    ) -> None:
         self.namespace = namespace
         self.api: Any = boto3.client(
             "servicediscovery",
             endpoint_url=endpoint,
             region_name="us-east-1",
+            verify=str(ca_file) if ca_file else None,
             aws_access_key_id=key,
             aws_secret_access_key=secret,
             config=Config(

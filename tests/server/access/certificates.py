@@ -7,10 +7,11 @@ NAMES = ("registry.localhost", "data-registry.localhost")
 
 
 def certificate(folder: Path, name: str = "tls", names: tuple[str, ...] = NAMES) -> tuple[Path, Path]:
-    """Make a certificate for these names, and its key; return both files."""
+    """Make a certificate for these names or addresses, and its key; return both files."""
     cert, key = folder / f"{name}.crt", folder / f"{name}.key"
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-days", "2"]
-    subject = ["-subj", f"/CN={names[0]}", "-addext", f"subjectAltName={','.join(f'DNS:{each}' for each in names)}"]
+    kinds = (f"{'IP' if each[0].isdigit() else 'DNS'}:{each}" for each in names)
+    subject = ["-subj", f"/CN={names[0]}", "-addext", f"subjectAltName={','.join(kinds)}"]
     subprocess.run(
         ["openssl", "req", "-x509", *curve, *subject, "-out", str(cert), "-keyout", str(key)],
         check=True,

@@ -3,131 +3,35 @@
 Pods run as processes of this machine, by `kubelet`; helm's hooks too.
 """
 
-import base64
-import contextlib
 import json
-import subprocess
-import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from kube_registrar.model.records import GATE
 from kube_registrar.testing.builders import deployment_manifest
-from kube_registrar.testing.components import POD_STAGES
 from kube_registrar.testing.control_plane import ControlPlane
-from kube_registrar.testing.errors import GroundError
 from kube_registrar.testing.waiting import wait_until
-from tests.chart.helm import CHART, CI, ROOT, Helm, Json, rendered
-from tests.chart.kubelet import Kubelet, Process
-from tests.chart.kubelet_logs import ARGUMENTS, logs_served
+from tests.chart.helm import CI, ROOT, Json, rendered
+from tests.chart.kubelet_logs import logs_served
+from tests.chart.releases.release import (
+    LONG,
+    PREVIOUS,
+    RELEASE,
+    Release,
+    cloudmap,
+    is_registered,
+    operator_key,
+    quickstart,
+    remove_objects,
+    volume,
+)
 from tests.scenarios.place import GROUP, install_kinds
 from tests.scenarios.registry import Registry, deregistered
 from tests.scenarios.server import Server
 
-LONG = 90.0
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-RELEASE = "kube-registrar"
-PREVIOUS = next(Path(__file__).parent.joinpath("previous").glob("kube-registrar-*.tgz"))
 APPLY = ("apply", "--server-side", "--dry-run=server", "--force-conflicts", "--warnings-as-errors", "--validate=strict")
-
-
-@pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A control plane whose Jobs end when their processes do, and not by kwok."""
-    stages = tmp_path_factory.mktemp("stages") / "pods.yaml"
-    kept = [each for each in yaml.safe_load_all(POD_STAGES.read_text()) if "job" not in each["metadata"]["name"]]
-    stages.write_text(yaml.safe_dump_all(kept))
-    plane = ControlPlane(nodes=1, stages=[stages], api_server_args=ARGUMENTS)
-    try:
-        plane.start()
-    except GroundError as error:
-        pytest.fail(str(error), pytrace=False)
-    yield plane
-    plane.stop()
-
-
-@dataclass
-class Release:
-    """A release in a Kubernetes namespace of its own, and what runs of it."""
-
-    helm: Helm
-    plane: ControlPlane
-    namespace: str
-    kubelet: Kubelet
-
-    def do(self, verb: str, *arguments: str, chart: Path = CHART) -> str:
-        """Run helm on it, and fail if helm fails."""
-        where = (RELEASE, *([str(chart)] if verb in {"install", "upgrade"} else []), "-n", self.namespace)
-        done = self.helm.run(verb, *where, *arguments, "--timeout=120s")
-        assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{self.logs()}"
-        return done.stdout
-
-    def uninstall(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run helm uninstall, which may fail."""
-        return self.helm.run("uninstall", RELEASE, "-n", self.namespace, *arguments)
-
-    def log_of(self, pod: str) -> str:
-        """Return what the pod of a name wrote."""
-        return next(each.text() for each in list(self.kubelet.started.values()) if each.pod == pod)
-
-    def wait_leader(self, besides: Process | None = None) -> Process:
-        """Wait until an operator leads, another one than `besides`, which has ended by then."""
-
-        def found() -> Process | None:
-            running = self.kubelet.running("operator")
-            leading = [each for each in running if each is not besides and "kube_registrar_leader 1.0" in metrics(each)]
-            return leading[0] if len(leading) == 1 and besides not in running else None
-
-        return wait_until(found, lambda: f"an operator to lead; {self.logs()}", seconds=LONG)
-
-    def logs(self) -> str:
-        """Return what helps whoever reads a failure."""
-        texts = (f"{each.pod} ({each.child.poll()}):\n{each.text()[-1500:]}" for each in self.kubelet.started.values())
-        return "\n".join([*self.kubelet.errors, *texts])
-
-
-def metrics(process: Process) -> str:
-    """Return what a pod of ours says at /metrics; nothing while it does not."""
-    try:
-        with _DIRECT.open(f"http://{process.address}:8080/metrics", timeout=5) as answer:
-            text: str = answer.read().decode()
-            return text
-    except OSError:
-        return ""
-
-
-@pytest.fixture
-def release(plane: ControlPlane, tmp_path: Path) -> Iterator[Release]:
-    """A Kubernetes namespace to install in, held to the restricted standard."""
-    namespace = "installed"  # of all releases: what an uninstall kept is found by the next install
-    labels = {f"pod-security.kubernetes.io/{each}": "restricted" for each in ("enforce", "warn")}
-    plane.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}])
-    with Kubelet(plane, namespace, tmp_path / "pods") as kubelet:
-        yield Release(Helm(tmp_path / "helm", plane.kubeconfig), plane, namespace, kubelet)
-    assert not kubelet.errors
-    for each in kubelet.started.values():
-        assert "Traceback" not in each.text()
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    """A Cloud Map of this machine, a process of its own."""
-    with Server(tmp_path) as server:
-        yield server
-
-
-@contextlib.contextmanager
-def quickstart(plane: ControlPlane) -> Iterator[None]:
-    """The quickstart's manifests, for as long as this takes."""
-    folder = str(ROOT / "examples" / "quickstart")
-    plane.kubectl("apply", "--filename", folder)
-    yield
-    plane.kubectl("delete", "--filename", folder, "--ignore-not-found", "--wait=false")
 
 
 def finalizers(plane: ControlPlane) -> list[str]:
@@ -180,7 +84,7 @@ def test_a_release_lives_from_install_to_uninstall_and_loses_no_registration(
         assert is_registered(registry, 4)
         assert deregistered(server.data, "test-namespace") == []
         assert len(plane.api.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")["items"]) == 2
-        plane.kubectl("delete", "registryservices,registrynamespaces", "--all", "-A", "--timeout=20s")
+        remove_objects(plane)
 
 
 @pytest.mark.extended
@@ -249,24 +153,6 @@ def clients(plane: ControlPlane, namespace: str) -> None:
     plane.apply([{"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"clients.yaml": file}}])
 
 
-def cloudmap(endpoint: str) -> Json:
-    """Return values for a Cloud Map of this machine."""
-    keys = [{"name": f"AWS_{name}", "value": "any"} for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")]
-    return {
-        "mode": "cloudmap",
-        "cloudmap": {"endpointUrl": endpoint, "region": "us-east-1"},
-        "env": keys,
-        "replicas": 1,
-        "clusterName": "prod",
-    }
-
-
-def is_registered(registry: Registry, count: int) -> bool:
-    """Whether so many pods of the quickstart's stage dev are found."""
-    found: Any = registry.discover("flask-app", stage="dev")
-    return len(found) == count
-
-
 def test_the_embedded_mode_registers_and_its_registry_goes_on_while_the_operator_is_upgraded(
     release: Release, plane: ControlPlane, tmp_path: Path
 ) -> None:
@@ -293,24 +179,7 @@ def test_the_embedded_mode_registers_and_its_registry_goes_on_while_the_operator
         assert "is not known" not in hook.text()
         assert plane.api.get(policies.format("mutating"))["items"] == []
         assert len(plane.api.get(f"/api/v1/namespaces/{release.namespace}/persistentvolumeclaims")["items"]) == 1
-        plane.kubectl("delete", "registryservices,registrynamespaces", "--all", "-A", "--timeout=20s")
-
-
-def volume(folder: Path) -> Json:
-    """Return a PersistentVolume for the claim of the registry."""
-    spec = {
-        "capacity": {"storage": "1Gi"},
-        "accessModes": ["ReadWriteOnce"],
-        "hostPath": {"path": str(folder)},
-        "persistentVolumeReclaimPolicy": "Retain",
-    }
-    return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "registry"}, "spec": spec}
-
-
-def operator_key(plane: ControlPlane, namespace: str) -> tuple[str, str]:
-    """Return id and secret of the access key that the chart made."""
-    data = plane.api.get(f"/api/v1/namespaces/{namespace}/secrets/{RELEASE}-operator-key")["data"]
-    return base64.b64decode(data["accessKeyID"]).decode(), base64.b64decode(data["secretAccessKey"]).decode()
+        remove_objects(plane)
 
 
 @pytest.fixture(scope="module")
