@@ -2,14 +2,16 @@
 
 python -m bench.etcd [--pods 1000] [--services 100] [--runs 3]
 
-One member of etcd, with fsync as it is by itself. Cold: process, etcd's data and all objects are new; the clock starts
-when caches are synced and stops when every pod has its key in SkyDNS's layout. Ready to visible: from the return of the
-bench's own PATCH until the key is there, and until a CoreDNS without cache answers the address (where it is built).
+One member of etcd, on one core, with fsync as it is by itself. Cold: process, etcd's data and all objects are new; the
+clock starts when caches are synced and stops when every pod has its key in SkyDNS's layout. Ready to visible: from the
+return of the bench's own PATCH until the key is there, and until a CoreDNS without cache answers the address (where it
+is built).
 Exit code 1 if a bar is missed.
 """
 
 import argparse
 import functools
+import os
 import statistics
 import sys
 import time
@@ -91,6 +93,13 @@ def _operator(place: Place, folder: Path, etcd: EtcdCluster) -> Operator:
     return Operator(folder, place.plane.kubeconfig, config=config)
 
 
+def _pin(etcd: EtcdCluster) -> None:
+    """Keep each member on one core, the same one."""
+    for member in etcd.members:
+        assert member.child is not None
+        os.sched_setaffinity(member.child.pid, {max(os.sched_getaffinity(0))})
+
+
 def _count(etcd: EtcdCluster, prefix: str) -> int:
     key, end = (b64encode(text.encode()).decode() for text in (prefix, f"{prefix[:-1]}0"))
     body = {"key": key, "range_end": end, "count_only": True, "serializable": True}
@@ -101,6 +110,7 @@ def _cold(place: Place, folder: Path, pods: int) -> float:
     """Start an operator on an empty etcd; return the seconds from its synced caches to the last key."""
     folder.mkdir()
     with EtcdCluster(folder, is_durable=True) as etcd:
+        _pin(etcd)
         operator = _operator(place, folder, etcd)
         operator.start(wait=False)
         try:

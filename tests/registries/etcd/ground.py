@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from kube_registrar.model.changes import Change
 from kube_registrar.model.errors import RegistryError
 from kube_registrar.model.refs import DEFAULT_REGISTRY, NamespaceRef, RegistryName, ServiceRef
 from kube_registrar.model.specs import NamespaceSpec, NamespaceType
@@ -21,6 +22,7 @@ from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import SystemClock
 from kube_registrar.runtime.fence import Fence
 from kube_registrar.testing import builders
+from kube_registrar.testing.contract.base import apply
 from kube_registrar.testing.errors import MissingBinaries
 from kube_registrar.testing.etcd import EtcdCluster
 
@@ -103,3 +105,13 @@ def _granted() -> list[tuple[str, str]]:
     )
     prefixes = [line.split()[-1] for line in told.stdout.splitlines() if "grant-permission kube-registrar" in line]
     return [(encoded(each), encoded(end_of(each))) for each in prefixes]
+
+
+async def changed(registry: EtcdRegistry, service: ServiceRef, changes: Sequence[Change]) -> None:
+    """Make changes one by one, each asked for until it is confirmed, as the engine does."""
+    for change in changes:
+
+        async def is_made(change: Change = change) -> bool:
+            return not [each for each in (await apply(registry, service, change)).values() if each.error]
+
+        await until(is_made)

@@ -1,18 +1,18 @@
 """Three members: the leader killed, a majority lost, one that hangs."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 
 from kube_registrar.model.changes import Change
 from kube_registrar.model.errors import Unreachable
-from kube_registrar.model.refs import RegistryName, ServiceRef
+from kube_registrar.model.refs import RegistryName
 from kube_registrar.registries.etcd.registry import EtcdRegistry
 from kube_registrar.runtime.clock import SystemClock
 from kube_registrar.testing.contract.base import apply, deregister, listed, must, register
 from kube_registrar.testing.etcd import EtcdCluster
-from tests.registries.etcd.ground import opened, service_in, until
+from tests.registries.etcd.ground import changed, opened, service_in, until
 
 pytestmark = pytest.mark.extended
 
@@ -23,16 +23,6 @@ CHANGES = 200
 def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdCluster]:
     with EtcdCluster(tmp_path_factory.mktemp("three"), members=3) as cluster:
         yield cluster
-
-
-async def changed(registry: EtcdRegistry, service: ServiceRef, changes: Sequence[Change]) -> None:
-    """Make changes one by one, each asked for until it is confirmed, as the engine does."""
-    for change in changes:
-
-        async def is_made(change: Change = change) -> bool:
-            return not [each for each in (await apply(registry, service, change)).values() if each.error]
-
-        await until(is_made)
 
 
 async def test_a_leader_that_is_killed_loses_nothing_and_leaves_no_ghost(
