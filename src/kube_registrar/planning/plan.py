@@ -20,6 +20,7 @@ from kube_registrar.model.refs import InstanceId, Uid
 from kube_registrar.planning.compare import address_of, is_true_to, with_foreign_keys
 from kube_registrar.planning.evidence import ASKED, UNKNOWN, Cause, Evidence, Standing
 
+_NOTHING: Mapping[InstanceId, Evidence] = {}
 HELD = "what its pod asks for cannot be read just now"
 FOREIGN_ID = "an instance of that id belongs to somebody else and is left alone; it must be removed by its owner"
 ESTRANGED_ID = (
@@ -63,6 +64,7 @@ def plan(
     observed: Mapping[InstanceId, Instance],
     evidence: Mapping[Uid, Evidence],
     *,
+    closer: Mapping[InstanceId, Evidence] = _NOTHING,
     cluster_uid: Uid,
     busy: AbstractSet[InstanceId] = frozenset(),
     moving: AbstractSet[Uid] = frozenset(),
@@ -70,7 +72,8 @@ def plan(
 ) -> Plan:
     """Return what to do.
 
-    `evidence`: by pod UID, for unaccounted instances; one that is missing is unknown.
+    `evidence`: by the UID of whom unaccounted instances stand for; one that is missing is unknown.
+    `closer`: of single instances, where more is known of one; also why some are wanted as unhealthy.
     `busy`: instances with a change in flight or waiting for its next try; they are left alone.
     `moving`: pods with a wanted registration, anywhere, that is not confirmed yet.
     `removes`: whether deregistrations will be sent; where they will not, nobody waits for an address to be left.
@@ -85,7 +88,7 @@ def plan(
     there = _standing(wanted) if suspects else frozenset()
     leaving: set[tuple[str, str]] = set()
     for instance in suspects:
-        known = _evidence(instance, evidence, taken, there)
+        known = _evidence(instance, closer.get(instance.id), evidence, taken, there)
         if (known.is_final or known == ASKED) and removes:  # who is asked about may be gone: a moment, and it is known
             leaving |= address_of(instance.attributes)
         if instance.id in busy:
@@ -123,13 +126,14 @@ def _addresses(wanted: Wanted) -> Mapping[tuple[str, str], Uid]:
 
 def _evidence(
     instance: Instance,
+    closer: Evidence | None,
     evidence: Mapping[Uid, Evidence],
     taken: Mapping[tuple[str, str], Uid],
     there: AbstractSet[Uid],
 ) -> Evidence:
     """Return what counts. `there`: the pods that another instance stands for, or will, in the same service."""
     uid = origin_of(instance.attributes).uid
-    known = evidence.get(uid, UNKNOWN)
+    known = closer or evidence.get(uid, UNKNOWN)
     if known.is_final and known.cause is not Cause.MISSING:
         return known
     if known.cause is Cause.ASKS or known == ASKED:

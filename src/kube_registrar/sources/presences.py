@@ -15,9 +15,13 @@ from kube_registrar.declared.problems import AnnotationError, shown, wrong
 from kube_registrar.model.reasons import ADDRESS_NOT_ALLOWED, INVALID_PORT, INVALID_PUBLISH, Problem
 from kube_registrar.model.records import EXCLUDE_LABEL, Endpoint, KubeService, Node, ServicePort, Slice
 from kube_registrar.sources.guarding import NotAllowed, check_host, check_ip
+from kube_registrar.sources.wishes import Lack, LackKind
 from kube_registrar.sources.world import World
 
 FQDN: Final = "FQDN"
+_UNREADY = Lack(LackKind.NOT_READY, "its endpoint is not ready")
+_ENDING = Lack(LackKind.NOT_READY, "its endpoint is terminating")
+_OF_A_POD = Lack(LackKind.ADDRESS, "a pod has its address")
 _OTHER_ADDRESS = "Correct it, or take it out"
 
 
@@ -35,13 +39,19 @@ class Presence:
     """Its port; None where none is known or wanted."""
     node: str = ""
     zone: str = ""
-    is_ready: bool = True
+    lack: Lack | None = None
+    """Why it cannot serve, though it is there."""
     is_out: bool = False
     """It ends, or must not be registered: not even marked as unhealthy."""
     is_unchecked: bool = False
     """It is not known whether a pod has its address: it stays if it is there, and is not made."""
     is_balancer: bool = False
     """A load balancer's, so that a DNS alias may lead to it."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can serve."""
+        return self.lack is None
 
 
 @dataclass(slots=True)
@@ -55,7 +65,7 @@ class Presences:
     why_held: str = ""
     """In plain words, why it cannot be told what there is, so that what is registered stays."""
     why_none: str = ""
-    """In plain words, why there certainly is nothing."""
+    """In plain words, why there is nothing, as far as can be seen."""
     needs_consent: bool = False
     """Whether whoever declares a registry namespace must allow it: nothing of Kubernetes vouches for the addresses."""
 
@@ -132,9 +142,14 @@ class _Machines:
         self.result.why_held = f"EndpointSlice {one.name} has no port {named}"
 
     def _take(self, one: Slice, endpoint: Endpoint, number: int | None) -> None:
-        is_ready = endpoint.ready or self.service.publishes_not_ready
+        lack = None if endpoint.ready or self.service.publishes_not_ready else _UNREADY
         base = Presence(
-            "", number=number, node=endpoint.node, zone=endpoint.zone, is_ready=is_ready, is_out=endpoint.terminating
+            "",
+            number=number,
+            node=endpoint.node,
+            zone=endpoint.zone,
+            lack=_ENDING if endpoint.terminating else lack,
+            is_out=endpoint.terminating,
         )
         for text in endpoint.addresses:
             try:
@@ -152,7 +167,7 @@ class _Machines:
         holder = self.world.pod_addresses.get(ip)
         if holder:
             # A pod ends, and its readiness changes, unseen by who wrote this: it is registered by its name only.
-            self._add(replace(base, key=ip, ips=(ip,), is_out=True))
+            self._add(replace(base, key=ip, ips=(ip,), lack=_OF_A_POD, is_out=True))
             whose = "this" if holder == self.service.namespace else "another"
             raise NotAllowed(f"a pod of {whose} Kubernetes namespace has it, and a pod is registered as such only")
         return replace(base, key=ip, ips=(ip,), is_unchecked=holder is None)
@@ -191,14 +206,14 @@ def _nodes(service: KubeService, port: ServicePort | None, world: World, *, with
         raise _cannot(Publish.NODE_PORT, rule, f"Make it one of type NodePort, or write {Publish.CLUSTER_IP}")
     if not world.nodes:
         return Presences(why_held="no node has been read yet")
-    local = _serving_nodes(service, world) if service.local_only else None
+    local = _endpoints_by_node(service, world) if service.local_only else None
     found = [
         Presence(
             node.name,
             ips,
             number=number if with_port else None,
             node=node.name,
-            is_ready=node.ready and node.reachable and (local is None or node.name in local),
+            lack=_lack_of(node, local),
             is_out=EXCLUDE_LABEL in node.labels,
         )
         for node in sorted(world.nodes.values(), key=lambda each: each.name)
@@ -212,9 +227,26 @@ def _node_ips(node: Node) -> Sequence[str]:
     return tuple(_allowed(node.addresses, check_ip, "", []))
 
 
-def _serving_nodes(service: KubeService, world: World) -> frozenset[str]:
-    slices = world.endpoints.slices_of(service.key)
-    return frozenset(each.node for one in slices for each in one.endpoints if each.ready and not each.terminating)
+def _lack_of(node: Node, local: Mapping[str, bool] | None) -> Lack | None:
+    """Say why a node cannot serve. `local`: whether an endpoint on it is ready, where it needs one."""
+    if not node.reachable:
+        return Lack(LackKind.UNREACHABLE, f"its node {node.name} is unreachable")
+    if not node.ready:
+        return Lack(LackKind.NOT_READY, f"its node {node.name} is not ready")
+    if local is None or local.get(node.name):
+        return None
+    if node.name in local:
+        return Lack(LackKind.NOT_READY, f"no endpoint on its node {node.name} is ready")
+    return Lack(LackKind.ABSENT, f"no endpoint is on its node {node.name}")
+
+
+def _endpoints_by_node(service: KubeService, world: World) -> Mapping[str, bool]:
+    """Return the nodes with endpoints of a Service, and whether one of them is ready there."""
+    found: dict[str, bool] = {}
+    for one in world.endpoints.slices_of(service.key):
+        for each in one.endpoints:
+            found[each.node] = found.get(each.node, False) or (each.ready and not each.terminating)
+    return found
 
 
 def _balancer(service: KubeService, number: int | None) -> Presences:

@@ -19,7 +19,7 @@ from kube_registrar.model.instances import Health, Instance, Registration
 from kube_registrar.model.limits import Limits
 from kube_registrar.model.reasons import Problem
 from kube_registrar.model.records import KubeService
-from kube_registrar.model.refs import InstanceId, ServiceRef, Uid
+from kube_registrar.model.refs import InstanceId, Uid
 from kube_registrar.model.specs import HealthCheckType, NamespaceType
 from kube_registrar.sources.addresses import addresses_of, host_of
 from kube_registrar.sources.attributes import attributes_of, standard_of_service, user_attributes
@@ -29,7 +29,7 @@ from kube_registrar.sources.pods import MAX_PROBLEMS
 from kube_registrar.sources.presences import Presence, Presences, presences_of
 from kube_registrar.sources.resolving import Unresolved
 from kube_registrar.sources.services import ServiceAsks, asks_of
-from kube_registrar.sources.wishes import Wish, some
+from kube_registrar.sources.wishes import Lack, Wish, some
 from kube_registrar.sources.world import World
 
 
@@ -84,7 +84,7 @@ class _Publishing:
     defaults: Reading
     registrations: dict[InstanceId, Registration] = field(default_factory=dict)
     ids: list[InstanceId] = field(default_factory=list)
-    unready: set[ServiceRef] = field(default_factory=set)
+    lacks: dict[InstanceId, Lack] = field(default_factory=dict)
     to_check: set[str] = field(default_factory=set)
 
     def all(self) -> Wish:
@@ -106,10 +106,10 @@ class _Publishing:
             held=found.held,
             settled=some(ref for ref, _ in found.asked if found.is_certain(ref)),
             missing_ids=frozenset(self.ids) - self.registrations.keys(),
-            unready=some(self.unready),
             absent_because="; ".join(dict.fromkeys(found.reasons)),
             unresolved=found.unresolved,
             addresses_to_check=frozenset(self.to_check),
+            lacks=tuple(self.lacks.items()),
         )
 
     def _publish(self, asked: ServiceAsked, gathering: ServiceGathering) -> None:
@@ -126,12 +126,13 @@ class _Publishing:
         # All is worked out before anything is noted, so that what does not fit leaves nothing half done.
         made = [self._made(asked, presence, addresses, gathering) for presence, addresses in fitting]
         self.ids.extend(identity for identity, _ in made)
+        lacks = zip(made, fitting, strict=True)
+        self.lacks.update({identity: each.lack for (identity, _), (each, _) in lacks if each.lack})
         # Two ports of the Service may lead to one: then the later item's attributes count.
         there = {identity: one for identity, one in made if one is not None}
         self.registrations.update(there)
         if found.why_none or (found.found and not there):
             gathering.reasons.append(found.why_none or "nothing that it publishes can be registered now")
-            self.unready.add(target.ref)
         elif any(presence.is_unchecked for presence in found.found):
             gathering.reasons.append("it is not known yet whether pods have some of its addresses")
 

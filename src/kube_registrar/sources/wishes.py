@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from enum import Enum
 from functools import lru_cache
 
 from kube_registrar.model.instances import Registration
@@ -17,6 +18,27 @@ def some(services: Iterable[ServiceRef]) -> frozenset[ServiceRef]:
 @lru_cache(maxsize=4096)
 def _shared(services: frozenset[ServiceRef]) -> frozenset[ServiceRef]:
     return services
+
+
+class LackKind(Enum):
+    """In what way something that is there cannot serve."""
+
+    NOT_READY = "not-ready"
+    """It says so itself, or it ends."""
+    UNREACHABLE = "unreachable"
+    """Its node does not answer, so that nobody knows."""
+    ADDRESS = "address"
+    """A pod has its address."""
+    ABSENT = "absent"
+    """What would serve there is not there any more: nobody says that it is not ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Why something that is there is not to be registered as healthy, in a kind and in plain words."""
+
+    kind: LackKind
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +58,14 @@ class Wish:
     missing_ids: frozenset[InstanceId] = frozenset()
     """The instances that are asked for and have no registration: not ready, for example."""
     unready: frozenset[ServiceRef] = frozenset()
-    """Services that it asks for, and that only its readiness or a missing address keep it out of."""
+    """Services that a pod asks for, and that only its readiness or a missing address keep it out of."""
     absent_because: str = ""
     unresolved: bool = False
     """Whether a reference names what is not in its registry, as far as is known: it is worth looking there again."""
     addresses_to_check: frozenset[str] = frozenset()
     """Addresses of endpoints without pods: whether a pod has them has to be known, and is in World.pod_addresses."""
+    lacks: tuple[tuple[InstanceId, Lack], ...] = ()
+    """Of what a Service publishes: what is there and cannot serve. What is not even there has no place here."""
 
     @property
     def settled_ids(self) -> frozenset[InstanceId]:

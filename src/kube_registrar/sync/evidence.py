@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from kube_registrar.model.instances import Instance, Wanted
 from kube_registrar.model.records import BarePod, KubeService, Pod, Unselected
-from kube_registrar.model.refs import Origin, ServiceRef, Uid
+from kube_registrar.model.refs import InstanceId, Origin, ServiceRef, Uid
 from kube_registrar.planning.evidence import ASKED, UNKNOWN, UNSEEN, Cause, Evidence, Standing
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sources.wishes import Wish
+from kube_registrar.sync.closer import closer_evidence
 from kube_registrar.sync.questions import Questions
 from kube_registrar.sync.wanted import WantedState
 
@@ -37,6 +39,7 @@ _NO_LONGER = "the pod asks for it no longer"
 _SERVICE_GONE = Evidence(Standing.GONE, "the Service no longer exists", Cause.MISSING)
 _SERVICE_REPLACED = Evidence(Standing.GONE, "another Service has its name now", Cause.REPLACED)
 _SERVICE_NO_LONGER = "the Service asks for it no longer"
+_SERVICE_ENDING = Evidence(Standing.ENDING, "the Service is terminating", Cause.SEEN)
 _UNSELECTED = Evidence(Standing.DECLINED, "nothing asks for the Service any more", Cause.CONFIGURATION)
 
 
@@ -144,6 +147,10 @@ class EvidenceOfPods:
         """Return what is known of each pod's instance in a service; else the API server is asked from now on."""
         return {origin.uid: self._of(origin, service) for origin in origins}
 
+    def closer(self, suspects: Iterable[Instance], wanted: Wanted) -> Mapping[InstanceId, Evidence]:
+        """Return what is known of single instances: of those, and of those that are wanted as unhealthy."""
+        return closer_evidence(suspects, wanted, self._wanted, lambda pod: self._not_ready(pod, "the pod is not ready"))
+
     def saw(self, uid: Uid) -> bool:
         """Whether a watch has told of this pod, and it is remembered."""
         end = self._ends.get(uid)
@@ -186,7 +193,7 @@ class EvidenceOfPods:
         if uid in self._wanted.pods:
             return self._of_watched(uid, service)
         if uid in self._wanted.services_asking:
-            return self._of_watched_service(uid, service)
+            return self._of_watched_service(uid)
         if uid in self._ends:
             return self._ends[uid]
         if not origin.name or not origin.namespace:
@@ -207,23 +214,29 @@ class EvidenceOfPods:
         if wish is None:
             return UNKNOWN
         if service in wish.unready:
-            return self._not_ready(pod, wish)
+            return self._not_ready(pod, wish.absent_because)
         why = "" if wish.unready else wish.absent_because
         return Evidence(Standing.DECLINED, why or _NO_LONGER, Cause.CONFIGURATION)
 
-    def _of_watched_service(self, uid: Uid, service: ServiceRef) -> Evidence:
-        """Judge an instance that stands for no pod: its Service is known, with all its slices."""
+    def _of_watched_service(self, uid: Uid) -> Evidence:
+        """Judge an instance that stands for no pod: its Service is known, with all its slices.
+
+        What is there and not ready is known closer; of what is left, nothing is there any more, or asked for.
+        """
         wish = self._wanted.wishes.get(uid)
         if wish is None:
             return UNKNOWN
-        cause = Cause.NOT_READY if service in wish.unready else Cause.CONFIGURATION
-        return Evidence(Standing.DECLINED, wish.absent_because or _SERVICE_NO_LONGER, cause)
+        if self._wanted.services_asking[uid].terminating:
+            return _SERVICE_ENDING
+        return Evidence(Standing.DECLINED, wish.absent_because or _SERVICE_NO_LONGER, Cause.CONFIGURATION)
 
-    def _not_ready(self, pod: Pod, wish: Wish) -> Evidence:
-        if not pod.ready and self._is_unreachable(pod.node):
+    def _not_ready(self, pod: Pod, why: str) -> Evidence:
+        if pod.ready:  # it has lost its address, which is not its word
+            return Evidence(Standing.DECLINED, why, Cause.CONFIGURATION)
+        if self._is_unreachable(pod.node):
             why = f"the pod is not ready, for its node {pod.node} is unreachable"
             return Evidence(Standing.DECLINED, why, Cause.UNREACHABLE)
-        return Evidence(Standing.DECLINED, wish.absent_because, Cause.NOT_READY)
+        return Evidence(Standing.DECLINED, why, Cause.NOT_READY)
 
     async def _ask(self, origin: Origin) -> None:
         try:
@@ -258,7 +271,7 @@ class EvidenceOfPods:
         if wish.registrations or wish.held:
             return UNSEEN
         if wish.unready:
-            return self._not_ready(pod, wish)
+            return self._not_ready(pod, wish.absent_because)
         return Evidence(Standing.DECLINED, wish.absent_because or _NO_LONGER, Cause.CONFIGURATION)
 
 

@@ -41,8 +41,11 @@ Others = Mapping[ServiceRef, tuple[Mapping[str, int], Mapping[str, int]]]
 CAUSES: Mapping[Cause, tuple[str, str]] = {
     Cause.MISSING: ("Missing", "missing pods whose deletion nobody saw"),
     Cause.REPLACED: ("Replaced", "pods that have another one of their name"),
-    Cause.CONFIGURATION: ("Configuration", "live pods that nothing asks for any more"),
-    Cause.UNREACHABLE: ("Unreachable", "pods on nodes that are unreachable"),
+    Cause.CONFIGURATION: (
+        "Configuration",
+        "live pods that nothing asks for any more, or endpoints that their Services no longer have",
+    ),
+    Cause.UNREACHABLE: ("Unreachable", "pods or Services whose nodes are unreachable"),
 }
 """The word for each kind of evidence in a status, and in a sentence."""
 

@@ -290,13 +290,15 @@ class RegistrySync:
         service, now = state.service, self.clock.monotonic()
         wanted = self.wanted.of(service)
         self._withdraw(state, wanted)
-        suspects = [origin_of(i.attributes) for i in unaccounted(wanted, state.instances.values(), self.cluster_uid)]
+        orphans = unaccounted(wanted, state.instances.values(), self.cluster_uid)
+        suspects = [origin_of(instance.attributes) for instance in orphans]
         busy = state.busy(wanted.registrations, now)
         self.latency.planned(service, lambda each: each not in busy and self._is_there(state, each))
         made = plan(
             wanted,
             state.instances,
             self.evidence.of(suspects, service),
+            closer=self.evidence.closer(orphans, wanted),
             cluster_uid=self.cluster_uid,
             busy=busy,
             moving={origin.uid for origin in suspects if self.hears.is_moving(origin.uid, service)},

@@ -160,7 +160,7 @@ def test_ready_machines_are_registered_and_none_that_ends(
     wish = wish_of_service(_kube_service(**changes), known)
     assert bool(wish.registrations) is is_registered
     assert (len(wish.settled_ids), wish.held) == (1, False)
-    assert (FLASK in wish.unready) is not is_registered
+    assert (not wish.lacks) is is_registered
     assert wish.absent_because == ("" if is_registered else "nothing that it publishes can be registered now")
 
 
@@ -277,7 +277,7 @@ def test_machines_of_a_service_with_custom_health_say_how_they_are(world: World)
 
 def test_a_service_of_machines_without_any_says_so(world: World) -> None:
     wish = wish_of_service(_kube_service(), _with(world))
-    assert (wish.registrations, wish.held, wish.unready) == ((), False, frozenset({FLASK}))
+    assert (wish.registrations, wish.held, wish.lacks) == ((), False, ())
     assert wish.absent_because == "the EndpointSlices of Service db have no address"
 
 
@@ -530,7 +530,7 @@ def test_no_alias_leads_to_a_name_where_health_is_told(world: World) -> None:
 
 def test_a_load_balancer_without_an_address_yet_is_waited_for_in_silence(world: World) -> None:
     wish = wish_of_service(_kube_service(_asking(publish="LoadBalancer"), type="LoadBalancer"), _with(world))
-    assert (wish.registrations, wish.problems, wish.held, wish.unready) == ((), (), False, frozenset({FLASK}))
+    assert (wish.registrations, wish.problems, wish.held, wish.lacks) == ((), (), False, ())
     assert wish.absent_because == "its load balancer has no address yet"
 
 
