@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ def lose(ground: Ground, count: int, **changes: object) -> None:
         ground.cluster.apply_node(node(number, **changes))
 
 
-def slice_of(number: int, *, count: int = 20, **conditions: bool) -> Slice:
+def slice_of(number: int, *, count: int = 20, **conditions: Any) -> Slice:
     endpoints = tuple(Endpoint((f"192.0.2.{number * count + i + 1}",), **conditions) for i in range(count))
     return Slice("default", f"m{number}", Uid(f"m{number}"), "web", endpoints, (("http", 5432),))
 
@@ -110,7 +111,7 @@ async def test_nodes_that_lose_their_addresses_or_are_excluded_are_held(ground: 
 async def test_nodes_that_lose_their_endpoints_are_held_and_those_whose_endpoints_are_not_ready_go(
     ground: Ground,
 ) -> None:
-    def endpoints(**conditions: bool) -> Slice:
+    def endpoints(**conditions: Any) -> Slice:
         found = [Endpoint((f"10.9.0.{n + 1}",), pod="p", node=f"node-{n}", **conditions) for n in range(NODES)]
         return Slice("default", "local", Uid("local"), "web", tuple(found), (("http", 80),))
 

@@ -42,15 +42,21 @@ class Deregister:
 
 @dataclass(frozen=True, slots=True)
 class SetHealth:
-    """Set the status of an instance in a service with custom health checks."""
+    """Set the status of an instance in a service with custom health checks. `why`: a sentence, where it is ill."""
 
     instance_id: InstanceId
     origin: Origin
     health: Health
     urgency: Urgency = Urgency.REGISTER
+    why: str = ""
 
 
 Change = Register | Deregister | SetHealth
+
+
+def takes_out(change: Change) -> bool:
+    """Whether most clients no longer find the instance after this change: it goes, or is marked as unhealthy."""
+    return isinstance(change, Deregister) or (isinstance(change, SetHealth) and change.health is Health.UNHEALTHY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,17 +102,19 @@ WITHHELD = Reason(
 )
 DELETION_HELD = Reason(
     "DeletionHeld",
-    "{instance} stays in {service}, although {why}: {held}. Restore what was changed, or approve it with "
+    "{instance} {stays} in {service}, although {why}: {held}. Restore what was changed, or approve it with "
     "kube-registrar approve",
 )
 DELETIONS_HELD = Reason(
     "DeletionsHeld",
-    "{count} instances stay registered although nobody wants them, because too many would go at once: {causes}. "
+    "{count} instances {stay}, because too many would go at once: {causes}. "
     "Restore what was changed, or approve it with kube-registrar approve {what}",
 )
 NO_DELETIONS_HELD = Reason("NoDeletionsHeld", "No deregistration is held")
 NOTHING_FOUND = Reason("NothingFound", "There is nothing of the kind any more")
-DELETIONS_APPROVED = Reason("DeletionsApproved", "{count} deregistrations that were held are approved and go now")
+DELETIONS_APPROVED = Reason(
+    "DeletionsApproved", "{count} deregistrations or marks that were held are approved and made now"
+)
 DUPLICATE_CLUSTER = Reason(
     "DuplicateCluster",
     "{why}. No instance is removed for want of its pod any more, until kube-registrar is started again. Give each "

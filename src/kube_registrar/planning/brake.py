@@ -1,5 +1,7 @@
 """The brake: deregistrations that may be somebody's mistake are held when there are many of them at once.
 
+A mark as unhealthy counts as one, for most clients find who is marked no more than who is gone.
+
 | evidence | held when there are many | released by |
 |---|---|---|
 | seen ending, replaced, moved, its address belongs to another pod, not ready | never | |
@@ -14,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from kube_registrar.model.changes import Deregister
+from kube_registrar.model.changes import takes_out
 from kube_registrar.model.refs import InstanceId
 from kube_registrar.planning.evidence import Cause
 from kube_registrar.planning.plan import Plan
@@ -67,8 +69,8 @@ def judged(service: Extent, registry: Extent) -> Scope | None:
 
 
 def held_back(made: Plan, held: Mapping[InstanceId, str]) -> Plan:
-    """Return the plan without the deregistrations in `held`; those instances are kept, for the reasons given."""
+    """Return the plan without what takes out those in `held`; they are kept as they are, for the reasons given."""
     if not held:
         return made
-    changes = [c for c in made.changes if not (isinstance(c, Deregister) and c.instance_id in held)]
+    changes = [c for c in made.changes if not (takes_out(c) and c.instance_id in held)]
     return replace(made, changes=changes, kept={**made.kept, **held})

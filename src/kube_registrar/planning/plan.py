@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from kube_registrar.model.changes import Change, Deregister, Register, SetHealth, Urgency
+from kube_registrar.model.changes import Change, Deregister, Register, SetHealth, Urgency, takes_out
 from kube_registrar.model.identity import is_own, origin_of
 from kube_registrar.model.instances import Health, Instance, Registration, Wanted
 from kube_registrar.model.refs import InstanceId, Uid
@@ -37,7 +37,7 @@ class Plan:
 
     changes: Sequence[Change] = ()
     kept: Mapping[InstanceId, str] = field(default_factory=dict)
-    """Own instances that nobody wants and that stay: why, in plain words."""
+    """Own instances that nobody wants and that stay, or are to be marked and are not: why, in plain words."""
     conflicts: Sequence[Registration] = ()
     """Wanted registrations whose id somebody else's instance has: never overwritten."""
     waiting: Sequence[Registration] = ()
@@ -45,9 +45,9 @@ class Plan:
     withheld: Sequence[Change] = ()
     """What would be done if the policy of the registry let it: `planning.policy` moves it here from `changes`."""
     causes: Mapping[InstanceId, Cause] = field(default_factory=dict)
-    """Of what kind the evidence for each deregistration in `changes` is."""
+    """Of what kind the evidence is for each deregistration in `changes`, and for each mark as unhealthy."""
     pending: AbstractSet[InstanceId] = frozenset()
-    """Own instances that nobody wants and of which nothing new is known: whatever was found before stands."""
+    """Those of them of which nothing new is known: whatever was found before stands."""
 
 
 def unaccounted(wanted: Wanted, observed: Iterable[Instance], cluster_uid: Uid) -> Sequence[Instance]:
@@ -110,7 +110,10 @@ def plan(
     waiting = [r for r in due if leaving and address_of(r.instance.attributes) & leaving]
     blocked = {r.instance.id for r in (*conflicts, *waiting)}
     registers = [_register(r, observed) for r in due if r.instance.id not in blocked]
-    changes = [*evictions, *registers, *_ailing(wanted, observed, busy), *departures]
+    marks = list(_ailing(wanted, observed, busy, closer))
+    causes |= {each.instance_id: _cause(each.instance_id, closer) for each in marks if takes_out(each)}
+    pending |= {each for each in busy if _is_to_be_marked(wanted.registrations.get(each))}
+    changes = [*evictions, *registers, *marks, *departures]
     return Plan(changes, kept, conflicts, waiting, causes=causes, pending=frozenset(pending))
 
 
@@ -180,7 +183,10 @@ def is_met(registration: Registration, current: Instance | None) -> bool:
 
 
 def _ailing(
-    wanted: Wanted, observed: Mapping[InstanceId, Instance], busy: AbstractSet[InstanceId]
+    wanted: Wanted,
+    observed: Mapping[InstanceId, Instance],
+    busy: AbstractSet[InstanceId],
+    closer: Mapping[InstanceId, Evidence],
 ) -> Iterable[SetHealth]:
     """Yield what makes the health of instances that are otherwise as wanted that of their pods, where it is ours."""
     for instance_id, registration in wanted.registrations.items():
@@ -188,7 +194,18 @@ def _ailing(
         if current is None or health is Health.UNKNOWN or current.health is health or instance_id in busy:
             continue
         if is_true_to(current, registration.instance):
-            yield SetHealth(instance_id, registration.origin, health)
+            why = closer[instance_id].why if instance_id in closer else ""
+            yield SetHealth(instance_id, registration.origin, health, why=why)
+
+
+def _cause(instance_id: InstanceId, closer: Mapping[InstanceId, Evidence]) -> Cause:
+    """Return why an instance is to be marked as unhealthy."""
+    known = closer.get(instance_id)
+    return (known and known.cause) or Cause.NOT_READY
+
+
+def _is_to_be_marked(registration: Registration | None) -> bool:
+    return registration is not None and registration.instance.health is Health.UNHEALTHY
 
 
 def _is_foreign(current: Instance | None, cluster_uid: Uid) -> bool:

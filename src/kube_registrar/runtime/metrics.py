@@ -99,8 +99,8 @@ class Metrics:
         )
         self.deletions_blocked = counter(
             "deletions_blocked_total",
-            "Deregistrations that were held, each counted once; guard is missing, configuration, unreachable or "
-            "duplicate-cluster.",
+            "Deregistrations, and marks as unhealthy, that were held, each counted once; guard is missing, "
+            "configuration, unreachable or duplicate-cluster.",
             "registry",
             "guard",
         )

@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from kube_registrar.model.changes import Deregister
+from kube_registrar.model.changes import Change, Deregister, Register, takes_out
 from kube_registrar.model.refs import InstanceId, Origin, RegistryName, ServiceRef
 from kube_registrar.planning.brake import (
     ABSENCE,
@@ -31,7 +31,7 @@ from kube_registrar.planning.plan import Plan
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sync.evidence import EvidenceOfPods
 from kube_registrar.sync.observed import ObservedService, ObservedState
-from kube_registrar.sync.reporting import Reporter
+from kube_registrar.sync.reporting import Hold, Reporter
 from kube_registrar.sync.second_list import SecondLists
 
 GATHER_SECONDS = 1.0
@@ -48,7 +48,7 @@ SLACK_SECONDS = 2.0
 DUPLICATE = "duplicate-cluster"
 _GO = -math.inf
 _SOON = 1e-6
-LOOKING = "its deregistration waits until it is known how many others are to go with it"
+LOOKING = "it stays until it is known how many others are to go with it"
 """Why an instance stays for the moment that this takes."""
 
 
@@ -62,7 +62,7 @@ class Stage(Enum):
 
 @dataclass(slots=True)
 class Candidate:
-    """An instance that is to go. Times are monotonic seconds."""
+    """An instance that is to go, or to be marked as unhealthy (`is_mark`). Times are monotonic seconds."""
 
     service: ServiceRef
     instance_id: InstanceId
@@ -70,6 +70,7 @@ class Candidate:
     cause: Cause
     why: str
     since: float
+    is_mark: bool = False
     stage: Stage = Stage.WAITING
     held_since: float = 0.0
     node_back_since: float = math.inf
@@ -116,7 +117,7 @@ class Brake:
         here = self._candidates.get(state.service)
         if not here and not made.causes:  # the usual case
             return made, math.inf
-        going = {change.instance_id: change for change in made.changes if isinstance(change, Deregister)}
+        going = {change.instance_id: change for change in made.changes if takes_out(change)}
         here = self._updated(here or {}, going, made, state)
         if not here:
             self._candidates.pop(state.service, None)
@@ -138,14 +139,14 @@ class Brake:
             if each.stage is Stage.HELD and not was_held:
                 newly.append(each)
         if newly:
-            told = [(each.origin, each.instance_id, each.why, each.why_held) for each in newly]
+            told = [Hold(each.origin, each.instance_id, each.why, each.why_held, each.is_mark) for each in newly]
             self.reporter.held(state.service, told, is_first=not was_holding)
         return _explained(held_back(made, kept), here), again_at
 
     def _updated(
         self,
         here: dict[InstanceId, Candidate],
-        going: Mapping[InstanceId, Deregister],
+        going: Mapping[InstanceId, Change],
         made: Plan,
         state: ObservedService,
     ) -> dict[InstanceId, Candidate]:
@@ -164,7 +165,8 @@ class Brake:
             elif known is not None and known.cause is cause:
                 known.node_back_since = math.inf
             else:
-                known = Candidate(state.service, instance_id, change.origin, cause, change.why, now)
+                is_mark, why = not isinstance(change, Deregister), "" if isinstance(change, Register) else change.why
+                known = Candidate(state.service, instance_id, change.origin, cause, why, now, is_mark=is_mark)
                 self._latest = now if cause in BRAKED else self._latest
             result[instance_id] = known
         return result
@@ -320,9 +322,10 @@ class _Extents:
 
 def _told(each: Candidate, scope: Scope, extent: Extent) -> str:
     where = each.service.namespace.registry if scope is Scope.REGISTRY else each.service
+    what, would = ("mark as UNHEALTHY", "go, or be marked,") if each.is_mark else ("deregistration", "go")
     return (
-        f"its deregistration is held: {extent.going + extent.recent} of {extent.present + extent.recent} instances in "
-        f"{scope} {where} would go within {WINDOW_SECONDS:.0f} s, and at most {extent.allowance} may"
+        f"its {what} is held: {extent.going + extent.recent} of {extent.present + extent.recent} instances in "
+        f"{scope} {where} would {would} within {WINDOW_SECONDS:.0f} s, and at most {extent.allowance} may"
     )
 
 

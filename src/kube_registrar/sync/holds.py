@@ -59,6 +59,8 @@ class Held:
     token: str
     causes: Mapping[str, int]
     pods: Sequence[str]
+    stay: str = ""
+    """In plain words, how they stay, and against what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,8 @@ class Holds:
     def _held_problem(self, thing: CustomObject, status: Held) -> Problem:
         words = dict(CAUSES.values())
         causes = ", ".join(f"{count} of {words[word]}" for word, count in status.causes.items())
-        problem = Problem.of(DELETIONS_HELD, count=status.count, causes=causes, what=argument_of(thing))
+        what = argument_of(thing)
+        problem = Problem.of(DELETIONS_HELD, count=status.count, stay=status.stay, causes=causes, what=what)
         given = thing.annotations.get(APPROVE, "")
         if not given or given in {status.token, self._taken.get(key_of(thing))}:
             return problem
@@ -231,7 +234,24 @@ def _status_of(
     causes = Counter(CAUSES[each.cause][0] for each in found)
     pods = sorted({f"{each.origin.namespace}/{each.origin.name}" for each in found})
     held_since = min(each.held_since for each in found)
-    return Held(len(found), held_since + epoch, _token(found, epoch), dict(sorted(causes.items())), pods[:NAMED]), ids
+    status = Held(
+        count=len(found),
+        since=held_since + epoch,
+        token=_token(found, epoch),
+        causes=dict(sorted(causes.items())),
+        pods=pods[:NAMED],
+        stay=_stay(found),
+    )
+    return status, ids
+
+
+def _stay(found: Sequence[Candidate]) -> str:
+    marks = sum(each.is_mark for each in found)
+    if not marks:
+        return "stay registered although nobody wants them"
+    if marks == len(found):
+        return "stay HEALTHY although what they stand for is not ready"
+    return "stay as they are although nobody wants them, or what they stand for is not ready"
 
 
 def _token(found: Iterable[Candidate], epoch: float) -> str:

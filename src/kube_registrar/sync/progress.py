@@ -89,7 +89,8 @@ class Progress:
 
     def planned(self, service: ServiceRef, made: Plan) -> None:
         """Note what a plan keeps, and who waits."""
-        self._kept[service] = len(made.kept)
+        wanted = self.wanted.of(service).registrations
+        self._kept[service] = sum(1 for each in made.kept if each not in wanted)  # of others a mark is held
         self._conflicts[service] = len(made.conflicts)
         self._counts.pop(service, None)
         for instance_id, why in made.kept.items():

@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register, SetHealth
@@ -54,7 +55,18 @@ class ChangeMetrics(Protocol):
         """Count a change that a policy withheld."""
 
     def blocked(self, registry: RegistryName, guard: str) -> None:
-        """Count a deregistration that is held, by what holds it."""
+        """Count a deregistration or a mark that is held, by what holds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """An instance that stays: whose it is, why it is to go, or to be marked as unhealthy, and why it does not."""
+
+    origin: Origin
+    instance_id: InstanceId
+    why: str
+    why_held: str
+    is_mark: bool = False
 
 
 class Reporter:
@@ -126,24 +138,26 @@ class Reporter:
         """Count a deregistration that is held."""
         self._metrics.blocked(registry, guard)
 
-    def held(self, service: ServiceRef, told: Sequence[tuple[Origin, InstanceId, str, str]], *, is_first: bool) -> None:
-        """Say that deregistrations are held: each with its pod, its instance, why it is to go and why it is held.
+    def held(self, service: ServiceRef, told: Sequence[Hold], *, is_first: bool) -> None:
+        """Say that deregistrations, or marks as unhealthy, are held.
 
         `is_first`: nothing was held in this registry before. The log has one line then, and few pods get an event.
         """
         registry = service.namespace.registry
         if is_first:
             self._held[registry] = 0
-            _log.warning("%s, in %s and perhaps others: %s", told[0][0], service, told[0][3])
-        for origin, instance_id, why, held in told:
+            _log.warning("%s, in %s and perhaps others: %s", told[0].origin, service, told[0].why_held)
+        for each in told:
             self._held[registry] += 1
             if self._held[registry] <= HELD_EVENTS:
-                problem = Problem.of(DELETION_HELD, instance=instance_id, service=service, why=why, held=held)
-                self._record(origin, "Warning", problem)
+                stays = "stays HEALTHY" if each.is_mark else "stays"
+                words = {"instance": each.instance_id, "stays": stays, "service": service}
+                problem = Problem.of(DELETION_HELD, **words, why=each.why, held=each.why_held)
+                self._record(each.origin, "Warning", problem)
 
     def released(self, service: ServiceRef, instance_id: InstanceId, why: str) -> None:
-        """Note that a deregistration is held no longer."""
-        _log.info("the deregistration of %s from %s was held, and %s", instance_id, service, why)
+        """Note that an instance is held no longer."""
+        _log.info("%s in %s was held, and %s", instance_id, service, why)
 
     def duplicate(self, registry: RegistryName, why: str) -> None:
         """Say that another writer has our identity."""

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kube_registrar.model.changes import Register
-from kube_registrar.model.instances import Wanted
+from kube_registrar.model.changes import Register, SetHealth
+from kube_registrar.model.instances import Health, Wanted
 from kube_registrar.planning.brake import ABSENCE, BRAKED, LEAST, Extent, Scope, held_back, judged
 from kube_registrar.planning.evidence import Cause, Evidence, Standing
 from kube_registrar.planning.plan import plan
@@ -130,3 +130,26 @@ def test_of_what_is_busy_or_unknown_nothing_new_is_known() -> None:
     asks = Evidence(Standing.UNKNOWN, "it lives and asks", Cause.ASKS)
     made = plan(Wanted({}, frozenset()), there, {A.origin.uid: asks}, cluster_uid=builders.CLUSTER_UID)
     assert made.pending == {B.instance.id}
+
+
+@pytest.mark.parametrize("cause", [None, Cause.NOT_READY, Cause.UNREACHABLE])
+def test_a_mark_as_unhealthy_has_a_cause_and_can_be_held_as_a_deregistration_can(cause: Cause | None) -> None:
+    ill = replace(B, instance=replace(B.instance, health=Health.UNHEALTHY), optional=True)
+    there = {B.instance.id: replace(B.instance, health=Health.HEALTHY)}
+    closer = {B.instance.id: Evidence(Standing.DECLINED, "its node is unreachable", cause)} if cause else {}
+    wanted = Wanted({B.instance.id: ill}, frozenset())
+    made = plan(wanted, there, {}, closer=closer, cluster_uid=builders.CLUSTER_UID)
+    assert made.causes == {B.instance.id: cause or Cause.NOT_READY}
+    assert [type(change) for change in made.changes] == [SetHealth]
+    held = held_back(made, {B.instance.id: "too many"})
+    assert (held.changes, held.kept) == ([], {B.instance.id: "too many"})
+    busy = plan(wanted, there, {}, closer=closer, cluster_uid=builders.CLUSTER_UID, busy={B.instance.id})
+    assert (busy.changes, busy.pending) == ([], {B.instance.id})
+
+
+def test_a_mark_as_healthy_is_never_held() -> None:
+    well = replace(B, instance=replace(B.instance, health=Health.HEALTHY))
+    there = {B.instance.id: replace(B.instance, health=Health.UNHEALTHY)}
+    made = plan(Wanted({B.instance.id: well}, frozenset()), there, {}, cluster_uid=builders.CLUSTER_UID)
+    assert (made.causes, len(made.changes)) == ({}, 1)
+    assert held_back(made, {B.instance.id: "too many"}).changes == made.changes

@@ -78,7 +78,7 @@ STATUS: Final[dict[str, Any]] = {
         "held": {
             "type": "object",
             "description": (
-                "Instances that stay registered although nobody wants them, because too many would go at once. "
+                "Instances that stay, or stay healthy, because too many would go or be marked at once. "
                 "Absent where nothing is held. The condition DeletionsHeld says why, and kube-registrar approve "
                 "lets them go."
             ),
