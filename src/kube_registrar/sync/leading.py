@@ -76,7 +76,8 @@ class Leading:
                 cluster_name=catalog.world.cluster_name,
                 is_unsettled=is_unsettled,
                 is_reading=is_reading,
-                is_checked=partial(_is_checked, catalog),
+                is_checked=partial(_has_check, catalog, HealthCheckType.ROUTE53),
+                is_custom=partial(_has_check, catalog, HealthCheckType.CUSTOM),
                 latency=latency,
                 measures=terms.measures,
             )
@@ -155,7 +156,7 @@ class Leading:
             self.syncs[service.namespace.registry].queue.add_after(service, GATHER_SECONDS)
 
 
-def _is_checked(catalog: Catalog, service: ServiceRef) -> bool:
-    """Whether the registry itself checks the health of a service's instances."""
+def _has_check(catalog: Catalog, check: HealthCheckType, service: ServiceRef) -> bool:
+    """Whether a service has this kind of health check."""
     known = catalog.world.services.get(service)
-    return known is not None and known.health_check is HealthCheckType.ROUTE53
+    return known is not None and known.health_check is check

@@ -15,6 +15,7 @@ from kube_registrar.model.instances import Instance, Registration
 from kube_registrar.model.refs import InstanceId, ServiceRef, Uid
 from kube_registrar.planning.compare import is_true_to
 from kube_registrar.runtime.backoff import Backoff
+from kube_registrar.sync.pushes import Pushes
 from kube_registrar.sync.whereabouts import Whereabouts
 
 DOUBT_SECONDS = 300.0
@@ -77,6 +78,7 @@ class ObservedService:
     """Instances that are to be written anew once a list tells of them, and after how many lists that came up."""
     _unlisted: AbstractSet[InstanceId] = frozenset()
     """Pairs of which the last list told nothing, for something was done with them meanwhile."""
+    _pushes: Pushes = field(default_factory=Pushes)
     _was_listed: bool = False
     _written: set[InstanceId] | None = None
     _look_backoff: Backoff = field(init=False)
@@ -109,6 +111,7 @@ class ObservedService:
         """
         newer = self._written or set()
         self._written = None
+        listed, pushed_at = self._pushes.seen(listed, asked_at)
         self._listed, self._unlisted = self._lists, newer
         self._is_just_listed, self.is_look_failed = True, False
         self._look_backoff.succeeded()
@@ -123,6 +126,7 @@ class ObservedService:
         self._was_listed = True
         self._count_others(listed)
         self.is_readable = self.look_at > now  # else something has come up since it was asked for
+        self.look_by(pushed_at)
         self.doubtful = {instance_id: until for instance_id, until in self.doubtful.items() if until > asked_at}
         if self.untold:
             self.look_by(now)
@@ -200,6 +204,7 @@ class ObservedService:
         self.failed.clear()
         self.doubtful.clear()  # what may still land has nowhere to
         self.untold.clear()
+        self._pushes.clear()
         self._awaited.clear()
         self._written = None
         self._was_listed, self.appeared = False, frozenset()
@@ -248,7 +253,7 @@ class ObservedService:
         self.in_flight.pop(change.instance_id, None)
         self._touch(change.instance_id)
         if error is None:
-            self._confirm(change)
+            self._confirm(change, now)
             return None
         is_doubtful = isinstance(error, Unreachable) and error.doubtful
         if is_doubtful:
@@ -269,12 +274,15 @@ class ObservedService:
         """Note that a change was not sent after all: nothing is known anew."""
         self.in_flight.pop(change.instance_id, None)
 
-    def _confirm(self, change: Change) -> None:
+    def _confirm(self, change: Change, now: float) -> None:
         self.failed.pop(change.instance_id, None)
         if isinstance(change, SetHealth):
+            self._pushes.note(change.instance_id, change.health, now)
             known = self.instances.get(change.instance_id)
             if known is not None:
                 self.instances[change.instance_id] = replace(known, health=change.health)
+        if isinstance(change, Deregister):
+            self._pushes.forget(change.instance_id)
         if isinstance(change, Register | Deregister):
             before = self.instances.pop(change.instance_id, None)
             after = {change.instance_id: _upserted(change, before)} if isinstance(change, Register) else {}

@@ -36,6 +36,7 @@ from kube_registrar.sync.observed import DOUBT_SECONDS, ObservedService, Observe
 from kube_registrar.sync.outage import Outage
 from kube_registrar.sync.outdated import is_outdated, unwished
 from kube_registrar.sync.overwriting import without_unseen
+from kube_registrar.sync.pushes import LaterLooks
 from kube_registrar.sync.queue import KeyedQueue
 from kube_registrar.sync.reporting import Reporter
 from kube_registrar.sync.second_list import SecondLists
@@ -98,6 +99,8 @@ class RegistrySync:
     """Whether something that is newly selected has not been read yet."""
     is_checked: Callable[[ServiceRef], bool] = lambda _service: False
     """Whether the registry makes health checks of its own for the instances of a service."""
+    is_custom: Callable[[ServiceRef], bool] = lambda _service: False
+    """Whether the health of a service's instances is set by us."""
     latency: Latency = field(default_factory=lambda: Latency(lambda: 0.0, lambda *_: None))
     measures: Measures = UNMEASURED
     observed: ObservedState = field(init=False)
@@ -113,7 +116,7 @@ class RegistrySync:
     """Services in which a registration waits for an address."""
     _sending: set[asyncio.Task[None]] = field(default_factory=set)
     _looking: dict[ServiceRef, asyncio.Task[None]] = field(default_factory=dict)
-    _looked: set[ServiceRef] = field(default_factory=set)
+    _later: LaterLooks = field(init=False)
     _began: float = math.inf
     _settled: set[ServiceRef] = field(default_factory=set)
     _looks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOOKS_AT_ONCE))
@@ -133,6 +136,7 @@ class RegistrySync:
         )
         self._outage = Outage(self.registry.name, self.reporter)
         self._lateness = Lateness(self.is_checked)
+        self._later = LaterLooks(self.straggler_seconds, self.is_custom)
 
     @property
     def circuit(self) -> Circuit:
@@ -141,7 +145,7 @@ class RegistrySync:
 
     async def run(self) -> None:
         """Work until cancelled. Changes that are on their way then are left to the registry; nothing is undone."""
-        self._began = self._running_since = self.clock.monotonic()
+        self._began = self._running_since = self._later.began = self.clock.monotonic()
         self.circuit.begin(self._opened, self._closed)
         try:
             while True:
@@ -253,9 +257,7 @@ class RegistrySync:
     def _looked_at(self, state: ObservedService, asked_at: float, made: Sequence[Change]) -> None:
         service = state.service
         self.last_look = self.clock.time()
-        if asked_at < self._began + self.straggler_seconds and service not in self._looked:
-            self._looked.add(service)
-            state.look_by(asked_at + self.straggler_seconds)
+        state.look_by(self._later.after(service, asked_at))
         self._note_strangers(state, asked_at)
         self.reporter.readable(service)
         self.hears.looked(service)

@@ -16,9 +16,10 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
-from kube_registrar.model.changes import Change, Deregister, Outcome, Register
+from kube_registrar.model.changes import Change, Deregister, Outcome, Register, SetHealth
 from kube_registrar.model.errors import RegistryError, Unreachable
 from kube_registrar.model.instances import Instance, Query
 from kube_registrar.model.refs import DEFAULT_REGISTRY, InstanceId, NamespaceRef, RegistryName, ServiceRef
@@ -85,6 +86,8 @@ class FakeRegistry:
         self.faults = Faults()
         self.calls: list[Call] = []
         """Everything that was asked, in order."""
+        self.health_seconds = 0.0
+        """A status that was accepted is applied after so long: half a minute in Cloud Map."""
         self._clock = clock or SystemClock()
         self._fence = fence or Fence(self._clock)
         self._memory = Memory(capabilities, self._clock.monotonic)
@@ -184,10 +187,18 @@ class FakeRegistry:
         return Outcome(change)
 
     def _change(self, service: ServiceRef, change: Change) -> None:
+        if isinstance(change, SetHealth) and self.health_seconds:
+            self._memory.check_health(service, change.instance_id, change.health)
+            self._leave(self._clock.monotonic() + self.health_seconds, None, partial(self._apply_late, service, change))
+            return
         self._memory.change(service, change)
         self.hint(service)
         if isinstance(change, Deregister) and self._unresolved[service, change.instance_id]:
             raise Unreachable(f"a register of {change.instance_id} in {service} may still land", doubtful=True)
+
+    def _apply_late(self, service: ServiceRef, change: Change) -> None:
+        self._memory.change(service, change)
+        self.hint(service)
 
     async def _answer(
         self,

@@ -142,13 +142,19 @@ class Memory:
         health = before.health if before else _first_health(self._spec(service), instance)
         self.write(service, Instance(instance.id, dict(instance.attributes), health))
 
-    def _set_health(self, service: ServiceRef, instance_id: InstanceId, health: Health) -> None:
+    def check_health(self, service: ServiceRef, instance_id: InstanceId, health: Health) -> Instance:
+        """Return the instance whose status may be set; NotFound, Refused."""
+        self._service(service)
         if self._spec(service).health_check is not HealthCheckType.CUSTOM or health is Health.UNKNOWN:
             rule = "HEALTHY or UNHEALTHY, in a service with custom health checks"
             raise Refused(f"{service} takes no status {health}; allowed: {rule}", field="health", rule=rule)
         held = self._instances[service].get(instance_id)
         if held is None:
             raise NotFound(f"instance {instance_id} is not in {service}. Register it first")
+        return held
+
+    def _set_health(self, service: ServiceRef, instance_id: InstanceId, health: Health) -> None:
+        held = self.check_health(service, instance_id, health)
         self.write(service, dataclasses.replace(held, health=health))
 
     def _namespace(self, ref: NamespaceRef) -> NamespaceSpec:
