@@ -69,10 +69,11 @@ class Crowd:
 
         self._all(members, one)
 
-    def set_ready(self, members: Sequence[Member], *, ready: bool) -> None:
-        """Write whether they are Ready."""
+    def set_ready(self, members: Sequence[Member], *, ready: bool, by_kubelet: bool = True) -> None:
+        """Write whether they are Ready: as a kubelet does, or as Kubernetes does for a node that fell silent."""
         state = "True" if ready else "False"
-        conditions = [{"type": kind, "status": state} for kind in ("ContainersReady", "Ready")]
+        kinds = ("ContainersReady", "Ready") if by_kubelet else ("Ready",)
+        conditions = [{"type": kind, "status": state} for kind in kinds]
 
         async def one(session: aiohttp.ClientSession, member: Member) -> None:
             body = {"status": {"conditions": conditions}}

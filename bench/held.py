@@ -1,9 +1,11 @@
 """What must not take live pods out of the registry: lists that lack them, mistakes in configuration, dead nodes.
 
-python -m bench.held [--seconds 60] [--vanish 500]
+python -m bench.held [--seconds 60] [--vanish 500] [--whole]
 
 Each case has an operator and a registry of its own. Nothing may be deregistered while it is watched; somebody must say
-why; and then the right thing must follow an approval, or what was changed being restored.
+why; and then the right thing must follow an approval, or what was changed being restored. What is held for what is
+written, or for nodes, is held for 300 s: the rows say how much of them was watched. With --whole two cases more are
+watched until the hold is over and after: nothing may go before its end, and all must go then.
 """
 
 import argparse
@@ -11,7 +13,7 @@ import functools
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from bench.crowd import Crowd, Member, declare
 from bench.ground import ground
 from bench.table import Row, run
 
+from kube_registrar.planning.brake import STANDING_SECONDS
 from kube_registrar.planning.evidence import UNSEEN
 from kube_registrar.testing.api import STRATEGIC_PATCH, ApiError
 from kube_registrar.testing.fault_proxy import FaultProxy
@@ -33,6 +36,10 @@ from tests.scenarios.registry import Registry, deregistered
 LABEL = "bench"
 PODS = 100
 NODES = 20
+MARGIN_SECONDS = 5.0
+"""So long before the end of a hold it is counted what has gone: it begins a moment after the deed."""
+AFTER_SECONDS = 30.0
+"""So long after the end of a hold everything must have gone."""
 KINDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 BLOCKED = "kube_registrar_deletions_blocked_total"
 
@@ -41,17 +48,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--vanish", type=int, default=500)
+    parser.add_argument("--whole", action="store_true")
     asked = parser.parse_args()
-    return run(functools.partial(rows, asked.seconds, asked.vanish))
+    return run(functools.partial(rows, asked.seconds, asked.vanish, whole=asked.whole))
 
 
-def rows(seconds: float = 60.0, vanish: int = 500) -> Iterator[Row]:
+def rows(seconds: float = 60.0, vanish: int = 500, *, whole: bool = False) -> Iterator[Row]:
     """Measure each case on one control plane."""
     with ground() as (place, folder):
         place.plane.make_nodes(NODES, managed=False)
         yield _vanished(place, folder / "vanished", seconds, vanish)
         for case in (_mistyped, _service_deleted, _kind_deleted, _unreachable):
             yield case(place, folder / case.__name__.strip("_"), seconds)
+        for name, cause in (("mistyped", _mistype), ("unreachable", _lose_nodes)) if whole else ():
+            yield _whole(place, folder / f"{name}-whole", cause)
 
 
 @dataclass(slots=True)
@@ -129,8 +139,7 @@ def _vanished(place: Place, folder: Path, seconds: float, vanish: int) -> Row:
 def _mistyped(place: Place, folder: Path, seconds: float) -> Row:
     """Mistype the selector, and approve."""
     with _case(place, folder) as case:
-        wrong = {"matchLabels": {LABEL: "wbe"}}
-        case.place.plane.api.patch(case.place.path("RegistryService", "web"), {"spec": {"selector": wrong}})
+        _mistype(case)
         said = case.said()
         gone = case.stays(seconds)
         began = time.monotonic()
@@ -173,8 +182,7 @@ def _unreachable(place: Place, folder: Path, seconds: float) -> Row:
     """Let 20 nodes be unreachable, and come back."""
     with _case(place, folder) as case:
         here = case.place
-        _nodes(here, "Unknown")
-        Crowd(here.plane).set_ready(case.pods, ready=False)
+        _lose_nodes(case)
         said = case.said()
         gone = case.stays(seconds)
         _nodes(here, "True")
@@ -182,10 +190,42 @@ def _unreachable(place: Place, folder: Path, seconds: float) -> Row:
         return _row(f"{NODES} nodes are unreachable at once", seconds, gone, said, _restored(case))
 
 
+def _whole(place: Place, folder: Path, deed: Callable[[_Case], None]) -> Row:
+    """Watch a hold to its end, and what comes after."""
+    with _case(place, folder) as case:
+        began = time.monotonic()
+        deed(case)
+        said = case.said()
+        gone = case.stays(began + STANDING_SECONDS - MARGIN_SECONDS - time.monotonic())
+        wait_until(
+            lambda: len(deregistered(case.operator.data)) == len(case.pods),
+            "all to go once the hold is over",
+            seconds=MARGIN_SECONDS + AFTER_SECONDS,
+        )
+        then = f"all went {time.monotonic() - began:.0f} s after the deed"
+    return Row(
+        f"{folder.name}: {PODS} live pods, out within {STANDING_SECONDS - MARGIN_SECONDS:.0f} s of the hold's "
+        f"{STANDING_SECONDS:.0f} s; after it",
+        "0, said why; all",
+        f"{gone}; {'said' if said else 'not said'}; {then}",
+        gone == 0 and bool(said),
+    )
+
+
+def _mistype(case: _Case) -> None:
+    wrong = {"matchLabels": {LABEL: "wbe"}}
+    case.place.plane.api.patch(case.place.path("RegistryService", "web"), {"spec": {"selector": wrong}})
+
+
+def _lose_nodes(case: _Case) -> None:
+    _nodes(case.place, "Unknown")
+    Crowd(case.place.plane).set_ready(case.pods, ready=False, by_kubelet=False)
+
+
 def _row(what: str, seconds: float, gone: int, said: str, then: str) -> Row:
     print(f"  {what}: {said}", flush=True)
     return Row(
-        f"{what}, {PODS} live pods: out within {seconds:.0f} s",
+        f"{what}, {PODS} live pods: out within the first {seconds:.0f} s of the hold's {STANDING_SECONDS:.0f} s",
         "0, said why, then the right thing",
         f"{gone}; {'said' if said else 'not said'}; {then}",
         gone == 0 and bool(said),

@@ -83,6 +83,26 @@ def test_ready_is_the_condition_ready(conditions: Any, ready: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("ready", "containers", "other", "is_silent"),
+    [
+        ("False", "True", "True", True),
+        ("False", "False", "True", False),
+        ("False", None, "True", False),
+        ("False", "True", "False", False),
+        ("False", "True", None, False),
+        ("True", "True", "True", False),
+    ],
+)
+def test_a_pod_whose_containers_and_gates_are_ready_was_not_called_unready_by_its_kubelet(
+    ready: str, containers: str | None, other: str | None, is_silent: bool
+) -> None:
+    statuses = {"Ready": ready, "ContainersReady": containers, "example.com/other": other}
+    conditions = [{"type": kind, "status": status} for kind, status in statuses.items() if status]
+    spec = {"readinessGates": [{"conditionType": "example.com/other"}]}
+    assert pod(spec=spec, status={"conditions": conditions}).silent is is_silent
+
+
+@pytest.mark.parametrize(
     ("owners", "labels", "workload"),
     [
         (None, {}, ""),

@@ -362,13 +362,70 @@ async def test_nodes_that_stay_unreachable_take_their_pods_out_after_five_minute
 
 
 async def test_nodes_found_unreachable_a_moment_after_their_pods_became_unready_hold_them_too(ground: Ground) -> None:
-    await on_nodes(ground)
+    names = await on_nodes(ground)
     for number in range(100):
         ground.cluster.edit(f"web-{number:03}", ready=False)
     await ground.advance(0.5)
     lose_nodes(ground)
-    await ground.advance(200.0)
-    assert len(ground.names()) >= 95
+    await ground.advance(290.0)
+    assert (ground.names(), ground.deregistered()) == (names, [])
+
+
+async def test_of_pods_that_their_kubelets_call_unready_one_by_one_five_go_before_their_nodes_are_looked_at(
+    ground: Ground,
+) -> None:
+    names = await on_nodes(ground)
+    for name in names:
+        ground.cluster.edit(name, ready=False)
+        await ground.settle()
+    await ground.advance(0.5)
+    lose_nodes(ground)
+    await ground.advance(290.0)
+    assert ground.names() == names[5:]
+
+
+@pytest.mark.parametrize("seconds", [0.5, 5.0, None])
+async def test_pods_that_their_kubelet_did_not_call_unready_wait_for_their_nodes_and_none_is_lost(
+    ground: Ground, seconds: float | None
+) -> None:
+    """Kubernetes takes Ready alone from the pods of a node that it hears nothing of; that may be seen before."""
+    names = await on_nodes(ground)
+    for name in names:
+        ground.cluster.edit(name, ready=False, silent=True)
+        await ground.settle()
+    await ground.advance(seconds or 0.0)
+    if seconds is not None:
+        lose_nodes(ground)
+    await ground.advance(285.0)
+    assert (ground.names(), ground.deregistered()) == (names, [])
+    assert held(ground).causes == {"Unreachable": 100}
+    lose_nodes(ground, reachable=True)
+    await ground.advance(5.0)
+    for number in range(100):
+        ground.cluster.edit(f"web-{number:03}", ready=True, silent=False)
+    await ground.advance(600.0)
+    assert (ground.names(), ground.deregistered()) == (names, [])
+
+
+async def test_a_few_pods_that_their_kubelet_did_not_call_unready_go_after_a_second(ground: Ground) -> None:
+    names = await on_nodes(ground)
+    for name in names[:5]:
+        ground.cluster.edit(name, ready=False, silent=True)
+    await ground.advance(2.0)
+    assert ground.names() == names[5:]
+    assert "nothing is heard of its node node-" in ground.notebook.events[-1].message
+
+
+async def test_a_kubelet_that_is_heard_again_and_calls_its_pods_unready_takes_them_out(ground: Ground) -> None:
+    names = await on_nodes(ground)
+    for name in names:
+        ground.cluster.edit(name, ready=False, silent=True)
+    await ground.advance(20.0)
+    assert ground.names() == names
+    for name in names:
+        ground.cluster.edit(name, ready=False, silent=False)
+    await ground.advance(50.0)
+    assert ground.names() == []
 
 
 async def test_nodes_that_were_lost_while_nobody_watched_take_nobody_out(ground: Ground) -> None:

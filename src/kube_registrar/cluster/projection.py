@@ -56,6 +56,7 @@ def pod(found: shapes.Pod, selects: Selects = nothing) -> Pod | BarePod:
         return BarePod(namespace, meta.name, Uid(meta.uid), terminating, phase)
     labels = _interned(meta.labels)
     conditions = {one.type: one.status for one in found.status.conditions or ()}
+    ready = conditions.get("ContainersReady" if gated else "Ready") == "True"
     return Pod(
         namespace=namespace,
         name=meta.name,
@@ -66,12 +67,19 @@ def pod(found: shapes.Pod, selects: Selects = nothing) -> Pod | BarePod:
         ports=_ports(spec),
         node=intern(spec.node_name),
         workload=_workload(meta.owner_references or (), labels),
-        ready=conditions.get("ContainersReady" if gated else "Ready") == "True",
+        ready=ready,
         terminating=terminating,
         phase=phase,
         gated=gated,
         gate=intern(conditions.get(GATE, "")) if gated else "",
+        silent=not ready and _is_silent(spec, conditions),
     )
+
+
+def _is_silent(spec: shapes.PodSpec, conditions: Mapping[str, str]) -> bool:
+    """Whether a pod that is not ready has everything that would make its kubelet call it so."""
+    needed = ["ContainersReady", *(gate.condition_type for gate in spec.readiness_gates or ())]
+    return all(conditions.get(each) == "True" for each in needed)
 
 
 def _ours(meta: shapes.Meta) -> dict[str, str]:

@@ -51,6 +51,12 @@ class Pod:
     """Whether it lists our readiness gate."""
     gate: str = ""
     """The status of the gate's condition: True, False, Unknown, or empty where there is none."""
+    silent: bool = False
+    """Not Ready, although its containers are and its gates are open, which no kubelet says.
+
+    Kubernetes takes Ready, and nothing else, from the pods of a node that it hears nothing of.
+    Source: MarkPodsNotReady (kubernetes, pkg/controller/util/node).
+    """
 
     @property
     def is_terminal(self) -> bool:

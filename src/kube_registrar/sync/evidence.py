@@ -236,6 +236,9 @@ class EvidenceOfPods:
         if self._is_unreachable(pod.node):
             why = f"the pod is not ready, for its node {pod.node} is unreachable"
             return Evidence(Standing.DECLINED, why, Cause.UNREACHABLE)
+        if pod.silent:
+            why = f"the pod is not ready, though its containers are: nothing is heard of its node {pod.node}"
+            return Evidence(Standing.DECLINED, why, Cause.UNREACHABLE)
         return Evidence(Standing.DECLINED, why, Cause.NOT_READY)
 
     async def _ask(self, origin: Origin) -> None:
