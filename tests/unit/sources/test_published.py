@@ -20,7 +20,7 @@ from kube_registrar.model.specs import DnsRecord, DnsSettings, HealthCheckType, 
 from kube_registrar.sources.endpoints import EndpointIndex
 from kube_registrar.sources.pods import MAX_PROBLEMS
 from kube_registrar.sources.published import problems_of_namespace, wish_of_service
-from kube_registrar.sources.wishes import Wish
+from kube_registrar.sources.wishes import LackKind, Wish
 from kube_registrar.sources.world import DeclaredService, World
 
 TEST = NamespaceRef(DEFAULT_REGISTRY, "test-namespace")
@@ -579,6 +579,33 @@ def test_where_traffic_stays_local_only_nodes_with_a_ready_endpoint_answer(world
     service = _kube_service(_asking(publish="NodePort"), type="NodePort", local_only=True)
     known = _with(world, _slice(pod("local")), _slice(pod("good", ready=False), name="db-2"), nodes=_nodes())
     assert _places(wish_of_service(service, known)) == [{"INSTANCE_IPV4": "10.9.0.6", "INSTANCE_PORT": "30432"}]
+
+
+def test_of_each_node_that_cannot_serve_it_is_said_whether_it_says_so_itself(world: World) -> None:
+    def lacks(service: KubeService, *slices: Slice) -> list[tuple[LackKind, str]]:
+        wish = wish_of_service(service, _with(world, *slices, nodes=_nodes()))
+        assert {instance_id for instance_id, _ in wish.lacks} <= wish.missing_ids
+        return [(lack.kind, lack.why) for _, lack in wish.lacks]
+
+    service = _kube_service(_asking(publish="NodePort"), type="NodePort")
+    lost = (LackKind.UNREACHABLE, "its node lost is unreachable")
+    unready = (LackKind.NOT_READY, "its node unready is not ready")
+    assert lacks(service) == [lost, unready], "the excluded one is not wanted, which is no lack"
+    here = Endpoint(("10.0.0.7",), pod="p", pod_uid=Uid("p"), node="good", ready=False)
+    excluded = (LackKind.ABSENT, "no endpoint is on its node excluded")
+    good = (LackKind.NOT_READY, "no endpoint on its node good is ready")
+    local = (LackKind.ABSENT, "no endpoint is on its node local")
+    assert lacks(replace(service, local_only=True), _slice(here)) == [excluded, good, local, lost, unready]
+
+
+def test_of_each_machine_that_cannot_serve_it_is_said_why(world: World) -> None:
+    unready, ending = Endpoint(("10.1.0.4",), ready=False), Endpoint(("10.1.0.5",), terminating=True)
+    known = replace(_with(world, _slice(unready, ending, "10.1.0.6")), pod_addresses={"10.1.0.6": "default"})
+    assert [(lack.kind, lack.why) for _, lack in wish_of_service(_kube_service(), known).lacks] == [
+        (LackKind.NOT_READY, "its endpoint is not ready"),
+        (LackKind.NOT_READY, "its endpoint is terminating"),
+        (LackKind.ADDRESS, "a pod has its address"),
+    ]
 
 
 def test_where_no_node_has_been_read_nodes_are_held(world: World) -> None:
