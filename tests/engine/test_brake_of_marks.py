@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from kube_registrar.cli.looking.collecting import Collector
 from kube_registrar.model.errors import Retryable
 from kube_registrar.model.instances import Health
 from kube_registrar.model.records import CustomObject, KubeService, Node, ServicePort
@@ -13,6 +14,7 @@ from kube_registrar.operator.notices import Notices
 from kube_registrar.operator.standing import StatusWriter
 from kube_registrar.testing import builders
 from kube_registrar.testing.faults import Op
+from tests.engine import harness
 from tests.engine.harness import Ground
 from tests.engine.statuses import FakeStatuses
 from tests.engine.test_asked_by_others import selecting
@@ -103,6 +105,21 @@ async def test_marks_that_are_held_are_said_in_condition_events_status_and_metri
     held_there: Any = statuses.objects["marked"].status["held"]
     assert (held_there["count"], held_there["causes"]) == (PODS, {"Unreachable": PODS})
     assert statuses.conditions("marked")["DeletionsHeld"] == ("True", "DeletionsHeld")
+
+
+async def test_marks_that_are_held_are_what_plan_keeps(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    await on_nodes(ground)
+    await ground.stop()
+    monkeypatch.setattr(harness, "Reporter", Collector)  # as `kube-registrar plan` hears of plans
+    lose_nodes(ground)
+    set_ready(ground, ready=False)
+    await ground.start()
+    await ground.advance(5.0)
+    collector = ground.engine._reporter
+    assert isinstance(collector, Collector)
+    made = collector.plans[MARKED]
+    assert (len(made.kept), made.changes, collector.is_counting) == (PODS, [], False)
+    assert {why[:28] for why in made.kept.values()} == {"its mark as UNHEALTHY is hel"}
 
 
 async def test_marks_go_out_after_five_minutes(ground: Ground) -> None:
