@@ -178,6 +178,19 @@ async def test_the_order_is_random_and_a_part_is_any_part(tmp_path: Path) -> Non
         assert len(orders(MaxResults=2)) == 12
 
 
+def held_octets(kept: Discoveries) -> int:
+    """Return what rows and decks take, each counted once however many answers it is in."""
+    answers = [each for answers in kept._kept.values() for each in answers.values()]
+    rows = {id(row): len(row) for each in answers for row in each.found.rows or ()}
+    return sum(rows.values()) + sum(each.deck.size for each in answers if each.deck)
+
+
+def told(kept: Discoveries, number: int, **members: Any) -> int:
+    """Ask for the instances of one service, in one of many spellings, and return how many came."""
+    content = json.dumps({"NamespaceName": "one", "ServiceName": "b", **members}).encode() + b" " * number
+    return len(kept_answer(kept, "DiscoverInstances", content)["Instances"])
+
+
 async def test_what_is_kept_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kube_registrar.server.cloudmap.discoveries._MOST_ANSWERS", 5)
     monkeypatch.setattr("kube_registrar.server.cloudmap.discoveries._MOST_ROWS", 7)
@@ -186,29 +199,71 @@ async def test_what_is_kept_is_bounded(tmp_path: Path, monkeypatch: pytest.Monke
             await here.change("register", "b", f"i-{number}", {})
         kept = Discoveries(here.registry, random.Random(1))
         for number in range(50):
-            asked = {"NamespaceName": "one", "ServiceName": "b", "number": number % 11}
-            assert len(kept_answer(kept, "DiscoverInstances", json.dumps(asked).encode())["Instances"]) == 3
+            assert told(kept, number % 11) == 3
             held = kept._kept["DiscoverInstances"]
-            assert len(held) <= 5
-            assert kept._rows == sum(len(each.found.rows or ()) for each in held.values()) <= 7
+            assert 1 <= len(held) <= 5
+            assert sum(len(each.found.rows or ()) for each in held.values()) <= 7
 
 
-async def test_what_is_dealt_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kube_registrar.server.cloudmap.discoveries._MOST_DEALT", 1000)
+async def test_spellings_of_a_question_share_their_rows(tmp_path: Path) -> None:
     async with place(tmp_path) as here:
-        for number in range(3):
-            await here.change("register", "b", f"i-{number}", {})
+        for number in range(20):
+            await here.change("register", "b", f"i-{number}", {"large": "x" * 1000})
+        kept = Discoveries(here.registry, random.Random(1))
+        for number in range(100):
+            assert told(kept, number, MaxResults=1 + number % 3) == 1 + number % 3
+        assert len(kept._kept["DiscoverInstances"]) == 100
+        assert held_octets(kept) < 20 * 1300
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_what_is_kept_is_bounded_in_octets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Whatever is large in it: rows of other services, decks, questions, or what was kept of something that changed."""
+    monkeypatch.setattr("kube_registrar.server.cloudmap.discoveries._MOST_OCTETS", 100_000, raising=False)
+    async with place(tmp_path) as here:
+        for number in range(12):
+            await here.change("register", "b", f"i-{number}", {"large": "x" * 1000})
         kept = Discoveries(here.registry, random.Random(1))
         most = 0
-        for number in range(200):
-            asked = {"NamespaceName": "one", "ServiceName": "b", "number": number // 4 % 7}
-            assert len(kept_answer(kept, "DiscoverInstances", json.dumps(asked).encode())["Instances"]) == 3
-            decks = [each.deck for each in kept._kept["DiscoverInstances"].values() if each.deck]
-            assert kept._dealt == sum(deck.size for deck in decks) <= 1000
-            most = max(most, len(decks))
-            if number == 60:
-                await here.change("register", "b", "i-0", {"changed": "1"})
-        assert most > 0
+        for number in range(150):
+            for _ in range(times):
+                assert told(kept, number, MaxResults=1) == 1
+            assert held_octets(kept) <= kept.octets <= 100_000
+            most = max(most, kept.octets)
+            if number % 10 == 9:
+                await here.change("register", "b", "i-0", {"changed": str(number)})
+        assert most > 20_000
+
+
+async def test_what_is_too_large_to_keep_is_answered_and_pushes_nothing_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with place(tmp_path) as here:
+        for number in range(12):
+            await here.change("register", "b", f"i-{number}", {"large": "x" * 1000})
+        kept = Discoveries(here.registry, random.Random(1))
+        monkeypatch.setattr("kube_registrar.server.cloudmap.discoveries._MOST_OCTETS", 20_000)
+        for _ in range(3):  # the rows can be kept, the deck cannot
+            assert told(kept, 0) == 12
+        assert 12_000 < kept.octets <= 20_000
+        monkeypatch.setattr("kube_registrar.server.cloudmap.discoveries._MOST_OCTETS", 10_000)
+        await here.change("register", "b", "i-0", {"large": "y" * 1000})
+        for _ in range(3):
+            assert told(kept, 0) == 12
+        assert kept.octets == 0
+
+
+async def test_what_holds_no_more_is_freed_with_the_first_question_after_it(tmp_path: Path) -> None:
+    async with place(tmp_path) as here:
+        await here.change("register", "b", "i-0", {"stage": "dev"})
+        kept = Discoveries(here.registry, random.Random(1))
+        for number in range(40):
+            assert told(kept, number // 2) == 1
+        before = kept.octets
+        await here.change("register", "b", "i-0", {"stage": "prod"})
+        assert told(kept, 100) == 1
+        assert len(kept._kept["DiscoverInstances"]) == 1
+        assert kept.octets < before / 10
 
 
 # On the wire.

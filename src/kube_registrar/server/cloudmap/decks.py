@@ -5,6 +5,8 @@ from itertools import accumulate
 from typing import Final
 
 _DEALS: Final = 16
+_PLACE: Final = 40
+"""Octets that a row takes beside its own: a comma, and where it begins."""
 
 
 class Deck:
@@ -25,7 +27,7 @@ class Deck:
         self._left = 0
         self._starts: Sequence[int] = ()
         self._text = b""
-        self.size = 2 * sum(len(row) + 1 for row in rows)
+        self.size = 2 * sum(len(row) + _PLACE for row in rows)
         """Octets that this takes."""
 
     def deal(self) -> bytes:
