@@ -9,5 +9,5 @@ class Checked(Protocol):
     """A registry that counts its health checks."""
 
     def checks_made(self) -> Mapping[str, int]:
-        """Return how many ended how: `passed` and `failed`."""
+        """Return how many ended how: `passed`, `failed` and `undecided`."""
         ...

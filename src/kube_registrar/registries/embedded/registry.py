@@ -87,7 +87,7 @@ class EmbeddedRegistry:
 
     def checks_made(self) -> Mapping[str, int]:
         """Return how many health checks passed, and how many failed, since it was opened."""
-        return {result: self._core.checks_made[result] for result in ("passed", "failed")}
+        return {result: self._core.checks_made[result] for result in ("passed", "failed", "undecided")}
 
     # Cloud Map's operations.
 

@@ -17,6 +17,7 @@ from kube_registrar.model.refs import DEFAULT_REGISTRY, NamespaceRef, ServiceRef
 from kube_registrar.registries.embedded import opening
 from kube_registrar.registries.embedded.checks.checker import CONCURRENT, Checker
 from kube_registrar.registries.embedded.checks.endpoints import Endpoint
+from kube_registrar.registries.embedded.checks.probing import NoVerdictError
 from kube_registrar.registries.embedded.history import transitions
 from kube_registrar.registries.embedded.registry import EmbeddedRegistry
 from kube_registrar.testing.clock import FakeClock
@@ -34,6 +35,7 @@ class Network:
         self.clock = clock
         self.sick: dict[str, str] = {}
         self.seconds = 0.0
+        self.shortage = ""
         self.running = self.most = 0
         self.asked: list[tuple[float, Endpoint]] = []
 
@@ -46,6 +48,8 @@ class Network:
                 await self.clock.sleep(self.seconds)
         finally:
             self.running -= 1
+        if self.shortage:
+            raise NoVerdictError(self.shortage)
         return self.sick.get(endpoint.address, "")
 
     def times(self, address: str) -> list[float]:
@@ -194,6 +198,31 @@ async def test_a_status_changes_after_as_many_results_in_a_row_as_the_threshold(
         made = place.registry.checks_made()
         assert made["failed"] == 4
         assert sum(made.values()) == len(network.asked)
+
+
+async def test_a_check_that_could_not_be_made_says_nothing_of_the_instance(
+    opened: Opened, network: Network, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither for it nor against it: a row of results goes on where it was."""
+    async with opened() as place:
+        await place.make(FailureThreshold=2)
+        for number in (1, 2):
+            await place.register(str(number), f"10.0.0.{number}")
+        network.sick["10.0.0.1"] = "no connection"
+        while not network.times("10.0.0.1"):
+            await place.pass_(1)
+        network.shortage = "Too many open files"
+        await place.pass_(3 * LONGEST)
+        assert await place.statuses() == {"1": "HEALTHY", "2": "HEALTHY"}
+        undecided = place.registry.checks_made()["undecided"]
+        assert undecided >= 4
+        said = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+        assert 1 <= len(said) <= 2, "once a minute"
+        assert said[0].startswith("health checks cannot be made (Too many open files), and the statuses stay")
+        network.shortage = ""
+        await place.pass_(LONGEST)
+        assert await place.statuses() == {"1": "UNHEALTHY", "2": "HEALTHY"}
+        assert place.registry.checks_made()["undecided"] == undecided
 
 
 async def test_health_is_seen_wherever_it_is_asked_for(opened: Opened, network: Network) -> None:

@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import errno
+import os
+import resource
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,7 +16,7 @@ import uvloop
 
 from kube_registrar.registries.embedded.checks import probing
 from kube_registrar.registries.embedded.checks.endpoints import Endpoint
-from kube_registrar.registries.embedded.checks.probing import probe
+from kube_registrar.registries.embedded.checks.probing import NoVerdictError, probe
 from kube_registrar.runtime import servers
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -170,6 +173,62 @@ async def test_a_connection_that_is_not_made_in_time_is_given_up(monkeypatch: py
     monkeypatch.setattr(probing, "TCP_SECONDS", 0.01)
     for kind in ("TCP", "HTTP", "HTTPS"):
         assert await probe(Endpoint(kind, "10.0.0.1", 80, "/")) == "no connection within 0 s"
+
+
+@contextlib.contextmanager
+def no_more_files() -> Iterator[None]:
+    """Leave this process no file that it could open."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open(os.devnull, os.O_RDONLY)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+async def without_files() -> str:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with serving(silent) as endpoint:
+        where = endpoint("TCP")
+        assert await probe(where) == ""
+        with no_more_files(), pytest.raises(NoVerdictError) as caught:
+            await probe(where)
+        assert await probe(where) == ""
+    return str(caught.value)
+
+
+async def test_who_has_no_more_files_gives_no_verdict() -> None:
+    assert await without_files() == "Too many open files"
+
+
+def test_nor_does_he_in_the_loop_of_the_operator() -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(without_files()) == "Too many open files"
+
+
+@pytest.mark.parametrize(
+    ("number", "is_ours"),
+    [
+        (errno.EMFILE, True), (errno.ENFILE, True), (errno.ENOBUFS, True), (errno.ENOMEM, True),
+        (errno.EADDRNOTAVAIL, True), (errno.ECONNREFUSED, False), (errno.EHOSTUNREACH, False),
+    ],
+)  # fmt: skip
+async def test_what_this_machine_lacks_is_no_fault_of_an_instance(
+    monkeypatch: pytest.MonkeyPatch, number: int, is_ours: bool
+) -> None:
+    async def fails(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(asyncio, "open_connection", fails)
+    if is_ours:
+        with pytest.raises(NoVerdictError, match=os.strerror(number)):
+            await probe(Endpoint("TCP", "10.0.0.1", 80))
+    else:
+        assert await probe(Endpoint("TCP", "10.0.0.1", 80)) == f"no connection ({os.strerror(number)})"
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,8 @@ read at a start, are checked one by one over the whole interval. The pause betwe
 time, around the interval. Beyond CONCURRENT they wait for each other: where most connections time out, the interval
 grows and no more sockets are open.
 
+A check that this machine could not make, as it has no more files or ports, says nothing of the instance.
+
 A status changes after `threshold` results in a row that say the other one. What is known of a row is lost with the
 process, the status is not. A registration, also of the same again, begins anew: healthy, and nothing known.
 """
@@ -21,6 +23,7 @@ from typing import Any, Final
 from kube_registrar.model.cloudmap.errors import CloudMapError
 from kube_registrar.registries.embedded import health
 from kube_registrar.registries.embedded.checks.endpoints import Endpoint, checked_address, endpoint
+from kube_registrar.registries.embedded.checks.probing import NoVerdictError
 from kube_registrar.registries.embedded.checks.probing import probe as probe_once
 from kube_registrar.registries.embedded.core import Core
 from kube_registrar.registries.embedded.state import HealthCheck, Instance, Service
@@ -32,6 +35,7 @@ JITTER: Final = 0.1
 """A pause is the interval, less or more by this part of it at most."""
 
 _SPARE = 64
+_SAY_AGAIN_SECONDS: Final = 60.0
 
 Probe = Callable[[Endpoint], Awaitable[str]]
 
@@ -58,6 +62,7 @@ class Checker:
         self._running = 0
         self._alarm: asyncio.Task[Any] | None = None
         self._alarm_at = 0.0
+        self._said_at: float | None = None
 
     def start(self) -> None:
         """Check all that is there, and what comes."""
@@ -154,6 +159,9 @@ class Checker:
             reason = await self._probe(where)
             self._core.checks_made["failed" if reason else "passed"] += 1
             await self._judge(target, check, reason)
+        except NoVerdictError as error:
+            self._core.checks_made["undecided"] += 1
+            self._say(str(error))
         except CloudMapError:
             pass  # The disk is full: it has been said, and the next result says the same.
         except Exception:  # noqa: BLE001 - the others are checked on
@@ -164,6 +172,16 @@ class Checker:
             interval = self._core.options.check_interval
             self._check_at(begun + interval * self._core.dice.uniform(1 - JITTER, 1 + JITTER), target)
         self._begin()
+
+    def _say(self, why: str) -> None:
+        now = self._now()
+        if self._said_at is None or now - self._said_at >= _SAY_AGAIN_SECONDS:
+            self._said_at = now
+            _log.warning(
+                "health checks cannot be made (%s), and the statuses stay as they are: give this process what it has "
+                "too little of, files for instance (ulimit -n), or have fewer connections",
+                why,
+            )
 
     async def _judge(self, target: _Target, check: HealthCheck, reason: str) -> None:
         status = "UNHEALTHY" if reason else "HEALTHY"

@@ -7,6 +7,7 @@ Source: "How Amazon Route 53 determines whether a health check is healthy" in th
 """
 
 import asyncio
+import errno
 import os
 import re
 import ssl
@@ -22,10 +23,19 @@ TCP_SECONDS: Final = 10.0
 _LINE_BYTES = 1024
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})(?: [^\r\n]*)?\r?\n")
 _GOOD = range(200, 400)
+_OURS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN})
+"""What is missing on this machine: files, memory, or ports to connect from."""
+
+
+class NoVerdictError(Exception):
+    """A check could not be made, and the instance is not to blame: this machine has no more of what it takes."""
 
 
 async def probe(endpoint: Endpoint) -> str:
-    """Check an endpoint once; return what is wrong, empty if nothing is. It takes twelve seconds at most."""
+    """Check an endpoint once; return what is wrong, empty if nothing is. It takes twelve seconds at most.
+
+    Raises NoVerdictError, which says what this machine has too little of.
+    """
     seconds = TCP_SECONDS if endpoint.type == "TCP" else CONNECT_SECONDS
     try:
         async with asyncio.timeout(seconds):
@@ -33,6 +43,7 @@ async def probe(endpoint: Endpoint) -> str:
     except TimeoutError:
         return f"no connection within {seconds:.0f} s"
     except OSError as error:
+        _judge(error)
         return f"no connection ({os.strerror(error.errno) if error.errno else type(error).__name__})"
     try:
         return "" if endpoint.type == "TCP" else await _ask(endpoint, reader, writer)
@@ -57,11 +68,19 @@ async def _ask(endpoint: Endpoint, reader: asyncio.StreamReader, writer: asyncio
     except asyncio.LimitOverrunError:
         return "the answer is not HTTP"
     except (OSError, ValueError) as error:  # ssl's errors are OSErrors; a name that TLS cannot send is a ValueError
+        if isinstance(error, OSError):
+            _judge(error)
         return f"no answer ({getattr(error, 'reason', '') or getattr(error, 'strerror', '') or type(error).__name__})"
     found = _STATUS.fullmatch(line)
     if not found:
         return "the answer is not HTTP"
     return "" if int(found[1]) in _GOOD else f"the status {int(found[1])}"
+
+
+def _judge(error: OSError) -> None:
+    """Raise NoVerdictError for an error of this machine. TLS's numbers are of another kind."""
+    if error.errno in _OURS and not isinstance(error, ssl.SSLError):
+        raise NoVerdictError(os.strerror(error.errno)) from None
 
 
 @cache
