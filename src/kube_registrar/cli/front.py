@@ -12,12 +12,13 @@ from kube_registrar.model.refs import RegistryName
 from kube_registrar.model.simulation import Simulation, simulation
 from kube_registrar.registries.contained import Contained
 from kube_registrar.registries.port import Registry
-from kube_registrar.runtime.clock import Clock
+from kube_registrar.runtime.clock import Clock, SystemClock
 from kube_registrar.runtime.metrics import Metrics
 from kube_registrar.server.checked import Checked
 from kube_registrar.server.cloudmap.application import app
 from kube_registrar.server.cloudmap.catalog import Catalog
 from kube_registrar.server.cloudmap.serving import serve
+from kube_registrar.server.connections import Newest
 from kube_registrar.server.dns import serving as dns
 from kube_registrar.server.dns.source import Publisher, ZoneSource
 from kube_registrar.server.listening import CLOSE_SECONDS, listening
@@ -26,6 +27,10 @@ from kube_registrar.server.portal.zones import followed
 from kube_registrar.server.probes import probes
 
 _log = logging.getLogger(__name__)
+
+_MOST_PROBES = 100
+"""Connections of probes and metrics."""
+_PROBES_IDLE_SECONDS = 20.0
 
 
 async def serve_probes(
@@ -37,7 +42,15 @@ async def serve_probes(
 ) -> None:
     """Serve `/healthz`, `/readyz` and `/metrics` until the stack closes. Raises UserError if the port is taken."""
     host, port = parse_listen(configuration.listen)
-    bound = await stack.enter_async_context(listening(probes(metrics, not_ready, wedged), host, port, flag="--listen"))
+    serving = listening(
+        probes(metrics, not_ready, wedged),
+        host,
+        port,
+        flag="--listen",
+        limit=Newest(_MOST_PROBES, SystemClock()),
+        idle_seconds=_PROBES_IDLE_SECONDS,
+    )
+    bound = await stack.enter_async_context(serving)
     _say("probes", host, bound)
 
 

@@ -1,19 +1,31 @@
 """How many connections a server holds: a client that opens ever more takes nobody's file descriptors.
 
-One more than there may be is closed as it comes, and those that are there go on. To close an old one instead, as DNS
-does, would let one client cut off the others; SDKs keep theirs, and try again when a new one is closed.
+`Connections`: one more than there may be is closed as it comes, and those that are there go on. To close an old one
+instead, as DNS does, would let one client cut off the others; SDKs keep theirs, and try again when a new one is closed.
+
+`Newest`: the oldest is closed instead. That is for probes, which last for milliseconds: who only holds connections must
+not make a probe fail.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final, Protocol
 
 from kube_registrar.runtime.clock import Clock
-from kube_registrar.server.listening import Protocols
 
 _SAY_AGAIN_SECONDS: Final = 60.0
 _log = logging.getLogger(__name__)
+
+
+class Held(Protocol):
+    """The connections of a server, those included whose handshake of TLS is under way."""
+
+    @property
+    def held(self) -> int:
+        """How many there are."""
+
+    def close_oldest(self) -> None:
+        """Close the one that aiohttp has had for longest, whatever is under way on it."""
 
 
 class Connections:
@@ -22,40 +34,62 @@ class Connections:
     def __init__(self, most: int, clock: Clock, refused: Callable[[], None]) -> None:
         """`refused` is told of each connection that is closed."""
         self._most = most
-        self._clock = clock
         self._refused = refused
-        self._said_at: float | None = None
+        self._sentence = _Sentence(
+            clock,
+            f"the Cloud Map API holds as many connections as it may ({most}): new ones are closed; allow it more with "
+            "--api-connections, or look who does not close theirs",
+        )
         self.held: Callable[[], int] = lambda: 0
         """Tells how many there are."""
 
-    def limited(self, make: Protocols, held: Callable[[], int]) -> Protocols:
-        """Return what makes the protocols of a server's connections, of which there are `held`."""
-        self.held = held
+    def limited(self, held: Held) -> Callable[[], bool]:
+        """Return what tells, of each new connection to a server, whether it may be there."""
+        self.held = lambda: held.held
 
-        def made() -> asyncio.Protocol:
-            if held() < self._most:
-                return make()
+        def admits() -> bool:
+            if held.held < self._most:
+                return True
             self._refused()
-            self._say()
-            return _Closed()
+            self._sentence.say()
+            return False
 
-        return made
+        return admits
 
-    def _say(self) -> None:
-        now = self._clock.monotonic()
-        if self._said_at is not None and now - self._said_at < _SAY_AGAIN_SECONDS:
-            return
-        self._said_at = now
-        _log.warning(
-            "the Cloud Map API holds as many connections as it may (%d): new ones are closed; allow it more with "
-            "--api-connections, or look who does not close theirs",
-            self._most,
+
+class Newest:
+    """Closes the oldest connections of one server while there are `most`."""
+
+    def __init__(self, most: int, clock: Clock) -> None:
+        self._most = most
+        self._sentence = _Sentence(
+            clock,
+            f"the port of probes and metrics holds as many connections as it may ({most}): the oldest are closed; "
+            "look who does not close theirs",
         )
 
+    def limited(self, held: Held) -> Callable[[], bool]:
+        """Return what makes room for each new connection to a server."""
 
-class _Closed(asyncio.Protocol):
-    """A connection that is closed before anything is read."""
+        def admits() -> bool:
+            if held.held >= self._most:
+                held.close_oldest()
+                self._sentence.say()
+            return True
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Close it."""
-        cast("asyncio.Transport", transport).abort()  # uvloop's is one, but does not say so
+        return admits
+
+
+class _Sentence:
+    """A warning that is said once a minute, however often it is true."""
+
+    def __init__(self, clock: Clock, text: str) -> None:
+        self._clock = clock
+        self._text = text
+        self._said_at = float("-inf")
+
+    def say(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._said_at >= _SAY_AGAIN_SECONDS:
+            self._said_at = now
+            _log.warning("%s", self._text)

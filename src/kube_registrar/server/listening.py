@@ -13,7 +13,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from kube_registrar.model.errors import UserError
-from kube_registrar.runtime import servers
+from kube_registrar.server.accepting import Accepting, Protocols
+from kube_registrar.server.connections import Held
 
 CLOSE_SECONDS = 2.0
 """How long open requests may still take when a server closes."""
@@ -23,15 +24,12 @@ IDLE_SECONDS = 75.0
 theirs at most."""
 
 HANDSHAKE_SECONDS = 10.0
-"""How long a client may take for the handshake of TLS; until then it counts as no connection."""
+"""How long a client may take for the handshake of TLS."""
 
 _THEIRS = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
 _log = logging.getLogger("aiohttp.server.listening")
 # What is no HTTP, and who goes in the middle of a request, is no trouble of ours; aiohttp would log a traceback.
 _log.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], _THEIRS)))
-
-Protocols = Callable[[], asyncio.Protocol]
-"""Makes the protocol of a new connection."""
 
 
 class Front(Protocol):
@@ -52,10 +50,32 @@ class Front(Protocol):
 
 
 class Limit(Protocol):
-    """What lets no more connections in than there may be: `connections.Connections`."""
+    """What keeps connections to as many as there may be: of `connections`."""
 
-    def limited(self, make: Protocols, held: Callable[[], int]) -> Protocols:
-        """Return what makes the protocols of a server's connections, of which there are `held`."""
+    def limited(self, held: Held) -> Callable[[], bool]:
+        """Return what tells, of each new connection to a server, whether it may be there."""
+
+
+class _Held:
+    """The connections of a server, wherever they are."""
+
+    def __init__(self, http: web.Server, before: Front | None) -> None:
+        self._http = http
+        self._before = before
+        self.accepting: Accepting | None = None
+
+    @property
+    def held(self) -> int:
+        """How many there are."""
+        before = self._before.held if self._before is not None else 0
+        pending = self.accepting.pending if self.accepting is not None else 0
+        return len(self._http.connections) + before + pending
+
+    def close_oldest(self) -> None:
+        """Close the one that aiohttp has had for longest."""
+        oldest = next((each for each in self._http.connections if each.transport is not None), None)
+        if oldest is not None:
+            oldest.force_close()
 
 
 @asynccontextmanager
@@ -69,13 +89,14 @@ async def listening(
     close_seconds: float = CLOSE_SECONDS,
     front: Callable[[Protocols], Front] | None = None,
     limit: Limit | None = None,
+    idle_seconds: float = IDLE_SECONDS,
 ) -> AsyncIterator[int]:
     """Serve `app` on `host:port` (0: a free port) and yield the port that was bound; close gracefully at the end.
 
     `flag` is the option that gave the address (`--listen`): a UserError names it when the address cannot be had.
     Of a name with several addresses one is taken, IPv4 first: port 0 would pick another port for each.
     `front` is given what makes aiohttp's protocol for a connection, and what it returns stands before that. `limit`
-    stands before both.
+    stands before both. A connection may wait for its next request for `idle_seconds`.
     """
     family, address = await resolve(host, port, flag)
     runner = web.AppRunner(
@@ -84,33 +105,23 @@ async def listening(
         logger=_log,
         shutdown_timeout=close_seconds,
         handle_signals=False,
-        keepalive_timeout=IDLE_SECONDS,
+        keepalive_timeout=idle_seconds,
     )
     await runner.setup()
     http = cast("web.Server", runner.server)  # set up
     before = front(http) if front is not None else None
     protocols: Protocols = before if before is not None else http
-    if limit is not None:
-        protocols = limit.limited(protocols, lambda: len(http.connections) + (before.held if before is not None else 0))
+    held = _Held(http, before)
+    admits = limit.limited(held) if limit is not None else lambda: True
     try:
         sock = bind(family, address, host, port, flag)
         bound = sock.getsockname()[1]
-        try:
-            # Not by a site of aiohttp's: it knows no limit of the handshake, and no protocol but its own.
-            server = await asyncio.get_running_loop().create_server(
-                protocols,
-                sock=sock,
-                ssl=tls,
-                backlog=1024,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS if tls is not None else None,
-            )
-        except BaseException:
-            sock.close()
-            raise
+        # Not by a site of aiohttp's: it knows no limit of the handshake, and no protocol but its own.
+        accepting = held.accepting = Accepting(sock, protocols, admits, tls, HANDSHAKE_SECONDS)
         try:
             yield bound
         finally:
-            await servers.close(server)
+            await accepting.close()
             if before is not None:
                 before.close()
     finally:
