@@ -10,6 +10,7 @@ from pathlib import Path
 import dns.asyncquery
 import dns.message
 import dns.rcode
+import msgspec
 import pytest
 
 from kube_registrar.cli import front
@@ -105,11 +106,30 @@ async def test_a_registry_that_answers_dns_itself_is_not_answered_for() -> None:
     )
 
 
-async def test_the_api_and_dns_stand_before_any_registry_that_is_named(caplog: pytest.LogCaptureFixture) -> None:
+async def test_nobody_asks_another_registry_without_a_key() -> None:
+    given, registries = served()
+    async with AsyncExitStack() as stack:
+        with pytest.raises(UserError) as caught:
+            await front.serve_api(stack, given, registries, SystemClock(), new_metrics())
+    assert str(caught.value) == (
+        "registry default is not an embedded one, so whoever asks the Cloud Map API before it must have an access key, "
+        "on loopback too: this process asks that registry with rights of its own, which are not everybody's; write a "
+        'file like "- {accessKeyID: AKIAREADER0000000001, secretAccessKey: SECRET, role: read}", with what openssl '
+        "rand -base64 30 says for SECRET, and give it with --access-keys FILE"
+    )
+
+
+async def test_the_api_and_dns_stand_before_any_registry_that_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     given, registries = served(replace(LIKE_CLOUD_MAP, record_types=frozenset()))
     fake = registries[DEFAULT_REGISTRY]
     assert isinstance(fake, FakeRegistry)
+    keys = tmp_path / "keys.yaml"
+    keys.write_text(f"- {{accessKeyID: AKIAREADER0000000001, secretAccessKey: {'x' * 30}, role: read}}")
+    keys.chmod(0o600)
+    given = msgspec.structs.replace(given, access_keys=str(keys))
     fake.add(builders.namespace_spec("shop.example"))
     fake.add(builders.service_spec("shop.example/web"))
     fake.put(builders.service_ref("shop.example/web"), builders.instance("a"))

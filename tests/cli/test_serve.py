@@ -237,10 +237,17 @@ def test_a_registry_of_another_kind_is_served_for_those_who_read(tmp_path: Path)
         api = client(behind)
         register(api, service(api, namespace(api)), AWS_INSTANCE_IPV4="10.0.0.1", stage="dev")
         flags = ("--registry", "cloudmap", "--endpoint-url", behind.address("api"), "--region", "us-east-1")
-        with served(tmp_path, *flags, data=None) as one:
+        said = refusal(*flags, "--api-listen", "127.0.0.1:0")
+        assert said.startswith(
+            "registry default is not an embedded one, so whoever asks the Cloud Map API before it must"
+        )
+        access = ("--access-keys", str(keys(tmp_path, ADMIN)))
+        with served(tmp_path, *flags, *access, data=None) as one:
+            with pytest.raises(ClientError, match="UnrecognizedClientException"):
+                client(one).list_namespaces()
             asked = {"NamespaceName": "test-namespace", "ServiceName": "flask-app"}
-            found = client(one).discover_instances(**asked, QueryParameters={"stage": "dev"})
+            found = client(one, ADMIN).discover_instances(**asked, QueryParameters={"stage": "dev"})
             assert [each["InstanceId"] for each in found["Instances"]] == ["i-1"]
             with pytest.raises(ClientError, match="CreateHttpNamespace is not served in front of registry default"):
-                client(one).create_http_namespace(Name="a")
+                client(one, ADMIN).create_http_namespace(Name="a")
             assert one.metric('kube_registrar_api_requests_total{code="ok",operation="DiscoverInstances"}') == 1

@@ -28,6 +28,7 @@ Version: 6.6.6
 ENTRY_POINT = (
     "[kube_registrar.registries]\nbroken = kube_registrar_broken:open_registry\nlate = kube_registrar_late:late\n"
 )
+KEY, SECRET = "AKIAREADER0000000001", "a-secret-of-thirty-characters-!"
 LATE = """\
 import os
 from contextlib import asynccontextmanager
@@ -68,14 +69,21 @@ class Ground:
     def __init__(self, folder: Path, installed: Path, plane: ControlPlane) -> None:
         self.file = folder / "registry.json"
         self.config = folder / "registrar.yaml"
-        self.variables = {"PYTHONPATH": str(installed)}
+        self.keys = folder / "keys.yaml"
+        self.keys.write_text(f"- {{accessKeyID: {KEY}, secretAccessKey: {SECRET}, role: read}}")
+        self.keys.chmod(0o600)
+        self.variables = {
+            "PYTHONPATH": str(installed),
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+        }
         registries = {
             "default": {"kind": "jsonfile", "path": str(self.file)},
             "other": {"kind": "broken"},
             "late": {"kind": "late", "path": str(folder / "late.json")},
         }
         self.config.write_text(yaml.safe_dump({"servedRegistry": "default", "registries": registries}))
-        flags = ("--api-listen", "127.0.0.1:0", "--dns-listen", "127.0.0.1:0")
+        flags = ("--api-listen", "127.0.0.1:0", "--dns-listen", "127.0.0.1:0", "--access-keys", str(self.keys))
         self.operator = Operator(folder, plane.kubeconfig, *flags, config=self.config, variables=self.variables)
 
     def run(self, *args: str) -> subprocess.CompletedProcess[str]:
@@ -150,8 +158,8 @@ def test_the_operator_keeps_it_true_and_every_command_knows_it(ground: Ground, p
         "servicediscovery",
         endpoint_url=operator.address("api"),
         region_name="us-east-1",
-        aws_access_key_id="any",
-        aws_secret_access_key="any",
+        aws_access_key_id=KEY,
+        aws_secret_access_key=SECRET,
         config=Config(inject_host_prefix=False, proxies={}),
     )
     asked = {"NamespaceName": name, "ServiceName": "flask-app", "QueryParameters": {"stage": "dev"}}
@@ -229,7 +237,7 @@ def test_serve_puts_the_api_before_it_without_a_cluster(ground: Ground) -> None:
     alone.write_text(yaml.safe_dump({"registries": {"default": {"kind": "jsonfile", "path": str(ground.file)}}}))
     log = ground.config.with_name("serve.log")
     command = [sys.executable, "-m", "kube_registrar", "serve", "--config", str(alone), "--log-format", "json"]
-    listen = ["--api-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"]
+    listen = ["--api-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--access-keys", str(ground.keys)]
     with (
         log.open("w") as file,
         subprocess.Popen(

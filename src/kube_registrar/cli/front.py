@@ -28,6 +28,12 @@ from kube_registrar.server.probes import probes
 
 _log = logging.getLogger(__name__)
 
+_KEYS_WANTED = (
+    "registry {} is not an embedded one, so whoever asks the Cloud Map API before it must have an access key, on "
+    "loopback too: this process asks that registry with rights of its own, which are not everybody's; write a file "
+    'like "- {{accessKeyID: AKIAREADER0000000001, secretAccessKey: SECRET, role: read}}", with what openssl rand '
+    "-base64 30 says for SECRET, and give it with --access-keys FILE"
+)
 _MOST_PROBES = 100
 """Connections of probes and metrics."""
 _PROBES_IDLE_SECONDS = 20.0
@@ -67,7 +73,8 @@ async def serve_api(
 
     That is the one that the settings name, of whatever kind; else the one that is its own catalog. Open requests then
     have `close_seconds` to end. Raises UserError if there are several such registries, if the port is taken, if keys or
-    certificate cannot be used, or if the address needs keys and there are none.
+    certificate cannot be used, or if there are no keys, and the address or another kind of registry
+    needs them.
     """
     name = _served(configuration, registries)
     if name is None:
@@ -78,6 +85,8 @@ async def serve_api(
             )
         return
     registry = registries[name]
+    if not isinstance(registry, Catalog) and not configuration.access_keys:
+        raise UserError(_KEYS_WANTED.format(name))
     catalog = registry if isinstance(registry, Catalog) else Portal(Contained(registry), clock)
     host, port = parse_listen(configuration.api_listen)
     way = await entrance(stack, configuration, metrics, clock)

@@ -32,11 +32,11 @@ def command(**flags: object) -> None:
 
     Without Kubernetes. The embedded registry speaks AWS Cloud Map's wire API: boto3, the aws command line and every
     other SDK work against it as they are. In front of a registry of another kind it serves reads and discoveries.
-    Beyond this machine it needs access keys. docs/serve.md and docs/discovery.md tell more.
+    That needs access keys, and so does whatever is beyond this machine. docs/serve.md and docs/discovery.md tell more.
 
     \b
       kube-registrar serve --data ./data
-      kube-registrar serve --config registrar.yaml --default-registry edge --dns-listen 127.0.0.1:5353
+      kube-registrar serve --config registrar.yaml --default-registry edge --access-keys keys.yaml
       kube-registrar serve --data ./data --simulate latency=20ms,operation-delay=0.3s-1s,throttle=50/100
       kube-registrar serve --data /var/lib/registry --api-listen 0.0.0.0:8443 \\
           --access-keys keys.yaml --tls-cert tls.crt --tls-key tls.key
