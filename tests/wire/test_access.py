@@ -4,6 +4,7 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from botocore.session import Session
 
 from kube_registrar.server.access.keys import AccessKey, Role
 from kube_registrar.server.access.roles import needed
+from kube_registrar.server.cloudmap.bodies import Bodies
 from kube_registrar.server.cloudmap.traffic import Traffic
+from kube_registrar.testing.waiting import wait_until
 from tests.warm.command_line import CommandLine
 from tests.wire.harness import TARGET, Answer, Server, error_of, running
 from tests.wire.keys import ADMIN, READ, WRITE, Shifted, client, keyed
@@ -151,11 +154,60 @@ def test_too_many_requests_at_once_are_throttled(tmp_path: Path) -> None:
         assert traffic.under_way == 0
 
 
-def test_a_stranger_is_refused_before_his_body_is_waited_for(server: Server) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
-        head = f"POST / HTTP/1.1\r\nHost: a\r\nX-Amz-Target: {TARGET}.ListNamespaces\r\nContent-Length: 9999\r\n\r\n"
-        connection.sendall(head.encode())
+@pytest.mark.parametrize("part", [b"", b"{"], ids=["nothing", "a part"])
+@pytest.mark.parametrize("operation", ["ListNamespaces", "DiscoverInstances", "RegisterInstance"])
+def test_a_stranger_is_refused_before_his_body_is_waited_for(
+    server: Server, monkeypatch: pytest.MonkeyPatch, operation: str, part: bytes
+) -> None:
+    """Whichever way such a request goes: nothing is closed or handed over for its slowness within the time of this."""
+    with socket.create_connection(("127.0.0.1", server.port), 8) as connection:
+        head = f"POST / HTTP/1.1\r\nHost: a\r\nX-Amz-Target: {TARGET}.{operation}\r\nContent-Length: 9999\r\n\r\n"
+        connection.sendall(head.encode() + part)
         assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
+def test_the_name_of_another_machine_is_refused_before_the_body_where_there_are_no_keys(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as server:
+        for operation in ("ListNamespaces", "DiscoverInstances", "RegisterInstance"):
+            with socket.create_connection(("127.0.0.1", server.port), 8) as connection:
+                target = f"X-Amz-Target: {TARGET}.{operation}"
+                head = f"POST / HTTP/1.1\r\nHost: a.example\r\n{target}\r\nContent-Length: 99\r\n\r\n"
+                connection.sendall(head.encode())
+                assert connection.recv(100).startswith(b"HTTP/1.1 403 ")
+
+
+@pytest.mark.parametrize("operation", ["CreateService", "DiscoverInstances", "RegisterInstance"])
+def test_bodies_that_nobody_has_verified_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    """The id of a key is no secret, and no body is verified before it is whole."""
+    counts = list[Bodies]()
+
+    def few(self: Bodies) -> None:
+        self._most, self.held = 200_000, 0
+        counts.append(self)
+
+    monkeypatch.setattr(Bodies, "__init__", few)
+    body = b"x" * 60_000
+    with keyed(tmp_path / "data") as server:
+        headers = {"Host": f"127.0.0.1:{server.port}", **signed(server, operation, body, READ)}
+        headers["Content-Length"] = "60001"
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = f"POST / HTTP/1.1\r\n{lines}\r\n".encode()
+        code = "RequestLimitExceeded" if operation == "DiscoverInstances" else "ThrottlingException"
+        with ExitStack() as stack:
+            held = [stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 8)) for _ in range(3)]
+            for each in held:
+                each.sendall(head + body)
+            wait_until(lambda: counts[0].held >= 180_000, "three bodies to be there")
+            one_more = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 8))
+            one_more.sendall(head + body)
+            assert code.encode() in one_more.recv(4096)
+            whole = server.post(b"{}", signed(server, "ListNamespaces", b"{}", READ))
+            assert whole.status == 200, "what comes whole waits for nothing"
+            held[0].sendall(b"x")
+            assert b"InvalidSignatureException" in held[0].recv(4096)
+        wait_until(lambda: counts[0].held == 0, "those that have gone to be forgotten")
 
 
 def test_a_body_that_does_not_come_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

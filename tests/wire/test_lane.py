@@ -23,6 +23,7 @@ from kube_registrar.registries.embedded.registry import EmbeddedRegistry
 from kube_registrar.runtime.clock import SystemClock
 from kube_registrar.server.cloudmap import app, lane, protocol, serve
 from kube_registrar.server.cloudmap.application import QUICK
+from kube_registrar.server.cloudmap.bodies import Bodies
 from kube_registrar.server.cloudmap.discoveries import Discoveries
 from tests.wire.harness import TARGET, Server, namespace, register, running, service
 
@@ -333,7 +334,8 @@ def test_an_answer_of_the_lane_has_the_headers_of_all_others(connection: Answers
 
 def test_heads_that_are_kept_are_few_and_none_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lane, "_MOST_HEADS", 3)
-    lanes = lane.Lanes({}, SystemClock(), asyncio.Protocol)
+    quick = lane.Quick({}, lambda _: None, Bodies())
+    lanes = lane.Lanes(quick, SystemClock(), asyncio.Protocol)
     heads = [b"head %d" % number for number in range(5)]
     for head in heads:
         lanes.keep(head, (len(head), {}, 0))

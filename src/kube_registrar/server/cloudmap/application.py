@@ -20,7 +20,9 @@ from kube_registrar.server.access import places, roles
 from kube_registrar.server.access.doors import Door, OpenDoor
 from kube_registrar.server.access.keys import AccessKey
 from kube_registrar.server.access.places import Places, Searching
+from kube_registrar.server.access.rates import too_many
 from kube_registrar.server.cloudmap import protocol
+from kube_registrar.server.cloudmap.bodies import Bodies
 from kube_registrar.server.cloudmap.catalog import Catalog, Discovering
 from kube_registrar.server.cloudmap.discoveries import Discoveries
 from kube_registrar.server.cloudmap.lane import Quick
@@ -103,7 +105,7 @@ async def _handle(request: web.Request, server: Server) -> web.Response:
     request[_OPERATION] = operation
     server.traffic.begin(operation)
     try:
-        content = await _body(request)
+        content = await _body(request, server.bodies, operation)
         key = door.admit(operation, headers, content, target=request.raw_path, client=request.remote or "")
         await server.troubles.before(operation)
         wanted = validated(operation, protocol.body_of(content))
@@ -118,16 +120,25 @@ async def _handle(request: web.Request, server: Server) -> web.Response:
         server.traffic.end()
 
 
-async def _body(request: web.Request) -> bytes:
+async def _body(request: web.Request, bodies: Bodies, operation: str) -> bytes:
     if request.content.is_eof():
         return await request.read()
+    body = bytearray()
     try:
         async with asyncio.timeout(_BODY_SECONDS):
-            return await request.read()
+            while part := await request.content.readany():
+                if not bodies.take(len(part)):
+                    raise too_many(operation)
+                body += part
+                if len(body) > _MOST_BYTES:
+                    raise web.HTTPRequestEntityTooLarge(max_size=_MOST_BYTES, actual_size=len(body))
+        return bytes(body)
     except TimeoutError:
         raise CloudMapError(
             "RequestTimeoutException", f"The body of the request did not come within {_BODY_SECONDS:.0f} s"
         ) from None
+    finally:
+        bodies.give_back(len(body))
 
 
 async def _executed(

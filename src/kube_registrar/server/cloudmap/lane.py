@@ -12,6 +12,7 @@ Why: of the 60 µs that aiohttp needs for a request, 45 go into objects and task
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from email.utils import formatdate
 from enum import Enum, auto
 from http import HTTPStatus
@@ -23,6 +24,7 @@ from kube_registrar.model.cloudmap.errors import CloudMapError
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.server import listening
 from kube_registrar.server.cloudmap import heads, protocol
+from kube_registrar.server.cloudmap.bodies import Bodies
 from kube_registrar.server.cloudmap.frames import Frame, framed
 from kube_registrar.server.cloudmap.heads import Head
 
@@ -40,8 +42,18 @@ Later = Callable[[bytes | CloudMapError], None]
 Ask = Callable[[Mapping[str, str], bytes, Later], bytes | Instead]
 """Gives the body of the answer for headers, their names in lower case, and a body."""
 
-Quick = Mapping[str, Ask]
-"""What is answered here, by X-Amz-Target."""
+
+@dataclass(frozen=True, slots=True)
+class Quick:
+    """What is answered here, by X-Amz-Target; and who may send a body that does not come with its head.
+
+    `greet` refuses by headers alone, with a CloudMapError; `bodies` counts what has come.
+    """
+
+    asks: Mapping[str, Ask]
+    greet: Callable[[Mapping[str, str]], None]
+    bodies: Bodies
+
 
 _MOST_HEADS, _MOST_HEAD_KEPT = 1024, 1024
 _MOST_FRAMES: Final = 1024
@@ -57,7 +69,9 @@ class Lanes:
     """Makes a protocol for each connection to a server, and closes those that are still in the lane."""
 
     def __init__(self, quick: Quick, clock: Clock, others: Callable[[], asyncio.Protocol]) -> None:
-        self._quick = quick
+        self._quick = quick.asks
+        self._greet = quick.greet
+        self.bodies = quick.bodies
         self._others = others
         self._clock = clock
         self._open: set[Lane] = set()
@@ -143,6 +157,14 @@ class Lanes:
         """Whether requests with this X-Amz-Target are for here."""
         return target in self._quick
 
+    def greets(self, headers: Mapping[str, str]) -> bool:
+        """Whether a body may be waited for, by what its headers claim."""
+        try:
+            self._greet(headers)
+        except CloudMapError:
+            return False
+        return True
+
     def ask(self, headers: Mapping[str, str], body: bytes, later: Later) -> bytes | Instead:
         """Return the body of an answer, or what there is instead."""
         asked = self._quick.get(headers.get("x-amz-target", ""))
@@ -178,6 +200,7 @@ class Lane(asyncio.Protocol):
         self._is_full = False
         self._is_busy = False
         self._is_paused = False
+        self._held = 0
         self._ends = False
         self._was_used = False
         self._frame: Frame | None = None
@@ -258,7 +281,11 @@ class Lane(asyncio.Protocol):
         size, headers, length = head
         end = size + length
         if len(data) < end:
+            if not self._may_wait(headers, len(data)):
+                self._hand_over(transport)
             return 0
+        if self._held:
+            self._give_back()
         answer = self._lanes.ask(headers, data[size:end], self._later)
         if answer is Instead.ELSEWHERE:
             self._hand_over(transport)
@@ -296,6 +323,17 @@ class Lane(asyncio.Protocol):
         self._lanes.keep(data[:end], head)
         return head
 
+    def _may_wait(self, headers: Mapping[str, str], octets: int) -> bool:
+        """Whether the rest of a body may be waited for here; so many octets of it, and its head, are there."""
+        if (self._held == 0 and not self._lanes.greets(headers)) or not self._lanes.bodies.take(octets - self._held):
+            return False
+        self._held = octets
+        return True
+
+    def _give_back(self) -> None:
+        self._lanes.bodies.give_back(self._held)
+        self._held = 0
+
     def _hand_over(self, transport: asyncio.Transport) -> None:
         """Let aiohttp have the connection, and what has come on it and was not answered."""
         self._leave()
@@ -309,6 +347,7 @@ class Lane(asyncio.Protocol):
 
     def _leave(self) -> None:
         self._transport = None
+        self._give_back()
         self._lanes.left(self)
         if self._timer is not None:
             self._timer.cancel()

@@ -34,7 +34,7 @@ def quick(kept: Discoveries, server: Server) -> Quick:
     found = {target: _discovering(kept, server, operation) for target, operation in discoveries.TARGETS.items()}
     if isinstance(server.catalog, Writing):
         found |= {target: _writing(server.catalog, server, operation) for target, operation in _WRITES.items()}
-    return found
+    return Quick(found, server.door.greet, server.bodies)
 
 
 def _discovering(kept: Discoveries, server: Server, operation: str) -> Ask:
