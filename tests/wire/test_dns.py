@@ -306,3 +306,20 @@ async def test_the_zone_itself_cannot_be_an_alias(place: Place) -> None:
     assert code == "InvalidInput"
     await place.register(await place.service(parent, ".", "A"))
     assert await place.addresses("shop.local") == ["10.0.0.1"]
+
+
+async def test_the_longest_namespace_is_a_zone_and_has_one_service_that_stands_for_it(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = ".".join(["n" * 63, "o" * 63, "p" * 63, "q" * 61])
+    assert len(name) == 253
+    parent = await place.namespace(name, Vpc="vpc-1")
+    await place.register(await place.service(parent, "."))
+    assert (await place.ask(name)).answer[0][0].to_text() == "10.0.0.1"
+    config = {"DnsRecords": [{"Type": "A", "TTL": 60}]}
+    code, message = await place.refusal("CreateService", Name="w", NamespaceId=parent, DnsConfig=config)
+    assert (code, message) == (
+        "InvalidInput",
+        "Name is 'w': with the namespace's name it has 255 characters, 253 are allowed",
+    )
+    assert caplog.records == []

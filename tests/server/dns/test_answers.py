@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 import dns.rcode
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -81,6 +82,48 @@ def test_what_is_registered_is_answered_and_what_is_deregistered_is_not() -> Non
     assert asked("empty.shop.local").answer == []
     place.remove_service("empty.shop.local")
     assert asked("empty.shop.local").rcode() == dns.rcode.NXDOMAIN
+
+
+def long_name(length: int) -> str:
+    """Return a domain name of so many characters."""
+    labels = []
+    while length > 0:
+        labels.append("x" * min(63, length))
+        length -= 64
+    return ".".join(labels)
+
+
+@pytest.mark.parametrize("length", [*range(236, 254), 127])
+def test_a_zone_of_any_length_is_answered_and_can_go_and_come_again(
+    length: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its name may leave no room for those of its name server and of whom to write to."""
+    name = long_name(length)
+    assert len(name) == length
+    place = Town()
+    asked = Asked(place)
+    for _ in range(2):
+        place.put_zone(name)
+        place.put(place.put_service(".", "A", zone=name), *targets(2))
+        if length + 2 <= 253:
+            place.put(place.put_service("w", "A", zone=name), *targets(1))
+            assert addresses(asked(f"w.{name}")) == ["10.0.0.1"]
+            assert asked(f"y.{name}", stream=True).rcode() == dns.rcode.NXDOMAIN
+        soa = asked(name, "SOA", stream=True).answer[0][0]
+        mail, server = (str(each).removesuffix(".") for each in (soa.rname, soa.mname))
+        assert mail == (f"hostmaster.{name}" if length <= 242 else name)
+        assert server == (f"ns.dns.{name}" if length <= 246 else name)
+        assert str(asked(name, "NS", stream=True).answer[0][0].target).removesuffix(".") == server
+        assert sorted(addresses(asked(name))) == ["10.0.0.1", "10.0.0.2"]
+        [negative] = asked(name, "TXT", stream=True).authority
+        assert str(negative.name).removesuffix(".") == name
+        for service in [each for each in place.services if each.endswith(name)]:
+            place.remove_service(service)
+        assert addresses(asked(name)) == []
+        place.remove_zone(name)
+        assert asked(name).rcode() == dns.rcode.REFUSED
+    assert asked.records.nodes == {}
+    assert caplog.records == []
 
 
 def test_a_zone_that_is_removed_is_refused_and_a_service_can_stand_for_the_zone() -> None:

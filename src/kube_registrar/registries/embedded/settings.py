@@ -42,7 +42,7 @@ def service_dns(namespace: NamespaceRecord, request: Mapping[str, Any]) -> dict[
     if types == {"CNAME"} and request["Name"] == ".":
         rule = "the namespace itself has SOA and NS records, and beside CNAME nothing is allowed"
         raise invalid("Name", request["Name"], rule)
-    whole = f"{request['Name']}.{namespace.name}"
+    whole = namespace.name if request["Name"] == "." else f"{request['Name']}.{namespace.name}"
     if len(whole) > _NAME_CHARACTERS:
         raise invalid(
             "Name", request["Name"], f"with the namespace's name it has {len(whole)} characters, 253 are allowed"

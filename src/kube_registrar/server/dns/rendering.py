@@ -15,6 +15,7 @@ from kube_registrar.server.dns.wire import (
     LONGEST_NAME,
     NS,
     QUESTION,
+    ROOT,
     SOA,
     SRV,
     TYPES,
@@ -69,6 +70,8 @@ class _Zone:
     age: int
     sets: dict[bytes, Fixed] = field(default_factory=dict)
     negative: bytes = b""
+    server: bytes = b""
+    """The name of its name server, in lower case; empty while it is not published."""
 
     def rank(self, what: int) -> Rank:
         """Return the rank of what is in it: a smaller zone has it from a larger one."""
@@ -140,10 +143,13 @@ class Renderer:
 
     def _publish_zone(self, zone: _Zone, wanted: Zone) -> None:
         ttl = SOA_TTL if wanted.soa_ttl is None else wanted.soa_ttl
-        server, mail = wire_name(f"{_SERVER}.{zone.name}"), wire_name(f"{_MAIL}.{zone.name}")
+        server, mail = _below(_SERVER, zone.name), _below(_MAIL, zone.name)
         soa = server + mail + b"".join(number.to_bytes(4, "big") for number in _NUMBERS)
         rank = zone.rank(_OF_ZONE)
-        addresses = [found for pair in self._addresses for found in address_records(ttl, *pair)]
+        zone.server = server.lower()
+        # Where the zone's own name stands for the name server, its addresses are those of the service of that name.
+        pairs = self._addresses if zone.server != zone.apex else ()
+        addresses = [found for pair in pairs for found in address_records(ttl, *pair)]
         extra = b"".join(server + body for _, body in addresses)
         sets = {
             zone.apex + type_octets(SOA): Fixed([QUESTION + record(SOA, ttl, soa)], rank),
@@ -153,17 +159,19 @@ class Renderer:
         }
         for type_ in {type_ for type_, _ in addresses}:
             bodies = [QUESTION + body for kind, body in addresses if kind == type_]
-            sets[server.lower() + type_octets(type_)] = Fixed(bodies, rank)
+            sets[zone.server + type_octets(type_)] = Fixed(bodies, rank)
         for key, found in sets.items():
             self._records.claim(key, found)
         # RFC 2308, 5: nothing is remembered for longer than either of the two says.
         zone.sets, zone.negative = sets, record(SOA, min(ttl, _MINIMUM), soa)
-        self._records.exist(server.lower(), zone.apex, 1)
+        self._records.exist(zone.server, zone.apex, 1)
 
     def _retract_zone(self, zone: _Zone) -> None:
         for key, found in zone.sets.items():
             self._records.release(key, found)
-        self._records.exist(wire_name(f"{_SERVER}.{zone.name}").lower(), zone.apex, -1)
+        if zone.server:
+            self._records.exist(zone.server, zone.apex, -1)
+        zone.sets, zone.server = {}, b""
 
     def _choose_negative(self, apex: bytes) -> None:
         """Take the SOA record of the oldest zone of a name: there may be one of that name in another VPC."""
@@ -231,6 +239,12 @@ class Renderer:
             self._records.release(key, own)
         if rendered.own:
             self._records.exist(rendered.name, service.name, -1)
+
+
+def _below(label: str, zone: str) -> bytes:
+    """Return a name in a zone; the zone's own where its name leaves no room for one below it."""
+    below = wire_labels(f"{label}.{zone.removesuffix('.')}") + ROOT
+    return below if len(below) <= LONGEST_NAME else wire_name(zone)
 
 
 def _guarded(change: Callable[[], None], what: str) -> None:
