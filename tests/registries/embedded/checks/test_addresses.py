@@ -33,6 +33,7 @@ REFUSED = [
     ("fd00:ec2::23", METADATA),
     ("fd20:ce::254", METADATA),
     ("100.100.100.200", METADATA),
+    ("168.63.129.16", METADATA),
     ("224.0.0.1", MULTICAST),
     ("ff02::1", MULTICAST),
     ("0.0.0.0", NOWHERE),
@@ -54,7 +55,9 @@ def test_others_are_not(address: str, why: str) -> None:
 
 
 @pytest.mark.parametrize(("address", "why"), [each for each in REFUSED if ":" not in each[0]])
-@pytest.mark.parametrize("form", ["::ffff:{0}", "64:ff9b::{0}", "2002:{1}:{2}::1", "2001:0:a00:1::{3}:{4}"])
+@pytest.mark.parametrize(
+    "form", ["::ffff:{0}", "64:ff9b::{0}", "64:ff9b:1::{0}", "::ffff:0:{0}", "2002:{1}:{2}::1", "2001:0:a00:1::{3}:{4}"]
+)
 def test_nor_are_they_in_the_words_of_ipv6(address: str, why: str, form: str) -> None:
     """Mapped, translated, tunnelled by 6to4 and by Teredo, which writes the address with its bits turned."""
     a, b, c, d = (int(part) for part in address.split("."))
@@ -63,7 +66,25 @@ def test_nor_are_they_in_the_words_of_ipv6(address: str, why: str, form: str) ->
     assert Addresses().refusal(text) == f"{text} is {why}"
 
 
-@pytest.mark.parametrize("address", ["::10.0.0.1", "::ffff:10.0.0.1", "64:ff9b::10.0.0.1"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "64:ff9b:1:a9fe:a9:fe00::",  # behind 48 bits
+        "64:ff9b:1:aa:fe:a9fe::",  # behind 56
+        "64:ff9b:1:aa:a9:fea9:fe00:0",  # behind 64
+        "64:ff9b:1:ffff:ffff:ffff:169.254.169.254",  # behind 96
+    ],
+)
+def test_nor_behind_a_prefix_of_a_network_s_own(address: str) -> None:
+    """RFC 8215 leaves 64:ff9b:1::/48 to networks; of RFC 6052 each knows where in it the address stands."""
+    refusal = Addresses().refusal(address)
+    assert refusal.startswith(f"{address} is ")
+    assert METADATA in refusal or NOWHERE in refusal
+
+
+@pytest.mark.parametrize(
+    "address", ["::10.0.0.1", "::ffff:10.0.0.1", "64:ff9b::10.0.0.1", "64:ff9b:1::10.0.0.1", "64:ff9b:1:a00:0:100::"]
+)
 def test_what_stands_for_an_address_of_a_machine_is_as_good(address: str) -> None:
     assert Addresses().refusal(address) == ""
 

@@ -26,6 +26,7 @@ _NEVER: Final = {
         "fd20:ce::/32",  # Google Cloud
         "100.100.100.200/32",  # Alibaba Cloud
         "192.0.0.192/32",  # Oracle Cloud
+        "168.63.129.16/32",  # Azure's WireServer
     ),
     "a multicast address": _networks("224.0.0.0/4", "ff00::/8"),
     "no address of a machine": _networks("0.0.0.0/8", "240.0.0.0/4", "::/128"),
@@ -34,7 +35,12 @@ _IF_NAMED: Final = {
     "a loopback address": _networks("127.0.0.0/8", "::1/128"),
     "a link-local address": _networks("169.254.0.0/16", "fe80::/10"),
 }
-_TRANSLATED: Final = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
+_LAST_32: Final = (
+    ipaddress.IPv6Network("64:ff9b::/96"),  # RFC 6052
+    ipaddress.IPv6Network("::ffff:0:0:0/96"),  # RFC 7915, of SIIT
+)
+"""Prefixes behind which an IPv4 address stands last."""
+_LOCAL_USE: Final = ipaddress.IPv6Network("64:ff9b:1::/48")  # RFC 8215
 _COMPATIBLE: Final = ipaddress.IPv6Network("::/96")  # RFC 4291, 2.5.5.1; ::0 and ::1 are in it and are none
 _EVERYTHING: Final = _networks("0.0.0.0/0", "::/0")
 
@@ -81,13 +87,26 @@ def _faces(address: Address) -> tuple[Address, ...]:
         return (address.ipv4_mapped,)
     number = int(address)
     low = ipaddress.IPv4Address(number & 0xFFFFFFFF)
-    if address in _TRANSLATED or (address in _COMPATIBLE and number > 0xFFFF):  # noqa: PLR2004 - beyond ::0 and ::1
+    if address in _LOCAL_USE:
+        return (address, *_translated(number))
+    if any(address in network for network in _LAST_32) or (address in _COMPATIBLE and number > 0xFFFF):  # noqa: PLR2004 - beyond ::0 and ::1
         return (address, low)
     if address.sixtofour:
         return (address, address.sixtofour)
     if address.teredo:
         return (address, *address.teredo)
     return (address,)
+
+
+def _translated(number: int) -> tuple[ipaddress.IPv4Address, ...]:
+    """Return what an address of the prefix for local use may stand for: how long a network's own prefix is, it knows.
+
+    Of RFC 6052, 2.2: 96, 64, 56 or 48 bits; octet 8 is none of the address. Zeros are what lies before it or behind it.
+    """
+    octets = number.to_bytes(16, "big")
+    read = (octets[12:], octets[9:13], octets[7:8] + octets[9:12], octets[6:8] + octets[9:11])
+    found = tuple(ipaddress.IPv4Address(each) for each in read if each[0])
+    return found or (ipaddress.IPv4Address(read[0]),)
 
 
 def _within(address: Address, networks: tuple[Network, ...]) -> bool:
