@@ -9,6 +9,9 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
 from kube_registrar.model.cloudmap.shapes import OPERATIONS
+from kube_registrar.runtime.clock import SystemClock
+from kube_registrar.server.access.doors import OpenDoor
+from kube_registrar.server.access.rates import ClientRates, parse
 from tests.wire.harness import error_of, namespace, register, running, service
 
 MODEL = ServiceModel(Loader().load_service_model("servicediscovery", "service-2"), "servicediscovery")
@@ -140,8 +143,6 @@ CASES: dict[tuple[str, str], Case] = {
     ("DeregisterInstance", "InvalidInput"): lambda place: place.instance("x" * 65),
     ("DeregisterInstance", "ResourceInUse"): NO_CAUSE,
     ("DeregisterInstance", "ServiceNotFound"): given(ServiceId="srv-none", InstanceId="i-1"),
-    ("DiscoverInstances", "RequestLimitExceeded"): "only simulated throttles say so: see test_troubles.py",
-    ("DiscoverInstancesRevision", "RequestLimitExceeded"): "only simulated throttles say so: see test_troubles.py",
     ("GetInstance", "InstanceNotFound"): lambda place: place.instance("none"),
     ("GetInstance", "InvalidInput"): given(ServiceId=BAD_ARN, InstanceId="i-1"),
     ("GetInstance", "ServiceNotFound"): given(ServiceId="srv-none", InstanceId="i-1"),
@@ -222,6 +223,7 @@ for _name in ("DiscoverInstances", "DiscoverInstancesRevision"):
     CASES |= {
         (_name, "InvalidInput"): given(NamespaceName="http", ServiceName="-"),
         (_name, "NamespaceNotFound"): given(NamespaceName="none", ServiceName="web"),
+        (_name, "RequestLimitExceeded"): given(NamespaceName="http", ServiceName="web"),
         (_name, "ServiceNotFound"): given(NamespaceName="http", ServiceName="none"),
     }
 
@@ -240,12 +242,17 @@ def test_no_error_of_the_model_is_left_out() -> None:
 
 @pytest.mark.parametrize(("operation", "code"), [pytest.param(*pair, id="-".join(pair)) for pair in PROVOKED])
 def test_an_error_comes_with_its_code_and_fields(tmp_path: Path, operation: str, code: str) -> None:
-    """Operations take no time, but where one must be under way for the error to come."""
+    """Operations take no time, but where one must be under way for the error to come.
+
+    Where a rate must be exceeded, as many requests are allowed as `Place` needs.
+    """
     case = CASES[operation, code]
     assert not isinstance(case, str)
     with running(tmp_path) as server:
         fill(server.client())
-    with running(tmp_path, "operation-delay=10m" if code == "DuplicateRequest" else "") as server:
+    simulate = "operation-delay=10m" if code == "DuplicateRequest" else ""
+    door = OpenDoor(ClientRates(parse("0.001/2"), SystemClock())) if code == "RequestLimitExceeded" else None
+    with running(tmp_path, simulate, door=door) as server:
         place = Place(server.client())
         request = case(place)
         assert error_of(lambda **members: call(place.api, operation, **members), **request)[0] == code
