@@ -1,23 +1,19 @@
 // Command sdk uses a Cloud Map API through the AWS SDK for Go v2 as an application would, and fails where it must not.
 //
-//	go run . http://127.0.0.1:8081
+//	go run . http://registry.localhost:8081
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/servicediscovery"
 	"github.com/aws/aws-sdk-go-v2/service/servicediscovery/types"
-	"net/http"
 )
 
 const services = 5
@@ -31,21 +27,12 @@ func main() {
 	}
 }
 
-// client resolves data-HOST as a hosts entry would: this SDK puts it before the host and cannot be told not to.
 func client(endpoint string) *servicediscovery.Client {
-	dialer := &net.Dialer{}
-	transport := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-		t.Proxy = nil
-		t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-			return dialer.DialContext(ctx, network, strings.TrimPrefix(address, "data-"))
-		}
-	})
 	return servicediscovery.New(servicediscovery.Options{
 		Region:       "eu-west-1",
 		BaseEndpoint: aws.String(endpoint),
 		Credentials: credentials.NewStaticCredentialsProvider(
 			os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), ""),
-		HTTPClient: transport,
 	})
 }
 

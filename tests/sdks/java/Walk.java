@@ -2,7 +2,6 @@ import java.net.URI;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import software.amazon.awssdk.core.client.config.SdkAdvancedClientOption;
 import software.amazon.awssdk.http.urlconnection.UrlConnectionHttpClient;
 import software.amazon.awssdk.regions.Region;
 import software.amazon.awssdk.services.servicediscovery.ServiceDiscoveryClient;
@@ -19,7 +18,7 @@ import software.amazon.awssdk.services.servicediscovery.model.ServiceNotFoundExc
 /**
  * Uses a Cloud Map API through the AWS SDK for Java v2 as an application would, and fails where it must not.
  *
- * <p>{@code java -cp CLASSPATH Walk.java http://127.0.0.1:8081}
+ * <p>{@code java -cp CLASSPATH Walk.java http://registry.localhost:8081}
  */
 final class Walk {
     private static final String NAMESPACE = "sdk-java";
@@ -32,13 +31,10 @@ final class Walk {
     }
 
     public static void main(String[] arguments) throws InterruptedException {
-        // Without this option the SDK asks data-HOST for instances, which has to resolve then.
         try (ServiceDiscoveryClient api = ServiceDiscoveryClient.builder()
                 .endpointOverride(URI.create(arguments[0]))
                 .region(Region.EU_WEST_1)
                 .httpClient(UrlConnectionHttpClient.create())
-                .overrideConfiguration(to -> to.putAdvancedOption(
-                        SdkAdvancedClientOption.DISABLE_HOST_PREFIX_INJECTION, true))
                 .build()) {
             new Walk(api).all();
         }

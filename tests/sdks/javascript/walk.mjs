@@ -1,6 +1,6 @@
 // Uses a Cloud Map API through the AWS SDK for JavaScript v3 as an application would, and fails where it must not.
 //
-//   node walk.mjs http://127.0.0.1:8081
+//   node walk.mjs http://registry.localhost:8081
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -22,8 +22,7 @@ import {
 const NAMESPACE = "sdk-javascript";
 const SERVICES = 5;
 
-// Without this option the SDK asks data-HOST for instances, which has to resolve then.
-const api = new ServiceDiscoveryClient({ endpoint: process.argv[2], region: "eu-west-1", disableHostPrefix: true });
+const api = new ServiceDiscoveryClient({ endpoint: process.argv[2], region: "eu-west-1" });
 
 async function succeeded({ OperationId }) {
   for (;;) {
