@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tools import image_tree, release_notes
 
 from tests.chart.helm import CHART, ROOT
+from tools import image_tree, release_notes
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
