@@ -5,8 +5,9 @@ import errno
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Protocol, cast
 
 from aiohttp import web
@@ -14,6 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from kube_registrar.model.errors import UserError
 from kube_registrar.server.accepting import Accepting, Protocols
+from kube_registrar.server.bounded import BoundedHandler
 from kube_registrar.server.connections import Held
 
 CLOSE_SECONDS = 2.0
@@ -99,18 +101,13 @@ async def listening(
     stands before both. A connection may wait for its next request for `idle_seconds`.
     """
     family, address = await resolve(host, port, flag)
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        logger=_log,
-        shutdown_timeout=close_seconds,
-        handle_signals=False,
-        keepalive_timeout=idle_seconds,
-    )
+    options: Mapping[str, Any] = {"access_log": None, "logger": _log, "keepalive_timeout": idle_seconds}
+    runner = web.AppRunner(app, shutdown_timeout=close_seconds, handle_signals=False, **options)
     await runner.setup()
     http = cast("web.Server", runner.server)  # set up
-    before = front(http) if front is not None else None
-    protocols: Protocols = before if before is not None else http
+    made = partial(BoundedHandler, http, loop=asyncio.get_running_loop(), **options)
+    before = front(made) if front is not None else None
+    protocols: Protocols = before if before is not None else made
     held = _Held(http, before)
     admits = limit.limited(held) if limit is not None else lambda: True
     try:
