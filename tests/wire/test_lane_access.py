@@ -1,6 +1,7 @@
 """The fast lane lets in whom the doors let in: signed discoveries are answered there, and nobody else's."""
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,6 +15,7 @@ from kube_registrar.server.access.doors import OpenDoor
 from kube_registrar.server.access.keys import AccessKey, Role
 from kube_registrar.server.access.rates import ClientRates, parse
 from kube_registrar.server.cloudmap import heads
+from kube_registrar.testing.waiting import wait_until
 from tests.server.access.signing import signed as signed_at
 from tests.wire.harness import Answer, Server, namespace, register, running, service
 from tests.wire.keys import ADMIN, READ, client, key_of, keyed
@@ -91,6 +93,31 @@ def test_who_asks_on_and_on_is_verified_each_time(
         assert (len(times), passed_on) == (1, [])
         assert asked(AccessKey(READ.id, "w" * 40, Role.READ), 1) == 400
         assert (len(times), passed_on) == (1, [1]), "and is refused by the one code that refuses"
+
+
+def test_a_head_that_comes_before_its_body_is_read_once(
+    server: Server, passed_on: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many clients send them one by one; however many pieces the body has."""
+    body = json.dumps({"NamespaceName": "test-namespace", "ServiceName": "flask-app"}).encode()
+    read, times = heads.read, list[int]()
+
+    def noted(data: bytes, end: int) -> heads.Head | None:
+        times.append(end)
+        return read(data, end)
+
+    monkeypatch.setattr(heads, "read", noted)
+    passed_on.clear()
+    sent = signed(server, "DiscoverInstances", body, READ)
+    lines = {"Host": f"127.0.0.1:{server.port}", **sent, "Content-Length": str(len(body))}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+        connection.sendall(f"POST / HTTP/1.1\r\n{head}\r\n".encode())
+        wait_until(lambda: len(times) == 1, "the head to be read")
+        for number in range(len(body)):
+            connection.sendall(body[number : number + 1])
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+    assert (len(times), passed_on) == (1, [])
 
 
 def test_where_addresses_are_counted_nobody_takes_the_lane(tmp_path: Path) -> None:

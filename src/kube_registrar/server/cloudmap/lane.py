@@ -190,6 +190,9 @@ def _template(status: str, second: int) -> bytes:
     ).encode()
 
 
+_NOTHING: Final = (None, False)
+
+
 class Lane(asyncio.Protocol):
     """One connection, as long as it asks for nothing but what is answered here."""
 
@@ -201,6 +204,7 @@ class Lane(asyncio.Protocol):
         self._is_busy = False
         self._is_paused = False
         self._held = 0
+        self._begun: tuple[Head | None, bool] = _NOTHING
         self._ends = False
         self._was_used = False
         self._frame: Frame | None = None
@@ -272,17 +276,19 @@ class Lane(asyncio.Protocol):
                 self._hand_over(transport)
             return 0
         octets = data[:end_of_head]
-        head = self._frame.read(octets) if self._frame is not None else None
-        is_framed = head is not None
-        head = head or self._lanes.known(octets) or self._read(data, end_of_head)
+        head, is_framed = self._begun
+        if head is None:
+            head = self._frame.read(octets) if self._frame is not None else None
+            is_framed = head is not None
+            head = head or self._lanes.known(octets) or self._read(data, end_of_head)
         if head is None:
             self._hand_over(transport)
             return 0
         size, headers, length = head
         end = size + length
         if len(data) < end:
-            if not self._may_wait(headers, len(data)):
-                self._hand_over(transport)
+            self._begun = (head, is_framed)
+            self._wait_if_may(transport, headers, len(data))
             return 0
         if self._held:
             self._give_back()
@@ -323,16 +329,17 @@ class Lane(asyncio.Protocol):
         self._lanes.keep(data[:end], head)
         return head
 
-    def _may_wait(self, headers: Mapping[str, str], octets: int) -> bool:
-        """Whether the rest of a body may be waited for here; so many octets of it, and its head, are there."""
-        if (self._held == 0 and not self._lanes.greets(headers)) or not self._lanes.bodies.take(octets - self._held):
-            return False
-        self._held = octets
-        return True
+    def _wait_if_may(self, transport: asyncio.Transport, headers: Mapping[str, str], octets: int) -> None:
+        """Wait for the rest of a body, if that may be; so many octets of it, and its head, are there."""
+        is_welcome = self._held > 0 or self._lanes.greets(headers)
+        if is_welcome and self._lanes.bodies.take(octets - self._held):
+            self._held = octets
+        else:
+            self._hand_over(transport)
 
     def _give_back(self) -> None:
         self._lanes.bodies.give_back(self._held)
-        self._held = 0
+        self._held, self._begun = 0, _NOTHING
 
     def _hand_over(self, transport: asyncio.Transport) -> None:
         """Let aiohttp have the connection, and what has come on it and was not answered."""
