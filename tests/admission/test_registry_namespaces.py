@@ -108,6 +108,15 @@ BAD = {
         _selector(matchExpressions=[{"key": "a", "operator": "Exists", "values": ["b"]}]),
         "values are required with In and NotIn, and not allowed with Exists and DoesNotExist",
     ),
+    "a label's value with a blank": (
+        _selector(matchLabels={"team": "not a label!"}),
+        "spec.allowedNamespaces.selector.matchLabels.team in body should match",
+    ),
+    "a label's key with a blank": (_selector(matchLabels={"a b": "web"}), "the key of a label is a name of at most 63"),
+    "a requirement's value of two": (
+        _selector(matchExpressions=[{"key": "a", "operator": "In", "values": ["b,c"]}]),
+        "spec.allowedNamespaces.selector.matchExpressions[0].values[0] in body should match",
+    ),
     "65 labels": (
         _selector(matchLabels={f"k{n}": "" for n in range(65)}),
         "spec.allowedNamespaces.selector.matchLabels: Too many: 65: must have at most 64 items",

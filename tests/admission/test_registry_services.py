@@ -33,6 +33,14 @@ def _requires(operator: str, *values: str) -> dict[str, object]:
     return _selector(matchExpressions=[one])
 
 
+LONG_PREFIX = ".".join(("a" * 63, "b" * 63, "c" * 63, "d" * 61))
+"""A DNS name of 253 characters."""
+LABEL_VALUE = "should match '^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$'"
+LABEL_KEY = (
+    "the key of a label is a name of at most 63 letters, digits, hyphens, underscores and dots, alone or after a DNS "
+    "name of at most 253 characters and a slash"
+)
+
 WEB: Mapping[str, Any] = _selector(matchLabels={"app": "web"})
 
 GOOD = {
@@ -55,6 +63,13 @@ GOOD = {
     "a selector by NotIn": _requires("NotIn", "dev"),
     "a selector by Exists": _requires("Exists"),
     "a selector by DoesNotExist": _requires("DoesNotExist"),
+    "labels as Kubernetes has them": _selector(
+        matchLabels={"app.kubernetes.io/name": "Web_1.0-x", LONG_PREFIX + "/" + "n" * 63: "v" * 63, "x": ""},
+        matchExpressions=[
+            {"key": LONG_PREFIX + "/" + "n" * 63, "operator": "NotIn", "values": ["", "9", "A.b_c-d"]},
+            {"key": "7", "operator": "Exists"},
+        ],
+    ),
     "a selector with a port by name": {**WEB, "port": "web:http"},
     "a selector with a port by number": {**WEB, "port": 8080},
     "a Service": {**REF, "serviceRef": {"name": "web"}},
@@ -151,6 +166,26 @@ BAD = {
     "an unknown operator": (_requires("Gt", "1"), 'supported values: "In", "NotIn", "Exists", "DoesNotExist"'),
     "a requirement without a key": (_selector(matchExpressions=[{"operator": "Exists"}]), "key: Required value"),
     "a label's value of 64": (_selector(matchLabels={"app": "a" * 64}), "may not be more than 63 bytes"),
+    "a label's value with a blank": (_selector(matchLabels={"app": "not a label!"}), LABEL_VALUE),
+    "a label's value of two": (_selector(matchLabels={"app": "a,b"}), LABEL_VALUE),
+    "a label's value that ends with a dot": (_selector(matchLabels={"app": "web."}), LABEL_VALUE),
+    "a label's key with a blank": (_selector(matchLabels={"a b": "web"}), LABEL_KEY),
+    "a label's key that ends": (_selector(matchLabels={"app-": "web"}), LABEL_KEY),
+    "a label's key of two slashes": (_selector(matchLabels={"a/b/c": "web"}), LABEL_KEY),
+    "a label's key with a prefix in capitals": (_selector(matchLabels={"Example.com/app": "web"}), LABEL_KEY),
+    "a label's name of 64": (_selector(matchLabels={"example.com/" + "a" * 64: "web"}), LABEL_KEY),
+    "a label's prefix of 254": (_selector(matchLabels={LONG_PREFIX + "a/b": "web"}), LABEL_KEY),
+    "an empty key": (_selector(matchLabels={"": "web"}), LABEL_KEY),
+    "a requirement's value with a blank": (_requires("In", "dev", "not a label!"), LABEL_VALUE),
+    "a requirement's key with a blank": (_selector(matchExpressions=[{"key": "a b", "operator": "Exists"}]), LABEL_KEY),
+    "a requirement's prefix of 254": (
+        _selector(matchExpressions=[{"key": LONG_PREFIX + "a/b", "operator": "Exists"}]),
+        LABEL_KEY,
+    ),
+    "a Service of two names": (
+        {**REF, "serviceRef": {"name": "a,b"}},
+        "spec.serviceRef.name in body should match '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'",
+    ),
     "too many labels": (
         _selector(matchLabels={f"k{n}": "" for n in range(65)}),
         "spec.selector.matchLabels: Too many: 65: must have at most 64 items",

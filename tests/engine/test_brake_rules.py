@@ -60,7 +60,7 @@ class Table:
             Reporter(notebook, notebook),
             self.clock,
             lambda: False,
-            lambda: False,
+            lambda _namespace: False,
         )
         self.going: dict[ServiceRef, dict[InstanceId, Cause]] = {service: {} for service in sizes}
         self.gone: list[tuple[float, ServiceRef, Cause]] = []

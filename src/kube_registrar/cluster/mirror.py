@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from kube_registrar.cluster.codec import Key
@@ -47,6 +48,13 @@ def key_of(record: Record) -> Key:
     return (getattr(record, "namespace", ""), record.name)
 
 
+@dataclass(slots=True, eq=False)
+class Beside:
+    """One reading beside the watch. `heard`: what the watch told of meanwhile."""
+
+    heard: set[Key] = field(default_factory=set)
+
+
 class Mirror(Generic[R]):
     """Tells one listener, and remembers the records for which `keep` holds: no others cost memory."""
 
@@ -54,8 +62,8 @@ class Mirror(Generic[R]):
         self._listener = listener
         self._keep = keep
         self._kept: dict[Key, R] = {}
-        self._heard: set[Key] | None = None
-        """While something is read beside the watch: what the watch told of meanwhile."""
+        self._besides: list[Beside] = []
+        """What is read beside the watch just now."""
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -68,8 +76,7 @@ class Mirror(Generic[R]):
     def applied(self, record: R) -> Key:
         """Tell of an object that is there; return its key."""
         key = key_of(record)
-        if self._heard is not None:
-            self._heard.add(key)
+        self._heard(key)
         return self._applied(key, record)
 
     def _applied(self, key: Key, record: R) -> Key:
@@ -86,26 +93,30 @@ class Mirror(Generic[R]):
 
     def deleted(self, record: R) -> None:
         """Tell of an object whose deletion was seen."""
-        if self._heard is not None:
-            self._heard.add(key_of(record))
+        self._heard(key_of(record))
         old = self._kept.pop(key_of(record), None)
         if old is not None and old.uid != record.uid:
             self._tell(self._listener.deleted, old, seen=True)
         self._tell(self._listener.deleted, record, seen=True)
 
-    def begin_beside(self) -> None:
-        """Note that something is read beside the watch: what that tells meanwhile is newer."""
-        self._heard = set()
+    def begin_beside(self) -> "Beside":
+        """Note that something is read beside the watch: what that tells meanwhile is newer. Several may be at once."""
+        self._besides.append(Beside())
+        return self._besides[-1]
 
-    def beside(self, record: R) -> None:
+    def beside(self, record: R, reading: "Beside") -> None:
         """Tell of an object that was read beside the watch; what the watch knows of it is newer, and told instead."""
         key = key_of(record)
-        if self._heard is not None and key not in self._heard:
+        if key not in reading.heard:
             self._applied(key, self._kept.get(key, record))
 
-    def end_beside(self) -> None:
+    def end_beside(self, reading: "Beside") -> None:
         """Note that this reading is over."""
-        self._heard = None
+        self._besides.remove(reading)
+
+    def _heard(self, key: Key) -> None:
+        for reading in self._besides:
+            reading.heard.add(key)
 
     def missing(self, keys: Iterable[Key]) -> None:
         """Tell of remembered objects that a complete list does not hold."""

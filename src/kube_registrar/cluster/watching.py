@@ -135,25 +135,26 @@ class Reflector(Generic[R]):
     async def fetch(self, namespace: str, params: Params) -> None:
         """Read some of a Kubernetes namespace beside the watch, and have what it passed over told. Raises ApiError.
 
-        `params`: selectors. For what becomes interesting only after it was listed; one at a time.
+        `params`: selectors. For what becomes interesting only after it was listed; several at a time, of what no two
+        of them read.
         """
         # By the namespace's own path: pages of a list that a field selector keeps to one namespace come twice, and
         # some of them not at all (kube-apiserver 1.37).
         path = self.resource.path(namespace)
-        self._mirror.begin_beside()
+        reading = self._mirror.begin_beside()
         try:
             token = ""
             while True:
                 page = await self._page(token, params, path)
                 for number, record in enumerate(page.records, start=1):
-                    self._mirror.beside(record)
+                    self._mirror.beside(record, reading)
                     if number % self._limits.yield_every == 0:
                         await asyncio.sleep(0)
                 token = page.token
                 if not token:
                     break
         finally:
-            self._mirror.end_beside()
+            self._mirror.end_beside(reading)
 
     async def _attempt(self, what: str, act: Callable[[], Awaitable[None]]) -> None:
         try:

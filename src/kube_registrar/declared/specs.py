@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from kube_registrar.declared import attributes, ports
+from kube_registrar.declared import attributes, labels, ports
 from kube_registrar.declared.ports import PortRequest
 from kube_registrar.declared.problems import AnnotationError, moved
 from kube_registrar.declared.templates import PodField, Template
@@ -186,7 +186,10 @@ _Spec = TypeVar("_Spec", RegistryNamespaceSpec, RegistryServiceSpec)
 
 def registry_namespace(thing: CustomObject) -> RegistryNamespaceSpec:
     """Type the spec of a RegistryNamespace. Raises InvalidSpec."""
-    return _typed(thing, RegistryNamespaceSpec)
+    spec = _typed(thing, RegistryNamespaceSpec)
+    if problem := wrong_selector(spec.allowed_namespaces.selector, "spec.allowedNamespaces.selector"):
+        raise InvalidSpec(problem)
+    return spec
 
 
 def registry_service(thing: CustomObject) -> RegistryServiceSpec:
@@ -205,6 +208,31 @@ def _typed(thing: CustomObject, spec: type[_Spec]) -> _Spec:
         raise InvalidSpec(
             Problem.of(INVALID_SPEC, field=field, rule=rule[:1].lower() + rule[1:], next_step=step)
         ) from error
+
+
+def wrong_selector(selector: LabelSelector | None, field: str = "spec.selector") -> Problem | None:
+    """Say what the API server would not take of a selector: nobody can be asked what such a one selects."""
+    if selector is None:
+        return None
+    found: list[tuple[str, str, Sequence[str]]] = [
+        (f"{field}.matchLabels", key, (value,)) for key, value in selector.match_labels.items()
+    ]
+    for number, one in enumerate(selector.match_expressions):
+        found.append((f"{field}.matchExpressions[{number}]", one.key, one.values))
+    for where, key, values in found:
+        wrongs = (labels.wrong_key(key), *(labels.wrong_value(key, value) for value in values))
+        if rule := next(filter(None, wrongs), ""):
+            return Problem.of(INVALID_SPEC, field=where, rule=rule, next_step="Correct it")
+    return None
+
+
+def check_selection(spec: RegistryServiceSpec) -> None:
+    """Raise InvalidSpec where what a RegistryService selects or names is nothing that may be there."""
+    if problem := wrong_selector(spec.selector):
+        raise InvalidSpec(problem)
+    if spec.service_ref and (rule := labels.wrong_name(spec.service_ref.name)):
+        field = "spec.serviceRef.name"
+        raise InvalidSpec(Problem.of(INVALID_SPEC, field=field, rule=rule, next_step="Correct it"))
 
 
 def service_port(spec: RegistryServiceSpec) -> PortRequest | None:

@@ -90,6 +90,12 @@ RESERVED_ATTRIBUTE = Reason("ReservedAttribute", "{field} sets {found}: {rule}. 
 UNKNOWN_ANNOTATION = Reason("UnknownAnnotation", "{field} is not known, so nothing reads it. {next_step}")
 INVALID_SPEC = Reason("InvalidSpec", "{field} is wrong: {rule}. {next_step}")
 
+SELECTION_NOT_READ = Reason(
+    "SelectionNotRead",
+    "What it selects in Kubernetes namespace {namespace!r} cannot be read: {error}. Until it is read, no pod there "
+    "loses an instance because nothing asks for it. It is tried again by itself",
+)
+
 # What the engine did, or could not do.
 REGISTERED = Reason("Registered", "Registered as {instance} in {service}")
 DEREGISTERED = Reason("Deregistered", "Deregistered {instance} from {service}: {why}")

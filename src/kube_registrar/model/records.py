@@ -222,3 +222,8 @@ class CustomObject:
     status: Mapping[str, object] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     """Ours only, keys without the prefix."""
+
+    @property
+    def ref(self) -> ObjectRef:
+        """The object as that of events."""
+        return ObjectRef("kube-registrar.dev/v1alpha1", self.kind, self.namespace, self.name, self.uid)

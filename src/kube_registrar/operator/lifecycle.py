@@ -33,6 +33,7 @@ async def ensure_service(context: Context, thing: CustomObject, attempt: int) ->
     """Make or adopt the registry service that a RegistryService declares, if its namespace lets it."""
     try:
         spec = specs.registry_service(thing)
+        specs.check_selection(spec)
         specs.service_port(spec)
         specs.service_attributes(spec)
     except specs.InvalidSpec as error:

@@ -52,13 +52,14 @@ class Selection:
         """Return the names of the RegistryServices that name a Service."""
         return self._naming.get((namespace, service), ())
 
-    def selectors(self) -> Iterator[tuple[str, LabelSelector]]:
-        """Yield every selector with its Kubernetes namespace."""
+    def selectors(self) -> Iterator[tuple[str, str, LabelSelector]]:
+        """Yield every selector with the Kubernetes namespace and name of its RegistryService."""
         for (namespace, _, _), found in self._by_label.items():
-            yield from ((namespace, selector) for _, selector in found)
+            yield from ((namespace, name, selector) for name, selector in found)
         for namespace, found in self._others.items():
-            yield from ((namespace, selector) for _, selector in found)
+            yield from ((namespace, name, selector) for name, selector in found)
 
-    def services(self) -> Iterator[tuple[str, str]]:
-        """Yield every Service that is named: its Kubernetes namespace and name."""
-        yield from self._naming
+    def services(self) -> Iterator[tuple[str, str, str]]:
+        """Yield every Service that is named: its Kubernetes namespace and name, and the RegistryService's name."""
+        for (namespace, service), names in self._naming.items():
+            yield from ((namespace, service, name) for name in names)

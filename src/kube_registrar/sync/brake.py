@@ -97,8 +97,9 @@ class Brake:
     clock: Clock
     is_unsettled: Callable[[], bool]
     """Whether what is configured has changed and has not reached every pod yet."""
-    is_reading: Callable[[], bool]
-    """Whether something that is newly selected has not been read yet: until then nobody can say what is asked for."""
+    is_reading: Callable[[str], bool]
+    """Whether something that is newly selected in a Kubernetes namespace has not been read yet: until then nobody can
+    say what is asked for there."""
     duplicate: str = ""
     """Set once another writer has our identity: which instance shows it."""
     strangers: set[tuple[ServiceRef, InstanceId]] = field(default_factory=set)
@@ -201,7 +202,7 @@ class Brake:
 
     def _until_settled(self, each: Candidate, now: float) -> float:
         """Return until when it is waited for what is configured to be known of every pod."""
-        if self.is_reading():
+        if self.is_reading(each.origin.namespace):
             return now + RECHECK_SECONDS
         most = max(each.since, each.freed_at) + MOST_SECONDS
         return most if self.is_unsettled() and now + _SOON < most else now

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from kube_registrar.declared import specs
 from kube_registrar.declared.annotations import Reading, read_annotations
 from kube_registrar.declared.ports import PortRequest
+from kube_registrar.declared.specs import LabelSelector
 from kube_registrar.declared.templates import Template
 from kube_registrar.model.errors import NotFound
 from kube_registrar.model.reasons import Problem
@@ -32,6 +33,8 @@ class _ServiceObject:
     why: str = ""
     port: PortRequest | None = None
     attributes: Mapping[str, Template] = field(default_factory=dict)
+    selector: LabelSelector | None = None
+    """Whom it selects; where that cannot be read any more, whom it selected before: those are held."""
 
 
 class Catalog:
@@ -89,7 +92,7 @@ class Catalog:
         else:
             key = (thing.namespace, thing.name)
             service = self._service_objects.get(key)
-            self._service_objects[key] = _service_object(thing)
+            self._service_objects[key] = _service_object(thing, service)
             before = service.thing if service else None
         is_changed = before is None or _said(before) != _said(thing)
         if is_changed:
@@ -236,6 +239,17 @@ class Catalog:
         declared = self.world.declared_services.get((kube_namespace, object_name))
         return declared.ref if declared else None
 
+    def ref_of(self, kind: str, namespace: str, name: str) -> ObjectRef | None:
+        """Return what events of a RegistryService, Service or Namespace concern; None where it is not known."""
+        if kind == "Service":
+            service = self.endpoints.services.get((namespace, name))
+            return service.ref if service else None
+        if kind == "Namespace":
+            found = self._kube_namespaces.get(name)
+            return ObjectRef("v1", kind, "", name, found.uid) if found else None
+        each = self._service_objects.get((namespace, name))
+        return each.thing.ref if each else None
+
     def problems_of_namespaces(self) -> Iterator[tuple[ObjectRef, tuple[Problem, ...]]]:
         """Yield every Kubernetes namespace with what is wrong with its own annotations, nothing included."""
         for name, namespace in self._kube_namespaces.items():
@@ -292,7 +306,7 @@ class Catalog:
             ref,
             ready=not why,
             why=why,
-            selector=spec.selector if asks else None,
+            selector=each.selector if asks else None,
             kube_service=spec.service_ref.name if spec.service_ref and asks else "",
             port=each.port,
             attributes=each.attributes,
@@ -301,14 +315,24 @@ class Catalog:
         )
 
 
-def _service_object(thing: CustomObject) -> _ServiceObject:
+def _service_object(thing: CustomObject, before: _ServiceObject | None) -> _ServiceObject:
     spec = None
     try:
         spec = specs.registry_service(thing)
+        specs.check_selection(spec)
         port, attributes = specs.service_port(spec), specs.service_attributes(spec)
     except specs.InvalidSpec as error:
-        return _ServiceObject(thing, spec, str(error))  # whom it selects is known all the same: they are held
-    return _ServiceObject(thing, spec, port=port, attributes=attributes)
+        # Whom it selects is known all the same: they are held.
+        return _ServiceObject(thing, spec, str(error), selector=_selector_of(thing, spec, before))
+    return _ServiceObject(thing, spec, port=port, attributes=attributes, selector=spec.selector)
+
+
+def _selector_of(
+    thing: CustomObject, spec: specs.RegistryServiceSpec | None, before: _ServiceObject | None
+) -> LabelSelector | None:
+    selector = spec.selector if spec else None
+    is_same = before is not None and before.thing.uid == thing.uid
+    return before.selector if before and is_same and specs.wrong_selector(selector) else selector
 
 
 def _said(thing: CustomObject) -> tuple[object, ...]:

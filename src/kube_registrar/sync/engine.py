@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 
+from kube_registrar.model.reasons import Problem
 from kube_registrar.model.records import BarePod, CustomObject, KubeService, Pod
-from kube_registrar.model.refs import RegistryName, ServiceRef, Uid
+from kube_registrar.model.refs import ObjectRef, RegistryName, ServiceRef, Uid
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sources.endpoints import ServiceKey
@@ -67,7 +68,7 @@ class Engine:
         terms = terms or Terms()
         self.catalog = catalog
         self.wanted = WantedState()
-        self.interest = Interest(catalog, clock, self._all_is_read)
+        self.interest = Interest(catalog, clock, self._all_is_read, self._tell_unread)
         self.intake = Intake(catalog, self.wanted, self.interest, self)
         """What the watches tell of all kinds but pods goes in here."""
         self._clock = clock
@@ -92,7 +93,7 @@ class Engine:
             terms=terms,
             is_unresolved=lambda: bool(self._unresolved),
             is_unsettled=self._is_unsettled,
-            is_reading=lambda: self.interest.is_reading,
+            is_reading=self.interest.is_unread,
             latency=self._latency,
         )
         self._leading = self._new_leading()
@@ -366,7 +367,12 @@ class Engine:
             self._leading.enqueue(sync.brake.waiting())
 
     def _is_unsettled(self) -> bool:
-        return self._is_going_round or self._world_changed.is_set() or self.interest.is_reading
+        return self._is_going_round or self._world_changed.is_set()
+
+    def _tell_unread(self, ref: ObjectRef, problem: Problem) -> bool:
+        if self._leads:
+            self._reporter.problems(ref, (problem,))
+        return self._leads
 
     def _is_unreachable(self, node: str) -> bool:
         return node in self.catalog.unreachable

@@ -67,8 +67,8 @@ class Gates:
     """The gates of all pods. Without a writer nothing is done.
 
     `see`: what is known of the instance of a registration. `observes_all`: see `planning.gate.decide`; it is
-    false while a registry was not tried to be read. `is_reading`: whether something that is asked for has not been read
-    yet, so that it cannot be told that a pod wants nothing.
+    false while a registry was not tried to be read. `is_reading`: whether something that is asked for in a Kubernetes
+    namespace has not been read yet, so that it cannot be told that a pod there wants nothing.
     """
 
     wanted: WantedState
@@ -78,7 +78,7 @@ class Gates:
     clock: Clock
     draw: random.Random
     observes_all: Callable[[], bool] = lambda: False
-    is_reading: Callable[[], bool] = lambda: False
+    is_reading: Callable[[str], bool] = lambda _namespace: False
     _queue: KeyedQueue[Uid] = field(init=False)
     _waiting: set[Uid] = field(default_factory=set)
     _gates: dict[Uid, _Gate] = field(default_factory=dict)
@@ -158,7 +158,7 @@ class Gates:
         if uid not in self._gates:
             self._gates[uid] = _Gate(Backoff(draw=self.draw))
         gate = self._gates[uid]
-        wait = self._wait(gate, verdict)
+        wait = self._wait(gate, verdict, self.wanted.pods[uid].namespace)
         if isinstance(verdict, Closed):
             self._queue.add_after(uid, AGAIN_SECONDS)
             return
@@ -177,14 +177,14 @@ class Gates:
         if uid in self._waiting:
             self._queue.add_after(uid, gate.not_before - self.clock.monotonic())
 
-    def _wait(self, gate: _Gate, verdict: Open | Closed) -> float:
+    def _wait(self, gate: _Gate, verdict: Open | Closed, namespace: str) -> float:
         """Return the seconds until the gate may be opened."""
         now = self.clock.monotonic()
         wait = gate.not_before - now
         if isinstance(verdict, Closed) or not verdict.must_last:
             gate.lasts_since = None
             return wait
-        if gate.lasts_since is None or self.is_reading():
+        if gate.lasts_since is None or self.is_reading(namespace):
             gate.lasts_since = now
         return max(wait, gate.lasts_since + GRACE_SECONDS - now)
 

@@ -1,61 +1,54 @@
 """What of the cluster is selected: the watches keep nothing else, so memory grows with that and not with the cluster.
 
-When more is selected than before, what a watch passed over has to be read: one list a selector, several at once
-gathered into one of the whole Kubernetes namespace. Until that is done nothing is deregistered because nobody asks for
-it: a selector that changes from these pods to those must not remove these before those are known.
+When more is selected than before, what a watch passed over has to be read. Until that is done nothing of its Kubernetes
+namespace is deregistered because nobody asks for it: a selector that changes from these pods to those must not remove
+these before those are known.
 """
 
-import asyncio
-import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Protocol
 
-from kube_registrar.declared.specs import LabelSelector, Operator
+from kube_registrar.declared.specs import LabelSelector, Operator, wrong_selector
+from kube_registrar.model.reasons import SELECTION_NOT_READ, Problem
 from kube_registrar.model.records import SERVICE_LABEL
-from kube_registrar.runtime.backoff import Backoff
+from kube_registrar.model.refs import ObjectRef
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sync.catalog import Catalog
+from kube_registrar.sync.reading import Fetch, Need, Readings
 
-GATHER_SECONDS = 0.05
-"""What is applied together is read together."""
-MOST_LISTS = 10
-"""More selectors than that in one Kubernetes namespace, and it is read whole."""
+__all__ = ["Fetch", "Interest", "Need"]
 
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Need:
-    """Objects that somebody selects, of one kind and Kubernetes namespace; all where both selectors are empty."""
-
-    kind: str
-    namespace: str
-    labels: str = ""
-    fields: str = ""
-
-
-class Fetch(Protocol):
-    """Reads what a watch passed over, and has it told as the watch would; raises if it cannot."""
-
-    async def __call__(self, need: Need) -> None:
-        """Read it. Returns once all of it has been told."""
+Asking = tuple[str, str, str]
+"""Who selects: kind, Kubernetes namespace and name."""
 
 
 class Interest:
     """Knows what is selected, and has read what was passed over."""
 
-    def __init__(self, catalog: Catalog, clock: Clock, on_read: Callable[[], None]) -> None:
-        """`on_read` is called when all that is selected has been read."""
-        self.fetch: Fetch | None = None
-        """Set by whoever watches; without it nothing is passed over."""
+    def __init__(
+        self,
+        catalog: Catalog,
+        clock: Clock,
+        on_read: Callable[[], None],
+        tell: Callable[[ObjectRef, Problem], bool] = lambda _ref, _problem: True,
+    ) -> None:
+        """`on_read` is called when all that is selected in a Kubernetes namespace has been read.
+
+        `tell` is given what is wrong with an object; it returns whether that was told.
+        """
         self._catalog = catalog
-        self._clock = clock
-        self._on_read = on_read
+        self._tell = tell
         self._known: frozenset[Need] = frozenset()
-        self._open: set[Need] = set()
         self._begun: set[str] = set()
-        self._wake = asyncio.Event()
+        self._readings = Readings(clock, on_read, self._unread)
+
+    @property
+    def fetch(self) -> Fetch | None:
+        """Reads what a watch passed over; without it nothing is."""
+        return self._readings.fetch
+
+    @fetch.setter
+    def fetch(self, fetch: Fetch) -> None:
+        self._readings.fetch = fetch
 
     # What the watches ask: is this selected?
 
@@ -82,8 +75,12 @@ class Interest:
 
     @property
     def is_reading(self) -> bool:
-        """Whether something that is selected has not been read yet."""
-        return bool(self._open)
+        """Whether something that is selected is being read; what waits for its next try does not count."""
+        return self._readings.is_working
+
+    def is_unread(self, namespace: str) -> bool:
+        """Whether something that is selected in a Kubernetes namespace has not been read yet."""
+        return self._readings.lack(namespace)
 
     def begins(self, kind: str) -> None:
         """Note that the first list of a kind begins: what is selected by then is in it."""
@@ -92,67 +89,58 @@ class Interest:
 
     def changed(self) -> None:
         """Look whether more is selected than before."""
-        needs = frozenset(self._needs())
+        needs = frozenset(need for need, _ in self._needs())
         grown = {need for need in needs - self._known if need.kind in self._begun}
         self._known = needs
-        self._open &= needs  # what nobody selects any more need not be read
-        if grown and self.fetch is not None:
-            self._open |= grown
-            self._wake.set()
+        self._readings.keep(needs)  # what nobody selects any more need not be read
+        self._readings.open(grown)
 
     async def run(self) -> None:
         """Read what is open, until cancelled."""
-        backoff = Backoff()
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            await self._clock.sleep(GATHER_SECONDS)
-            try:
-                await self._read(self._gathered())
-                backoff.succeeded()
-                if not self._open:
-                    self._on_read()
-            except Exception as error:  # noqa: BLE001 - whatever went wrong, it is read again
-                _log.warning("what is newly selected cannot be read; it is tried again: %s", error)
-                await self._clock.sleep(backoff.failed())
-                self._wake.set()
+        await self._readings.run()
 
-    async def _read(self, batches: Mapping[Need, frozenset[Need]]) -> None:
-        assert self.fetch is not None, "needs are open only where they can be read"  # noqa: S101
-        for need, covered in batches.items():
-            await self.fetch(need)
-            self._open -= covered
+    def _unread(self, needs: frozenset[Need], error: Exception) -> bool:
+        """Tell those who select it that it cannot be read; return whether that was told."""
+        found = {asking for need, asking in self._needs() if need in needs}
+        refs = [ref for asking in sorted(found) if (ref := self._catalog.ref_of(*asking))]
+        told = [
+            self._tell(ref, Problem.of(SELECTION_NOT_READ, namespace=ref.namespace or ref.name, error=error))
+            for ref in refs
+        ]
+        return all(told)
 
-    def _gathered(self) -> Mapping[Need, frozenset[Need]]:
-        """Return what to read, each with what that covers. Services come first: they select slices and pods."""
-        order = ("Service", "EndpointSlice", "Pod")
-        batches: dict[Need, frozenset[Need]] = {}
-        places = sorted({(order.index(need.kind), need.kind, need.namespace) for need in self._open})
-        for _, kind, namespace in places:
-            here = {need for need in self._open if (need.kind, need.namespace) == (kind, namespace)}
-            whole = Need(kind, namespace)
-            if len(here) > MOST_LISTS or whole in here:
-                batches[whole] = frozenset(here)
-            else:
-                batches |= {need: frozenset({need}) for need in sorted(here)}
-        return batches
-
-    def _needs(self) -> Iterator[Need]:
+    def _needs(self) -> Iterator[tuple[Need, Asking]]:
+        """Yield what is selected, with who selects it."""
         world, endpoints = self._catalog.world, self._catalog.endpoints
-        for namespace, service in world.selection.services():
-            yield Need("Service", namespace, fields=f"metadata.name={service}")
+        for namespace, service, object_name in world.selection.services():
+            need = Need("Service", namespace, fields=f"metadata.name={field_value(service)}")
+            yield need, ("RegistryService", namespace, object_name)
         for (namespace, name), found in endpoints.services.items():
-            yield Need("EndpointSlice", namespace, labels=f"{SERVICE_LABEL}={name}")
+            asking = ("Service", namespace, name)
+            yield Need("EndpointSlice", namespace, labels=f"{SERVICE_LABEL}={name}"), asking
             if found.selector:
-                yield Need("Pod", namespace, labels=",".join(f"{k}={v}" for k, v in sorted(found.selector.items())))
+                labels = ",".join(f"{k}={v}" for k, v in sorted(found.selector.items()))
+                yield Need("Pod", namespace, labels=labels), asking
             else:
                 for pod in endpoints.pod_names_of(found.key):
-                    yield Need("Pod", namespace, fields=f"metadata.name={pod}")
-        for namespace, selector in world.selection.selectors():
-            yield Need("Pod", namespace, labels=selector_text(selector))
+                    yield Need("Pod", namespace, fields=f"metadata.name={field_value(pod)}"), asking
+        for namespace, object_name, selector in world.selection.selectors():
+            if not wrong_selector(selector):  # what nobody could have sent selects nothing that is there
+                yield (
+                    Need("Pod", namespace, labels=selector_text(selector)),
+                    ("RegistryService", namespace, object_name),
+                )
         for namespace, defaults in world.defaults.items():
             if defaults.asks:
-                yield Need("Pod", namespace)
+                yield Need("Pod", namespace), ("Namespace", "", namespace)
+
+
+def field_value(text: str) -> str:
+    """Write a value as the API takes it in `fieldSelector`: who writes an EndpointSlice may name a pod anything.
+
+    Source: EscapeValue of k8s.io/apimachinery/pkg/fields.
+    """
+    return text.replace("\\", "\\\\").replace(",", "\\,").replace("=", "\\=")
 
 
 def selector_text(selector: LabelSelector) -> str:

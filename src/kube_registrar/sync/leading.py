@@ -45,7 +45,7 @@ class Leading:
         terms: Terms,
         is_unresolved: Callable[[], bool],
         is_unsettled: Callable[[], bool],
-        is_reading: Callable[[], bool],
+        is_reading: Callable[[str], bool],
         latency: Latency,
     ) -> None:
         """`is_unsettled`, `is_reading`: see `RegistrySync`. `is_unresolved`: whether references lead nowhere."""
@@ -57,7 +57,7 @@ class Leading:
             clock,
             terms.draw,
             self._observes_all,
-            is_reading=is_unsettled,
+            is_reading=lambda namespace: is_unsettled() or is_reading(namespace),
         )
         self.progress = Progress(wanted, self.instances, self.enqueue_soon, catalog.forget, self.gates)
         self.syncs: Mapping[RegistryName, RegistrySync] = {

@@ -95,8 +95,8 @@ class RegistrySync:
     cluster_name: str = ""
     is_unsettled: Callable[[], bool] = lambda: False
     """Whether what is configured has changed and has not reached every pod yet."""
-    is_reading: Callable[[], bool] = lambda: False
-    """Whether something that is newly selected has not been read yet."""
+    is_reading: Callable[[str], bool] = lambda _namespace: False
+    """Whether something that is newly selected in a Kubernetes namespace has not been read yet."""
     is_checked: Callable[[ServiceRef], bool] = lambda _service: False
     """Whether the registry makes health checks of its own for the instances of a service."""
     is_custom: Callable[[ServiceRef], bool] = lambda _service: False

@@ -166,7 +166,7 @@ class Reporter:
     def about(self, thing: CustomObject, type_: EventType, problem: Problem) -> None:
         """Say something of an object of our kinds."""
         level = logging.WARNING if type_ == "Warning" else logging.INFO
-        ref = ObjectRef("kube-registrar.dev/v1alpha1", thing.kind, thing.namespace, thing.name, thing.uid)
+        ref = thing.ref
         _log.log(level, "%s: %s", ref, problem.message)
         self._recorder.record(ref, type_, problem.reason, problem.message)
 

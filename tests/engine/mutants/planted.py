@@ -90,7 +90,7 @@ def takes_missing_for_deleted() -> Iterator[None]:
 @contextmanager
 def acts_before_it_has_read() -> Iterator[None]:
     """A selector changes, and the pods that it selected go before those are read that it selects now."""
-    with patch.object(Interest, "is_reading", property(lambda _: False)):
+    with patch.object(Interest, "is_unread", lambda _self, _namespace: False):
         yield
 
 

@@ -121,6 +121,62 @@ def test_a_wrong_spec_is_told_with_the_path_of_its_field(spec: Mapping[str, obje
     assert str(caught.value) == f"{message} kubectl explain registrynamespace.spec tells what is allowed"
 
 
+IS_VALUE = (
+    "is no value, for the value of a label is at most 63 letters, digits, hyphens, underscores and dots, beginning and "
+    "ending with a letter or digit, or empty. Correct it"
+)
+IS_KEY = (
+    "is no key, for the key of a label is a name of at most 63 letters, digits, hyphens, underscores and dots, alone "
+    "or after a DNS name of at most 253 characters and a slash. Correct it"
+)
+
+
+@pytest.mark.parametrize(
+    ("selector", "message"),
+    [
+        ({"matchLabels": {"app": "not a label!"}}, f".matchLabels is wrong: 'not a label!' of 'app' {IS_VALUE}"),
+        ({"matchLabels": {"ok": "", "app": "a,b"}}, f".matchLabels is wrong: 'a,b' of 'app' {IS_VALUE}"),
+        ({"matchLabels": {"app": "web\n"}}, f".matchLabels is wrong: 'web\\n' of 'app' {IS_VALUE}"),
+        ({"matchLabels": {"app": "a" * 64}}, f".matchLabels is wrong: '{'a' * 64}' of 'app' {IS_VALUE}"),
+        ({"matchLabels": {"a b": "web"}}, f".matchLabels is wrong: 'a b' {IS_KEY}"),
+        ({"matchLabels": {"": "web"}}, f".matchLabels is wrong: '' {IS_KEY}"),
+        (
+            {"matchExpressions": [{"key": "a", "operator": "Exists"}, {"key": "/b", "operator": "Exists"}]},
+            f".matchExpressions[1] is wrong: '/b' {IS_KEY}",
+        ),
+        (
+            {"matchExpressions": [{"key": "a", "operator": "In", "values": ["b", "c)"]}]},
+            f".matchExpressions[0] is wrong: 'c)' of 'a' {IS_VALUE}",
+        ),
+    ],
+)
+def test_a_selector_that_kubernetes_would_refuse_is_told_in_one_sentence(
+    selector: Mapping[str, object], message: str
+) -> None:
+    with pytest.raises(specs.InvalidSpec) as caught:
+        specs.check_selection(_service({**REF, "selector": selector}))
+    assert (caught.value.problem.reason, str(caught.value)) == ("InvalidSpec", f"spec.selector{message}")
+    with pytest.raises(specs.InvalidSpec) as caught:
+        _namespace({"type": "HTTP", "allowedNamespaces": {"from": "Selector", "selector": selector}})
+    assert str(caught.value) == f"spec.allowedNamespaces.selector{message}"
+
+
+def test_a_key_has_at_most_253_characters_before_its_slash() -> None:
+    longest = ".".join(("a" * 63, "b" * 63, "c" * 63, "d" * 61))
+    specs.check_selection(_service({**REF, "selector": {"matchLabels": {f"{longest}/x": "y"}}}))
+    with pytest.raises(specs.InvalidSpec, match="is no key"):
+        specs.check_selection(_service({**REF, "selector": {"matchLabels": {f"{longest}d/x": "y"}}}))
+
+
+def test_a_service_that_cannot_be_called_so_is_told_in_one_sentence() -> None:
+    with pytest.raises(specs.InvalidSpec) as caught:
+        specs.check_selection(_service({**REF, "serviceRef": {"name": "a,b"}}))
+    assert str(caught.value) == (
+        "spec.serviceRef.name is wrong: 'a,b' is no name, for the name of a Service is lower-case letters, digits and "
+        "hyphens, ending with a letter or digit. Correct it"
+    )
+
+
 @pytest.mark.parametrize(
     ("service", "namespace", "field"),
     [

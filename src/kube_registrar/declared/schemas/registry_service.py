@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from kube_registrar.declared import labels
 from kube_registrar.declared.attributes import KEY, MAX_KEY_CHARACTERS, read_pairs
 from kube_registrar.declared.problems import field_of
 from kube_registrar.declared.schemas.fields import Field, Fields, Rule
@@ -219,7 +220,7 @@ FIELDS: Final[Fields] = {
     ),
     "serviceRef.name": Field(
         "The name of the Service.",
-        limits={"minLength": 1, "maxLength": 63},
+        limits={"minLength": 1, "maxLength": 63, "pattern": labels.NAME},
     ),
     "port": Field(
         (

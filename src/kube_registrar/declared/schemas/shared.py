@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from kube_registrar.declared import labels
 from kube_registrar.declared.schemas.fields import Field, Fields, Rule
 
 
@@ -48,16 +49,31 @@ def label_selector(at: str, description: str, *, if_empty: str, limits: Mapping[
         "values are required with In and NotIn, and not allowed with Exists and DoesNotExist",
     )
     expressions = f"{at}.matchExpressions"
+    value = {"maxLength": labels.MAX_VALUE_CHARACTERS, "pattern": labels.VALUE}
     return {
         at: Field(description, limits or {}, (Rule(is_not_empty, if_empty),)),
-        f"{at}.matchLabels": Field("Labels that must be there, each with this value.", {"maxProperties": 64}),
-        f"{at}.matchLabels{{}}": Field(limits={"maxLength": 63}),
+        f"{at}.matchLabels": Field(
+            "Labels that must be there, each with this value.",
+            {"maxProperties": 64},
+            (Rule(f"self.all(key, {_is_key('key')})", labels.KEY_RULE),),
+        ),
+        f"{at}.matchLabels{{}}": Field(limits=value),
         expressions: Field("Requirements that must all hold, beside matchLabels.", {"maxItems": 64, **_LIST}),
         f"{expressions}[]": Field(rules=(has_values,)),
-        f"{expressions}[].key": Field("The label that is looked at.", {"minLength": 1, "maxLength": 317}),
+        f"{expressions}[].key": Field(
+            "The label that is looked at.",
+            {"minLength": 1, "maxLength": labels.MAX_KEY_CHARACTERS},
+            (Rule(_is_key("self"), labels.KEY_RULE),),
+        ),
         f"{expressions}[].operator": Field(
             "How it is compared; NotIn and DoesNotExist match what does not have the label too."
         ),
         f"{expressions}[].values": Field("The values of In and NotIn.", {"maxItems": 100, **_LIST}),
-        f"{expressions}[].values[]": Field(limits={"maxLength": 63}),
+        f"{expressions}[].values[]": Field(limits=value),
     }
+
+
+def _is_key(text: str) -> str:
+    """Return CEL of whether a text may be the key of a label."""
+    short = f"(!{text}.contains('/') || {text}.indexOf('/') <= {labels.MAX_PREFIX_CHARACTERS})"
+    return f"{text}.matches('{labels.KEY}') && {short}"
