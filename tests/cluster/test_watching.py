@@ -3,13 +3,14 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
+from kube_registrar.cluster.errors import ApiElsewhere
 from kube_registrar.cluster.resources import NAMESPACES, PODS
 from kube_registrar.cluster.session import Session
 from kube_registrar.cluster.watching import Limits, Reflector, Watch
@@ -28,7 +29,13 @@ def quick() -> Backoff:
     return Backoff(first=0.01, most=0.05, draw=random.Random(1))
 
 
-def pods_of(session: Session, namespace: str, heard: Heard, **limits: Any) -> Reflector[Pod | BarePod]:
+async def ours() -> None:
+    """Nobody else answers."""
+
+
+def pods_of(
+    session: Session, namespace: str, heard: Heard, *, vouch: Callable[[], Awaitable[None]] = ours, **limits: Any
+) -> Reflector[Pod | BarePod]:
     return Reflector(
         session,
         PODS,
@@ -37,6 +44,7 @@ def pods_of(session: Session, namespace: str, heard: Heard, **limits: Any) -> Re
         keep=lambda record: isinstance(record, Pod),
         limits=Limits(**limits),
         backoff=quick(),
+        vouch=vouch,
     )
 
 
@@ -309,6 +317,85 @@ async def test_an_api_server_that_is_away_for_a_while_is_found_again(
             await eventually(lambda: "cannot be reached" in reflector.trouble, "the trouble")
         await eventually(lambda: heard.names("deleted") == ["web-0"], "the deletion")
     assert sorted(heard.there) == ["web-1"]
+
+
+class OtherCluster:
+    """Whether another cluster answers."""
+
+    def __init__(self) -> None:
+        self.answers = False
+        self.asked = 0
+
+    async def vouch(self) -> None:
+        """Raise while it does."""
+        self.asked += 1
+        if self.answers:
+            raise ApiElsewhere("another cluster answers")
+
+
+async def test_a_list_of_another_cluster_tells_nothing(
+    control_plane: ControlPlane, proxy: FaultProxy, session: Session, kube_namespace: str, make_pods: MakePods
+) -> None:
+    make_pods("web-0", "web-1", "web-2")
+    heard, other = Heard(), OtherCluster()
+    reflector = pods_of(session, kube_namespace, heard, vouch=other.vouch)
+    async with running(reflector.run):
+        await eventually(lambda: proxy.open_watches("pods") == 1, "the watch")
+        told = list(heard.log)
+        other.answers, asked = True, other.asked
+        with proxy.rule(Drop(watches("pods"), dropped=lambda event: event["type"] != "BOOKMARK")):
+            delete(control_plane, kube_namespace, "web-0", "web-1")
+            make_pods("web-1")
+            proxy.expire("pods")
+            await eventually(lambda: other.asked >= asked + 3, "tries")
+        assert heard.log == told
+        assert "another cluster answers" in reflector.trouble
+        other.answers = False
+        await eventually(lambda: heard.syncs == 2, "the second list")
+    assert (heard.names("missing"), heard.names("deleted"), sorted(heard.there)) == (
+        ["web-0"],
+        ["web-1"],
+        ["web-1", "web-2"],
+    )
+
+
+async def test_what_misses_from_a_list_is_told_only_once_our_cluster_answered_after_it(
+    proxy: FaultProxy, session: Session, kube_namespace: str, make_pods: MakePods
+) -> None:
+    make_pods("web-0", "web-1")
+    heard, other = Heard(), OtherCluster()
+
+    async def vouch() -> None:
+        listed = sum(lists("pods")(call) for call in proxy.calls)
+        other.answers = listed == 2  # it came between the list and what its absences are worth
+        await other.vouch()
+
+    reflector = pods_of(session, kube_namespace, heard, vouch=vouch)
+    async with running(reflector.run):
+        await eventually(lambda: proxy.open_watches("pods") == 1, "the watch")
+        proxy.add(Hide(lists("pods"), hidden=lambda pod: pod["metadata"]["name"] == "web-0", times=1))
+        proxy.expire("pods")
+        await eventually(lambda: reflector.trouble, "the list that does not count")
+    assert heard.names("missing") == []
+
+
+async def test_a_watch_of_another_cluster_tells_nothing(
+    control_plane: ControlPlane, proxy: FaultProxy, session: Session, kube_namespace: str, make_pods: MakePods
+) -> None:
+    make_pods("web-0", "web-1")
+    heard, other = Heard(), OtherCluster()
+    reflector = pods_of(session, kube_namespace, heard, vouch=other.vouch)
+    async with running(reflector.run):
+        await eventually(lambda: proxy.open_watches("pods") == 1, "the watch")
+        told = list(heard.log)
+        other.answers, asked = True, other.asked
+        proxy.cut("pods")
+        delete(control_plane, kube_namespace, "web-0")
+        await eventually(lambda: other.asked >= asked + 2, "tries")
+        assert heard.log == told
+        other.answers = False
+        await eventually(lambda: "web-0" not in heard.there, "the deletion")
+    assert (heard.names("deleted"), heard.syncs) == (["web-0"], 1)
 
 
 async def test_objects_that_a_list_hides_are_told_as_missing_never_as_seen(

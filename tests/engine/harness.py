@@ -65,6 +65,12 @@ class FakeCluster:
         self.unlisted: frozenset[Uid] = frozenset()
         """What such lists lack."""
         self.answers_as = builders.CLUSTER_UID
+        self.identities_asked = 0
+        """How often it was asked which cluster answers."""
+        self.identity_gate: asyncio.Event | None = None
+        """That answer waits for it while it is set."""
+        self.identity_error: Exception | None = None
+        """Raised for that while it is set."""
         self.hidden: set[Key] = set()
         """Pods that live and that no watch tells of."""
         self.opened: list[tuple[str, str, str]] = []
@@ -145,7 +151,7 @@ class FakeCluster:
         pod = self._projected(pod)
         before = self._told.pop(key, None)
         if before is not None and before.uid != pod.uid:
-            self._engine.pod_deleted(before, seen=True)
+            self._engine.pod_deleted(before, seen=False)
         self._engine.pod_applied(pod)
         if isinstance(pod, Pod):
             self._told[key] = pod
@@ -297,6 +303,11 @@ class FakeCluster:
 
     async def cluster_uid(self) -> Uid:
         """Say which cluster answers."""
+        self.identities_asked += 1
+        if self.identity_gate is not None:
+            await self.identity_gate.wait()
+        if self.identity_error is not None:
+            raise self.identity_error
         return self.answers_as
 
 

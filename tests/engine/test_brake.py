@@ -545,13 +545,14 @@ async def test_pods_that_a_read_does_not_find_and_a_list_does_stay(ground: Groun
 async def test_a_second_list_that_fails_or_is_of_another_cluster_releases_nothing(ground: Ground, trouble: str) -> None:
     """Behind the same address another API server may answer: it knows none of our pods."""
     names = await running(ground, 50)
+    for name in names:
+        ground.cluster.lose(name)
+    ground.cluster.relist()
+    await ground.advance(30.0)
     if trouble == "error":
         ground.cluster.list_error = TimeoutError()
     else:
         ground.cluster.answers_as = Uid("another")
-    for name in names:
-        ground.cluster.lose(name)
-    ground.cluster.relist()
     await ground.advance(1_000.0)
     assert ground.names() == names
     assert 20 <= len(ground.cluster.lists) <= 40

@@ -93,18 +93,17 @@ class Watches:
 
 def watches(session: Session, engine: Engine, namespaces: Sequence[str], *, nodes: bool) -> Watches:
     """Return a watch for each kind; only what some source asks for is remembered. `nodes`: whether they may be read."""
-    intake, interest = engine.intake, engine.interest
-    ours = [
-        Watch(session, resource, _Others(engine, kind, intake.object_applied, intake.object_deleted), namespaces)
-        for kind, resource in resources.OURS.items()
-    ]
+    intake, interest, vouch = engine.intake, engine.interest, engine.identity.vouch
+    both = {kind: _Others(engine, kind, intake.object_applied, intake.object_deleted) for kind in resources.OURS}
+    ours = [Watch(session, resource, both[kind], namespaces, vouch=vouch) for kind, resource in resources.OURS.items()]
     kube = _Others(engine, "Namespace", intake.namespace_applied, intake.namespace_deleted)
-    first: list[AnyWatch] = [Watch(session, resources.NAMESPACES, kube), *ours]
+    first: list[AnyWatch] = [Watch(session, resources.NAMESPACES, kube, vouch=vouch), *ours]
     if nodes:
-        first.append(Watch(session, resources.NODES, _Others(engine, "Node", intake.node_applied, intake.node_deleted)))
+        of_nodes = _Others(engine, "Node", intake.node_applied, intake.node_deleted)
+        first.append(Watch(session, resources.NODES, of_nodes, vouch=vouch))
     slices = _Others(engine, "EndpointSlice", intake.slice_applied, intake.slice_deleted)
     second: AnyWatch = Watch(
-        session, resources.services(interest.service), _Services(engine), namespaces, keep=_is(KubeService)
+        session, resources.services(interest.service), _Services(engine), namespaces, keep=_is(KubeService), vouch=vouch
     )
     third: AnyWatch = Watch(
         session,
@@ -113,8 +112,9 @@ def watches(session: Session, engine: Engine, namespaces: Sequence[str], *, node
         namespaces,
         keep=_is(Slice),
         limits=Limits(page_size=SLICES_A_PAGE),
+        vouch=vouch,
     )
-    last: AnyWatch = Watch(session, resources.pods(interest.pod), _Pods(engine), namespaces, keep=_is(Pod))
+    last: AnyWatch = Watch(session, resources.pods(interest.pod), _Pods(engine), namespaces, keep=_is(Pod), vouch=vouch)
     found = Watches(engine, (first, [second], [third], [last]))
     interest.fetch = found.fetch
     return found

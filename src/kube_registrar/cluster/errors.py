@@ -7,6 +7,7 @@
     ├── ApiConflict       409
     ├── ApiGone           410: the resourceVersion or the `continue` token is too old
     ├── ApiThrottled      429: not before `after` seconds
+    ├── ApiElsewhere      another cluster answers: nothing that it says counts
     └── ApiUnreachable    no answer; whether a write was done is unknown
         └── ApiSilent     a stream said nothing for too long
 
@@ -60,6 +61,10 @@ class ApiThrottled(ApiError):
     def __init__(self, message: str, *, status: int = 429, reason: str = "", after: float = 1.0) -> None:
         super().__init__(message, status=status, reason=reason)
         self.after = after
+
+
+class ApiElsewhere(ApiError):
+    """The API server that answers is that of another cluster."""
 
 
 class ApiUnreachable(ApiError):

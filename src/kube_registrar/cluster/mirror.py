@@ -36,7 +36,8 @@ class Listener(Protocol[R_contra]):
     def deleted(self, record: R_contra, seen: bool) -> None:  # noqa: FBT001  # one fact, named at every call
         """It is gone; `record` is what was last known of it.
 
-        `seen`: its deletion was seen, or its name has another UID now. Otherwise it only misses from a list.
+        `seen`: its deletion was seen, or a list of our cluster has another UID under its name. Otherwise it only misses
+        from a list, or a watch told of another UID under its name, without its deletion.
         """
 
     def synced(self) -> None:
@@ -73,17 +74,25 @@ class Mirror(Generic[R]):
         """The keys of what is remembered, in a set of the caller's own."""
         return set(self._kept)
 
-    def applied(self, record: R) -> Key:
-        """Tell of an object that is there; return its key."""
+    def is_another(self, record: R) -> bool:
+        """Whether something else is remembered under this name."""
+        old = self._kept.get(key_of(record))
+        return old is not None and old.uid != record.uid
+
+    def applied(self, record: R, *, is_proven: bool = False) -> Key:
+        """Tell of an object that is there; return its key.
+
+        `is_proven`: our own cluster says so, and names are unique. Whatever had its name is gone for certain then, even
+        if nobody saw it go.
+        """
         key = key_of(record)
         self._heard(key)
-        return self._applied(key, record)
+        return self._applied(key, record, is_proven=is_proven)
 
-    def _applied(self, key: Key, record: R) -> Key:
+    def _applied(self, key: Key, record: R, *, is_proven: bool = False) -> Key:
         old = self._kept.get(key)
         if old is not None and old.uid != record.uid:
-            # Names are unique: the one before is gone for certain, even if nobody saw it go.
-            self._tell(self._listener.deleted, old, seen=True)
+            self._tell(self._listener.deleted, old, seen=is_proven)
         self._tell(self._listener.applied, record)
         if self._keep(record):
             self._kept[key] = record
@@ -96,7 +105,7 @@ class Mirror(Generic[R]):
         self._heard(key_of(record))
         old = self._kept.pop(key_of(record), None)
         if old is not None and old.uid != record.uid:
-            self._tell(self._listener.deleted, old, seen=True)
+            self._tell(self._listener.deleted, old, seen=False)
         self._tell(self._listener.deleted, record, seen=True)
 
     def begin_beside(self) -> "Beside":

@@ -16,6 +16,7 @@ from typing import Generic
 
 from kube_registrar.cluster.codec import Page, Unreadable
 from kube_registrar.cluster.errors import (
+    ApiElsewhere,
     ApiError,
     ApiForbidden,
     ApiGone,
@@ -26,7 +27,7 @@ from kube_registrar.cluster.errors import (
     Status,
     error_of,
 )
-from kube_registrar.cluster.mirror import Listener, Mirror, R
+from kube_registrar.cluster.mirror import Listener, Mirror, R, key_of
 from kube_registrar.cluster.resources import Resource
 from kube_registrar.cluster.session import Params, Session
 from kube_registrar.runtime.backoff import Backoff
@@ -34,8 +35,15 @@ from kube_registrar.runtime.backoff import Backoff
 logger = logging.getLogger(__name__)
 
 
-_ELSEWHERE = (ApiUnreachable, ApiThrottled, ApiForbidden, ApiUnauthorized)
+_ELSEWHERE = (ApiUnreachable, ApiThrottled, ApiForbidden, ApiUnauthorized, ApiElsewhere)
 """What is out of reach or refused would not be listed either: the watch is tried again."""
+
+Vouch = Callable[[], Awaitable[None]]
+"""Returns once the API server was found to be that of our cluster; raises ApiError otherwise."""
+
+
+async def _unasked() -> None:
+    """Take whoever answers for our cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +84,8 @@ class Reflector(Generic[R]):
     """Lists and watches one kind in one Kubernetes namespace, or in all (`namespace` empty).
 
     `keep(record)` tells which records are remembered, so that their deletion can be told after a gap. `on_synced` is
-    called after every complete list.
+    called after every complete list. `vouch`: nothing is taken from an API server before it, and what a list lacks, or
+    has another UID for, only after another one.
     """
 
     def __init__(
@@ -90,6 +99,7 @@ class Reflector(Generic[R]):
         on_synced: Callable[[], None] | None = None,
         limits: Limits | None = None,
         backoff: Backoff | None = None,
+        vouch: Vouch = _unasked,
     ) -> None:
         self.resource = resource
         self.namespace = namespace
@@ -105,6 +115,7 @@ class Reflector(Generic[R]):
         self._on_synced = on_synced or listener.synced
         self._limits = limits or Limits()
         self._backoff = backoff or Backoff()
+        self._vouch = vouch
         self._path = resource.path(namespace)
         self._call = f"GET {self._path}"
         self._where = f"namespace {namespace}" if namespace else "all namespaces"
@@ -141,6 +152,7 @@ class Reflector(Generic[R]):
         # By the namespace's own path: pages of a list that a field selector keeps to one namespace come twice, and
         # some of them not at all (kube-apiserver 1.37).
         path = self.resource.path(namespace)
+        await self._vouch()
         reading = self._mirror.begin_beside()
         try:
             token = ""
@@ -188,18 +200,28 @@ class Reflector(Generic[R]):
         await self._session.clock.sleep(self._backoff.failed(at_least))
 
     async def _list(self) -> None:
+        await self._vouch()
         missing = self._mirror.keys
+        replaced: list[R] = []
         token = ""
         while True:
             page = await self._page(token)
             missing.difference_update(page.unreadable)
             for number, record in enumerate(page.records, start=1):
-                missing.discard(self._mirror.applied(record))
+                if self._mirror.is_another(record):
+                    missing.discard(key_of(record))
+                    replaced.append(record)
+                else:
+                    missing.discard(self._mirror.applied(record))
                 if number % self._limits.yield_every == 0:
                     await asyncio.sleep(0)
             token = page.token
             if not token:
                 break
+        if missing or replaced:
+            await self._vouch()  # with another cluster behind the same address nothing of ours is gone
+        for record in replaced:
+            self._mirror.applied(record, is_proven=True)
         self._mirror.missing(missing)
         self.counters.synthesised += len(missing)
         self.counters.lists += 1
@@ -234,6 +256,7 @@ class Reflector(Generic[R]):
         try:
             async with self._session.stream(self._path, params, silence=limits.silence_seconds) as lines:
                 self.counters.watches += 1
+                await self._vouch()
                 if not self._failed_watches:
                     self._well()
                 async for line in lines:
@@ -317,6 +340,7 @@ class Watch(Generic[R]):
         *,
         keep: Callable[[R], bool] | None = None,
         limits: Limits | None = None,
+        vouch: Vouch = _unasked,
     ) -> None:
         self.resource = resource
         self._listener = listener
@@ -330,6 +354,7 @@ class Watch(Generic[R]):
                 keep=keep,
                 on_synced=self._one_synced,
                 limits=limits,
+                vouch=vouch,
             )
             for namespace in within or ("",)
         )

@@ -72,6 +72,9 @@ class Metrics:
 
     def _make_instances(self) -> None:
         gauge, counter, histogram = self._gauge, self._counter, self._histogram
+        self.cluster_differs = gauge(
+            "cluster_differs", "1 while another cluster answers at the address of this cluster's API server."
+        )
         self.sources = gauge("sources", "Objects that ask for registrations.", "kind")
         self.sources_skipped = gauge(
             "sources_skipped", "Objects that ask for registrations and cannot have them.", "kind", "reason"

@@ -18,6 +18,7 @@ from kube_registrar.planning.evidence import ASKED, UNKNOWN, UNSEEN, Cause, Evid
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sources.wishes import Wish
 from kube_registrar.sync.closer import closer_evidence
+from kube_registrar.sync.identity import Identity
 from kube_registrar.sync.questions import Questions
 from kube_registrar.sync.wanted import WantedState
 
@@ -90,9 +91,12 @@ class EvidenceOfPods:
         wish_of: Callable[[Pod], Wish],
         on_answer: Callable[[Uid], None],
         *,
+        identity: Identity,
         is_unreachable: Callable[[str], bool] = lambda _node: False,
     ) -> None:
         """`wish_of`: what a pod wants that no watch tells of. `on_answer` is called when more is known of a pod.
+
+        `identity` tells whether our cluster answers: what is not there, or not under its UID, is asked of no other.
 
         `is_unreachable` tells it of a node.
         """
@@ -101,6 +105,7 @@ class EvidenceOfPods:
         self._clock = clock
         self._wish_of = wish_of
         self._on_answer = on_answer
+        self._identity = identity
         self._is_unreachable = is_unreachable
         self._ends: OrderedDict[Uid, Evidence] = OrderedDict()
         self._answers: OrderedDict[Uid, _Answer] = OrderedDict()
@@ -245,6 +250,8 @@ class EvidenceOfPods:
         try:
             async with self._slots:
                 answer = await self._asked(origin)
+            if answer.standing is Standing.GONE:
+                await self._identity.vouch()
         except Exception as error:  # noqa: BLE001 - whatever went wrong, an error is never evidence
             answer = Evidence(Standing.UNKNOWN, f"the API server could not be asked about the pod: {error}")
         self._asking.answered(origin.uid)

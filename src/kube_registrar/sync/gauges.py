@@ -19,6 +19,7 @@ def set_gauges(engine: Engine, metrics: Metrics) -> None:
     reasons = Counter(p.reason for wish in engine.wanted.wishes.values() if wish.held for p in wish.problems[:1])
     for reason, count in reasons.items():
         metrics.sources_skipped.labels("Pod", reason).set(count)
+    metrics.cluster_differs.set(engine.identity.other is not None)
     metrics.queue_depth.labels(KIND).set(engine.queue_depth)
     _set_instances(engine, metrics)
     _set_registries(engine, metrics)

@@ -8,6 +8,7 @@ from functools import partial
 from kube_registrar.model.refs import Origin, Uid
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.sync.evidence import PodLookup
+from kube_registrar.sync.identity import Identity
 from kube_registrar.sync.questions import Questions
 
 RETRY_SECONDS = 30.0
@@ -35,7 +36,7 @@ class SecondLists:
     """
 
     lookup: PodLookup
-    cluster_uid: Uid
+    identity: Identity
     clock: Clock
     on_answer: Callable[[str], None]
     _lists: dict[_Key, _List] = field(default_factory=dict)
@@ -66,9 +67,7 @@ class SecondLists:
         try:
             read = self.lookup.service_uids if kind == "Service" else self.lookup.pod_uids
             uids = await read(namespace)
-            answering = await self.lookup.cluster_uid()
-            if answering != self.cluster_uid:
-                raise LookupError(f"cluster {answering} answers, and the instances are of {self.cluster_uid}")
+            await self.identity.vouch()
         except Exception as error:  # noqa: BLE001 - whatever went wrong, an error is never evidence
             self._failed_at[key] = self.clock.monotonic()
             _log.warning("the %ss of %s cannot be listed again, so what is held stays held: %s", *key, error)

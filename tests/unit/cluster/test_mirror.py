@@ -2,6 +2,7 @@
 
 from kube_registrar.cluster.mirror import Mirror
 from kube_registrar.model.records import Pod
+from kube_registrar.model.refs import Uid
 from kube_registrar.testing import builders
 
 
@@ -14,7 +15,7 @@ class Heard:
     def applied(self, record: Pod) -> None:
         self.told.append((record.name, record.node))
 
-    def deleted(self, record: Pod, seen: bool) -> None:  # noqa: FBT001 - the listener's signature
+    def deleted(self, record: Pod, seen: bool) -> None:
         self.told.append((record.name, "seen deleted" if seen else "missing"))
 
     def synced(self) -> None:
@@ -33,3 +34,22 @@ def test_two_readings_at_once_each_know_what_the_watch_told_since_they_began() -
     mirror.beside(builders.pod("b"), second)
     mirror.beside(builders.pod("c", node="read"), second)
     assert heard.told == [("a", "new"), ("b", "seen deleted"), ("c", "read")]
+
+
+def test_a_watch_that_tells_of_another_under_a_known_name_has_not_seen_the_first_one_go() -> None:
+    heard = Heard()
+    mirror = Mirror[Pod](heard, lambda _: True)
+    mirror.applied(builders.pod("a", node="one"))
+    mirror.applied(builders.pod("a", uid=Uid("other"), node="two"))
+    mirror.deleted(builders.pod("a"))
+    assert heard.told == [("a", "one"), ("a", "missing"), ("a", "two"), ("a", "missing"), ("a", "seen deleted")]
+
+
+def test_a_list_of_our_cluster_with_another_under_a_known_name_proves_the_first_one_gone() -> None:
+    heard = Heard()
+    mirror = Mirror[Pod](heard, lambda _: True)
+    mirror.applied(builders.pod("a", node="one"))
+    other = builders.pod("a", uid=Uid("other"), node="two")
+    assert mirror.is_another(other)
+    mirror.applied(other, is_proven=True)
+    assert heard.told == [("a", "one"), ("a", "seen deleted"), ("a", "two")]
