@@ -26,13 +26,15 @@ class Reads:
         assert interest.fetch is not None
         self.asked: list[Need] = []
         self.team = team
+        self.whole_fails = False
+        """Whether a list of a whole namespace fails, where no team is named."""
         self._error = error
         self._read = interest.fetch
         interest.fetch = self
 
     async def __call__(self, need: Need) -> None:
         self.asked.append(need)
-        if need.labels == f"team={self.team}":
+        if need.labels == (f"team={self.team}" if self.team else "") and (self.team or self.whole_fails):
             raise self._error
         await self._read(need)
 
@@ -156,3 +158,20 @@ async def test_whom_a_selector_asked_for_that_cannot_be_read_any_more_is_held(gr
     ground.cluster.apply_object(selecting("default", "web", selector={"matchLabels": {"team": "db"}}))
     await ground.advance(30.0)
     assert ground.names(OTHER) == []
+
+
+async def test_what_one_list_of_all_could_not_read_is_read_by_fewer(ground: Ground) -> None:
+    """Many selectors are read by one list; what failed of it stands in nobody's way once they are few."""
+    await ground.start()
+    reads = Reads(ground, "", BROKEN)  # no selector: a list of the whole namespace
+    many = [selecting("default", f"team-{number}") for number in range(11)]
+    for thing in many:
+        ground.engine.intake.object_applied(thing)
+    reads.whole_fails = True
+    await ground.advance(5.0)
+    assert {need.labels for need in reads.asked} == {""}
+    for thing in many[2:]:
+        ground.engine.intake.object_deleted(thing)
+    await ground.advance(60.0)
+    assert {need.labels for need in reads.asked} == {"", "team=team-0", "team=team-1"}
+    assert not ground.engine.interest.is_unread("default")

@@ -114,6 +114,8 @@ def explain_service(
         steps += [step for step in _item(service, item, world) if step.message not in {each.message for each in told}]
     if asks.items and asks.publish is Publish.ENDPOINTS:
         steps.append(_endpoints(service, len(parts), world))
+    if asks.items:
+        steps += _published(wish)
     for registration in wish.registrations[:_MOST_INSTANCES]:
         service_seen = seen.get(registration.service, Seen(error="it was not looked at"))
         policy = policies.get(registration.service.namespace.registry, Policy.SYNC)
@@ -141,6 +143,17 @@ def _item(service: KubeService, item: ServiceItem, world: World) -> Iterator[Ste
         yield of_problem("port", error.problem, about=about)
     else:
         yield Step("port", State.OK, f"port {port.name or port.number}" if port else "no port", about=about)
+
+
+def _published(wish: Wish) -> Iterator[Step]:
+    """Yield why what the Service publishes is not registered, or not all of it."""
+    if wish.absent_because:
+        stays = "Until that is known, what is registered stays as it is"
+        yield Step("published", State.WAITS, wish.absent_because, stays if wish.held else "It goes on by itself")
+    elif wish.missing_ids:
+        there, missing = len(wish.registrations), len(wish.missing_ids)
+        message = f"{there} of what it publishes can be registered, {missing} more cannot now"
+        yield Step("published", State.NOTE, f"{message}: not ready, ending or excluded")
 
 
 def _endpoints(service: KubeService, pods: int, world: World) -> Step:

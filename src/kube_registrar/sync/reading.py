@@ -108,11 +108,11 @@ class Readings:
             self._close(place)
 
     def _close(self, place: Place) -> None:
-        """Forget a place where nothing is open, and troubles that nobody has any more."""
+        """Forget a place where nothing is open, and the troubles of lists that are not made any more."""
         here = self._open.get(place, set())
-        for asked in [one for one in self._troubles if one.place == place and one not in here]:
-            if not here or asked != Need(*place):
-                del self._troubles[asked]
+        lists = {asked for asked, _ in _lists(here)}
+        for asked in [one for one in self._troubles if one.place == place and one not in lists]:
+            del self._troubles[asked]
         if not here:
             self._open.pop(place, None)
 
@@ -165,10 +165,14 @@ class Readings:
             trouble.is_told = self._unread(covered & here, error)
 
     def _again(self, place: Place) -> None:
-        """Come again when the first of what failed is due; what was opened meanwhile comes by itself."""
-        due = [trouble.due for asked, trouble in self._troubles.items() if asked.place == place]
-        if due and place in self._open:
-            self._queue.add_after(place, max(min(due) - self._clock.monotonic(), 0.0))
+        """Come again when the first list is due: one that failed, or one that became another meanwhile."""
+        now = self._clock.monotonic()
+        waits = [
+            self._troubles[asked].due - now if asked in self._troubles else 0.0
+            for asked, _ in _lists(self._open.get(place, ()))
+        ]
+        if waits:
+            self._queue.add_after(place, max(min(waits), GATHER_SECONDS))
 
     def _waits(self, asked: Need) -> bool:
         trouble = self._troubles.get(asked)

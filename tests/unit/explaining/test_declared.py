@@ -1,6 +1,7 @@
 """Our own kinds and Services at their gates."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -8,8 +9,10 @@ from kube_registrar.explaining.declared import explain_object, explain_service
 from kube_registrar.explaining.instances import Seen
 from kube_registrar.explaining.steps import Explanation, State
 from kube_registrar.model.reasons import CREATED, NAMESPACE_NOT_ALLOWED, NOT_READY, Problem, Reason
-from kube_registrar.model.records import CustomObject, KubeService, ServicePort
+from kube_registrar.model.records import CustomObject, Endpoint, KubeService, ServicePort, Slice
+from kube_registrar.sources.endpoints import EndpointIndex
 from kube_registrar.sources.published import wish_of_service
+from kube_registrar.sources.world import World
 from kube_registrar.testing import builders
 from tests.unit.explaining.test_pods import SERVICE, world
 
@@ -67,8 +70,8 @@ def service(**annotations: str) -> KubeService:
     return KubeService("default", "web", uid, annotations, ports=ports, cluster_ips=("10.96.0.1",))
 
 
-def explain(found: KubeService, seen: Mapping[object, Seen] | None = None) -> Explanation:
-    here = world()
+def explain(found: KubeService, seen: Mapping[object, Seen] | None = None, here: World | None = None) -> Explanation:
+    here = here or world()
     looked = {SERVICE: seen[SERVICE]} if seen else {}
     return explain_service(found, here, wish_of_service(found, here), seen=looked, policies={})
 
@@ -85,6 +88,68 @@ def explain(found: KubeService, seen: Mapping[object, Seen] | None = None) -> Ex
 )
 def test_a_service_stops_at_its_first_gate(annotations: dict[str, str], stopped: tuple[str, State]) -> None:
     assert first_stop(explain(service(**annotations), {SERVICE: Seen()})) == stopped
+
+
+BALANCED = replace(
+    service(service="test-namespace/flask-app", publish="LoadBalancer"),
+    type="LoadBalancer",
+    ports=(ServicePort("http", 80, node_port=30080),),
+)
+BY_NODE = replace(BALANCED, annotations={**BALANCED.annotations, "publish": "NodePort"}, type="NodePort")
+MACHINES = service(service="test-namespace/flask-app")
+
+
+def machines(*endpoints: Endpoint, checked: bool = True) -> World:
+    """Return a world in which the Service has endpoints without pods, that may be registered."""
+    here, index = world(), EndpointIndex()
+    index.put_service(MACHINES)
+    index.put_slice(Slice("default", "web-1", builders.uid_of("web-1"), "web", endpoints, (("http", 8080),)))
+    declared = {
+        ref: [replace(one, allows_machines=True) for one in found] for ref, found in here.declared_namespaces.items()
+    }
+    known = {address: "" for each in endpoints for address in each.addresses} if checked else {}
+    return replace(here, endpoints=index, declared_namespaces=declared, pod_addresses=known)
+
+
+@pytest.mark.parametrize(
+    ("found", "here", "message", "next_step"),
+    [
+        (BALANCED, world(), "its load balancer has no address yet", "It goes on by itself"),
+        (BY_NODE, world(), "no node has been read yet", "Until that is known, what is registered stays as it is"),
+        (
+            MACHINES,
+            machines(Endpoint(("192.0.2.1",), ready=False), Endpoint(("192.0.2.2",), ready=False)),
+            "nothing that it publishes can be registered now",
+            "It goes on by itself",
+        ),
+        (
+            MACHINES,
+            machines(Endpoint(("192.0.2.1",)), checked=False),
+            "it is not known yet whether pods have some of its addresses",
+            "It goes on by itself",
+        ),
+    ],
+    ids=["balancer", "nodes", "not ready", "not checked"],
+)
+def test_a_service_of_which_nothing_can_be_registered_stops_there(
+    found: KubeService, here: World, message: str, next_step: str
+) -> None:
+    told = explain(found, {SERVICE: Seen()}, here)
+    stopped = told.stopped_at
+    assert stopped is not None
+    assert (stopped.name, stopped.state) == ("published", State.WAITS)
+    assert (stopped.message, stopped.next_step) == (message, next_step)
+
+
+def test_some_machines_that_are_not_ready_are_a_note() -> None:
+    here = machines(Endpoint(("192.0.2.1",)), Endpoint(("192.0.2.2",), ready=False))
+    [registration] = wish_of_service(MACHINES, here).registrations
+    held = {registration.instance.id: registration.instance}
+    told = explain(MACHINES, {SERVICE: Seen(held, frozenset(held))}, here)
+    assert first_stop(told) is None
+    assert [step.message for step in told.steps if step.name == "published"] == [
+        "1 of what it publishes can be registered, 1 more cannot now: not ready, ending or excluded"
+    ]
 
 
 def test_a_service_that_publishes_itself_is_followed_to_its_instance() -> None:
