@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kube_registrar.declared.annotations import read_annotations
+from kube_registrar.model.records import KubeService
 from kube_registrar.model.refs import RegistryName
 from kube_registrar.planning.gate import OPEN, is_waiting
 from kube_registrar.runtime.metrics import Metrics
@@ -14,16 +16,40 @@ from kube_registrar.sync.reconcile import KIND
 
 def set_gauges(engine: Engine, metrics: Metrics) -> None:
     """Set the gauges of sources, instances, queues, registries and objects to the engine's state of this moment."""
-    metrics.sources.labels("Pod").set(len(engine.wanted.pods))
-    metrics.sources_skipped.clear()
-    reasons = Counter(p.reason for wish in engine.wanted.wishes.values() if wish.held for p in wish.problems[:1])
-    for reason, count in reasons.items():
-        metrics.sources_skipped.labels("Pod", reason).set(count)
+    _set_sources(engine, metrics)
     metrics.cluster_differs.set(engine.identity.other is not None)
     metrics.queue_depth.labels(KIND).set(engine.queue_depth)
     _set_instances(engine, metrics)
     _set_registries(engine, metrics)
     _set_conditions(engine, metrics)
+
+
+def _set_sources(engine: Engine, metrics: Metrics) -> None:
+    world, wanted = engine.catalog.world, engine.wanted
+    wishes = ((uid, wanted.wishes.get(uid)) for uid in wanted.pods)
+    asking = {
+        # A pod that waits for its gate, and asks for nothing, is known too.
+        "Pod": sum(1 for _, wish in wishes if wish and (wish.registrations or wish.held or wish.unready)),
+        "Service": sum(1 for one in wanted.services_asking.values() if _asks(one)),
+        "RegistryService": sum(1 for one in world.declared_services.values() if one.selector or one.kube_service),
+        "Namespace": sum(1 for reading in world.defaults.values() if reading.asks),
+    }
+    for kind, count in asking.items():
+        metrics.sources.labels(kind).set(count)
+    metrics.sources_skipped.clear()
+    skipped = Counter(
+        ("Pod" if uid in wanted.pods else "Service", wish.problems[0].reason)
+        for uid, wish in wanted.wishes.items()
+        if wish.held and wish.problems
+    )
+    for (kind, reason), count in skipped.items():
+        metrics.sources_skipped.labels(kind, reason).set(count)
+
+
+def _asks(service: KubeService) -> bool:
+    """Whether a Service asks by itself; one that a RegistryService names is asked for by that."""
+    reading = read_annotations(service.annotations, of_service=True)
+    return reading.asks and reading.register is not False
 
 
 def _set_instances(engine: Engine, metrics: Metrics) -> None:

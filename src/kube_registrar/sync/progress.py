@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from kube_registrar.model import attributes as keys
 from kube_registrar.model.changes import Outcome, Register
 from kube_registrar.model.identity import origin_of
 from kube_registrar.model.instances import Health, Instance, Registration
@@ -59,7 +58,7 @@ class Progress:
         there = [present[i] for i, r in wanted.items() if i in present and is_true_to(present[i], r.instance)]
         held, conflict = self._kept.get(service, 0), self._conflicts.get(service, 0)
         # Of somebody else's instances only the id is known.
-        surplus = sum(1 for i, instance in present.items() if i not in wanted and keys.POD_UID in instance.attributes)
+        surplus = sum(1 for i, one in present.items() if i not in wanted and origin_of(one.attributes).uid)
         unhealthy = sum(1 for instance in there if instance.health is Health.UNHEALTHY)
         asked = sum(1 for i, r in wanted.items() if not r.optional or i in present)
         return Counts(asked, len(there), held, unhealthy, max(0, surplus - held), conflict)
