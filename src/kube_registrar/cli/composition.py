@@ -125,7 +125,10 @@ async def _opened(
     is_alone = len(configuration.registries) == 1
     for key, entry in configuration.registries.items():
         name = RegistryName(key)
-        opening = partial(opened, entry.kind, entry.options, name, clock, fence)
+        observes = configuration.policy_of(name) is Policy.OBSERVE
+        opening = partial(
+            opened, entry.kind, entry.options, name, clock, Fence(clock, shut=True) if observes else fence
+        )
         try:
             found[name] = await stack.enter_async_context(opening())
         except BrokenBackend as error:

@@ -168,5 +168,8 @@ class OpenRegistry(Protocol):
     def __call__(
         self, config: Mapping[str, object], name: RegistryName, clock: Clock, fence: Fence | None = None
     ) -> AbstractAsyncContextManager[Registry]:
-        """Return a context that holds the open registry. Without a fence every write may begin."""
+        """Return a context that holds the open registry. Without a fence every write may begin.
+
+        Behind one that `is_shut` nothing is written at all, nor anything kept alive: the policy is `observe`.
+        """
         ...

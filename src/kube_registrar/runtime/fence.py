@@ -21,14 +21,15 @@ class Fence:
     One thread moves it and any thread may ask. Python stores and reads one float at a time, so it needs no lock.
     """
 
-    def __init__(self, clock: Clock) -> None:
-        """`clock`: its `monotonic` is asked in any thread."""
+    def __init__(self, clock: Clock, *, shut: bool = False) -> None:
+        """`clock`: its `monotonic` is asked in any thread. `shut`: nothing is ever to be written, whoever leads."""
+        self.is_shut = shut
         self._clock = clock
-        self._until = math.inf
+        self._until = -math.inf if shut else math.inf
 
     def open_until(self, moment: float) -> None:
         """Let writes begin that end before `moment` (monotonic seconds)."""
-        self._until = moment
+        self._until = -math.inf if self.is_shut else moment
 
     def close(self) -> None:
         """Let no write begin."""
@@ -40,5 +41,7 @@ class Fence:
 
     def check(self, about: str, seconds: float = WRITE_SECONDS) -> None:
         """Return if such a write may begin now, else raise NotLeading. `about`: what it would do, for the message."""
+        if self.is_shut:
+            raise NotLeading(f"{about}: not sent, for this registry is only observed")
         if not self.admits(seconds):
             raise NotLeading(f"{about}: not sent, for this replica does not lead, or not for long enough to be sure")

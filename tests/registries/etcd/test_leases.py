@@ -1,11 +1,13 @@
 """A lease: instances live as long as somebody renews it, and come back with who does."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from kube_registrar.model.attributes import IPV4
+from kube_registrar.model.errors import NotLeading
 from kube_registrar.registries.etcd.leases import lease_id
 from kube_registrar.registries.etcd.registry import EtcdRegistry
 from kube_registrar.runtime.clock import SystemClock
@@ -57,6 +59,25 @@ async def test_who_only_reads_makes_none(etcd: EtcdCluster, options: Mapping[str
     async with opened({**options, **LEASE}) as registry:
         await registry.find(None)
         assert left(etcd, options) <= 0
+
+
+async def test_who_only_observes_neither_makes_nor_renews_it(etcd: EtcdCluster, options: Mapping[str, Any]) -> None:
+    async with opened({**options, **LEASE}) as leading:
+        service = await service_in(leading)
+        await must(leading, service, register("a"))
+    granted = etcd.call("/v3/lease/timetolive", {"ID": str(lease_of(options))})["grantedTTL"]
+    revision = etcd.call("/v3/kv/range", {"key": "AA=="})["header"]["revision"]
+    async with opened({**options, **LEASE}, fence=Fence(SystemClock(), shut=True)) as registry:
+        assert "the lease in etcd" not in {task.get_name() for task in asyncio.all_tasks()}
+        assert set(await listed(registry, service)) == {"a"}
+        revoke(etcd, options)
+        (outcome,) = [one async for one in registry.apply(service, [register("b")])]
+        assert isinstance(outcome.error, NotLeading)
+        assert await listed(registry, service) == {}
+        assert left(etcd, options) <= 0
+    assert int(granted) == 15
+    assert etcd.keys(str(options["skydnsPath"])) == {}
+    assert int(etcd.call("/v3/kv/range", {"key": "AA=="})["header"]["revision"]) == int(revision) + 1  # the lease's end
 
 
 async def test_without_the_option_instances_leave_the_lease_when_they_are_written(

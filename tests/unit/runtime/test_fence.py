@@ -33,3 +33,11 @@ def test_what_is_refused_was_not_sent_and_is_in_no_doubt() -> None:
     assert isinstance(refused.value, Retryable)
     assert not isinstance(refused.value, Unreachable)
     assert str(refused.value).startswith("registering web: not sent")
+
+
+def test_a_fence_that_is_shut_is_opened_by_nobody() -> None:
+    fence = Fence(FakeClock(), shut=True)
+    fence.open_until(1e9)
+    assert not fence.admits(0.0)
+    with pytest.raises(NotLeading, match="registering web: not sent, for this registry is only observed"):
+        fence.check("registering web", 0.0)

@@ -39,6 +39,7 @@ class Lease:
     async def id(self) -> int:
         """Return its id once it stands; 0 where there is none. RegistryError."""
         if self._id and not self._stands:
+            self._client.check_fence("making the lease")
             await self._grant()
         return self._id
 

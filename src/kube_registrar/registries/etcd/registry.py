@@ -27,10 +27,10 @@ from kube_registrar.runtime.fence import Fence
 async def connect(
     options: Options, name: RegistryName, clock: Clock, fence: Fence | None = None
 ) -> AsyncIterator["EtcdRegistry"]:
-    """Give an open registry. The lease is kept where there is a fence: by who may lead, not by who only reads."""
+    """Give an open registry. The lease is kept by who may lead: not without a fence, nor behind one that is shut."""
     async with open_client(options, name, clock, fence) as client:
         registry = EtcdRegistry(client, options)
-        if fence is None:
+        if fence is None or fence.is_shut:
             yield registry
             return
         async with registry.lease.kept():
