@@ -5,7 +5,7 @@ namespace is deregistered because nobody asks for it: a selector that changes fr
 these before those are known.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from kube_registrar.declared.specs import LabelSelector, Operator, wrong_selector
 from kube_registrar.model.reasons import SELECTION_NOT_READ, Problem
@@ -77,6 +77,11 @@ class Interest:
     def is_reading(self) -> bool:
         """Whether something that is selected is being read; what waits for its next try does not count."""
         return self._readings.is_working
+
+    @property
+    def troubles(self) -> Sequence[str]:
+        """What of it could not be read, and why, in plain words."""
+        return self._readings.troubles
 
     def is_unread(self, namespace: str) -> bool:
         """Whether something that is selected in a Kubernetes namespace has not been read yet."""

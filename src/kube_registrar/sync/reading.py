@@ -6,7 +6,7 @@ itself, ever less often, for as long as somebody needs it.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -22,6 +22,7 @@ READERS = 4
 """As many places are read at once: one that does not answer keeps no other waiting."""
 TELL_AFTER = 3
 """A failure that goes on is told at its so-manieth time."""
+SURPRISE_SECONDS = 30.0
 _KINDS = ("Service", "EndpointSlice", "Pod")
 
 _log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class _Trouble:
     due: float = 0.0
     backoff: Backoff = field(default_factory=Backoff)
     is_told: bool = False
+    why: str = ""
 
 
 class Readings:
@@ -87,6 +89,11 @@ class Readings:
     def is_working(self) -> bool:
         """Whether something is to be read that does not wait for its next try."""
         return any(asked not in self._troubles for here in self._open.values() for asked, _ in _lists(here))
+
+    @property
+    def troubles(self) -> Sequence[str]:
+        """What could not be read when it was tried last, and why, in plain words."""
+        return [trouble.why for _, trouble in sorted(self._troubles.items(), key=lambda each: each[0])]
 
     def lack(self, namespace: str) -> bool:
         """Whether something of a Kubernetes namespace has not been read."""
@@ -130,10 +137,17 @@ class Readings:
     async def _work(self) -> None:
         while True:
             async with self._queue.take() as place:
-                for asked, covered in list(_lists(self._open.get(place, ()))):
-                    if not self._waits(asked) and covered & self._open.get(place, set()):
-                        await self._read(place, asked, covered)
-                self._again(place)
+                try:
+                    await self._read_all(place)
+                except Exception:  # noqa: BLE001 - one place's surprise must not stop the others
+                    _log.exception("reading the %ss of %s failed unexpectedly; it is tried again", *place)
+                    self._queue.add_after(place, SURPRISE_SECONDS)
+
+    async def _read_all(self, place: Place) -> None:
+        for asked, covered in list(_lists(self._open.get(place, ()))):
+            if not self._waits(asked) and covered & self._open.get(place, set()):
+                await self._read(place, asked, covered)
+        self._again(place)
 
     async def _read(self, place: Place, asked: Need, covered: frozenset[Need]) -> None:
         """Make one list. Whatever goes wrong with it, the next one is made."""
@@ -160,7 +174,8 @@ class Readings:
         trouble.due = self._clock.monotonic() + trouble.backoff.failed(getattr(error, "after", 0.0))
         level = logging.WARNING if trouble.backoff.failures == 1 else logging.DEBUG
         what = f"the {asked.kind}s in Kubernetes namespace {asked.namespace}"
-        _log.log(level, "what is newly selected of %s cannot be read; it is tried again: %s", what, error)
+        trouble.why = f"what is newly selected of {what} cannot be read: {error}"
+        _log.log(level, "%s; it is tried again by itself", trouble.why)
         if trouble.backoff.failures >= TELL_AFTER and not trouble.is_told:
             trouble.is_told = self._unread(covered & here, error)
 

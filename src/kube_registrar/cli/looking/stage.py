@@ -84,6 +84,7 @@ class Stage:
         """Return what is not known yet, in plain words."""
         kinds = [f"{kind} objects have not all been read yet" for kind in sorted(self.engine.missing_kinds)]
         found = [*kinds, *(trouble for watch in self.watching.all for trouble in watch.troubles)]
+        found += self.engine.interest.troubles
         is_quiet = self.engine.is_quiet and not self.collector.is_counting
         return found or ([] if is_quiet else ["the engine is still at work"])
 
