@@ -70,9 +70,9 @@ async def test_what_cannot_be_read_delays_no_other_reading(ground: Ground) -> No
     }
     assert [need.labels for need in reads.asked].count("team=zulu") == 1
     assert ground.engine.is_quiet
-    assert list(ground.engine.interest.troubles) == [
-        "what is newly selected of the Pods in Kubernetes namespace alpha cannot be read: the API server could not answer"
-    ]
+    (trouble,) = ground.engine.interest.troubles
+    what = "what is newly selected of the Pods in Kubernetes namespace alpha"
+    assert trouble == f"{what} cannot be read: the API server could not answer"
 
 
 async def test_what_cannot_be_read_is_tried_again_ever_less_until_it_can_be(ground: Ground) -> None:
