@@ -6,7 +6,7 @@ the same and makes the same wishes, so that it need not begin with that when it 
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 
@@ -73,7 +73,6 @@ class Engine:
         self.intake = Intake(catalog, self.wanted, self.interest, self)
         """What the watches tell of all kinds but pods goes in here."""
         self._clock = clock
-        self._lookup = lookup
         self._reporter = reporter
         self.identity = Identity(lookup.cluster_uid, catalog.world.cluster_uid)
         """Tells whether our cluster answers."""
@@ -84,10 +83,11 @@ class Engine:
             self._wish_of,
             self._answered,
             identity=self.identity,
-            is_unreachable=self._is_unreachable,
+            is_unreachable=lambda node: node in self.catalog.unreachable,
         )
         self._second = SecondLists(lookup, self.identity, clock, self._listed)
-        self._holders = Holders(self._namespaces_of_addresses, clock, self.service_concerned)
+        ask = partial(self.identity.vouched, lookup.namespaces_of_addresses)
+        self._holders = Holders(ask, clock, self.service_concerned)
         catalog.pod_addresses = self._holders.known
         self._latency = Latency(clock.monotonic, terms.measures.registered_after)
         self._guarded = {each.name: Guarded(each, Circuit(each.name, clock, terms.draw), clock) for each in registries}
@@ -383,14 +383,6 @@ class Engine:
         if self._leads:
             self._reporter.problems(ref, (problem,))
         return self._leads
-
-    async def _namespaces_of_addresses(self, addresses: Collection[str]) -> Mapping[str, str]:
-        found = await self._lookup.namespaces_of_addresses(addresses)
-        await self.identity.vouch()
-        return found
-
-    def _is_unreachable(self, node: str) -> bool:
-        return node in self.catalog.unreachable
 
     def _listed(self, kube_namespace: str) -> None:
         for sync in self._syncs.values():

@@ -7,9 +7,13 @@ direct read does not find, counts only once the UID of the namespace `kube-syste
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from kube_registrar.cluster.errors import ApiElsewhere
 from kube_registrar.model.refs import Uid
+
+A = TypeVar("A")
+R = TypeVar("R")
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +40,12 @@ class Identity:
                 await self._ask()
             if self._error is not None:
                 raise self._error
+
+    async def vouched(self, read: Callable[[A], Awaitable[R]], about: A) -> R:
+        """Return what is read about something, once our cluster has answered after it. Raises as `vouch` does."""
+        found = await read(about)
+        await self.vouch()
+        return found
 
     async def _ask(self) -> None:
         self._begun += 1
