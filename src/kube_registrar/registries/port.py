@@ -14,7 +14,9 @@ Rules, held by the contract suite in `kube_registrar.testing.contract`:
   `Unreachable(doubtful=True)`.
 - An instance of which the registry shows clients something else than it holds is listed, and is not whole; registering
   it as it is repairs that.
-- Registering is an upsert. What `apply` is given replaces all attributes of the instance.
+- Registering is an upsert. What `apply` is given replaces all attributes of the instance. Where somebody else has
+  written the instance meanwhile, as far as the registry can tell, the outcome is Conflict and nothing was written: it
+  is listed anew, and planned on that, so that attributes of others are carried along.
 - Tags that begin with `kube-registrar/` record whose the settings are (`model.ownership`), where a registry has tags:
   `ensure` updates for that owner alone, and for the creator where none is recorded. Tags that nobody asks for stay.
 - Errors are those of `kube_registrar.model.errors` and no others.

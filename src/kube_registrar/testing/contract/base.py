@@ -10,7 +10,7 @@ import pytest
 
 from kube_registrar.model.attributes import INIT_HEALTH
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register, SetHealth
-from kube_registrar.model.errors import Retryable, Unreachable
+from kube_registrar.model.errors import Conflict, Retryable, Unreachable
 from kube_registrar.model.instances import Health, Instance
 from kube_registrar.model.refs import InstanceId, NamespaceRef, ServiceRef
 from kube_registrar.model.specs import HealthCheckType, NamespaceSpec, NamespaceType, ServiceSpec
@@ -142,6 +142,16 @@ async def must(registry: Registry, service: ServiceRef, *changes: Change) -> Non
     """Apply the changes; every one must be confirmed."""
     outcomes = await apply(registry, service, *changes)
     assert {name: outcome.error for name, outcome in outcomes.items() if outcome.error} == {}
+
+
+async def must_in_the_end(registry: Registry, service: ServiceRef, *changes: Change) -> None:
+    """Apply the changes; where somebody was first, look, as the registry's user does, and ask again."""
+    outcomes = await apply(registry, service, *changes)
+    overtaken = [each.change for each in outcomes.values() if isinstance(each.error, Conflict)]
+    assert [each.error for each in outcomes.values() if each.error and each.change not in overtaken] == []
+    if overtaken:
+        await registry.instances(service)
+        await must(registry, service, *overtaken)
 
 
 async def listed(registry: Registry, service: ServiceRef) -> Mapping[str, Mapping[str, str]]:

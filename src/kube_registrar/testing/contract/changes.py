@@ -11,7 +11,17 @@ from kube_registrar.model.instances import Instance
 from kube_registrar.model.refs import InstanceId, NamespaceRef, ServiceRef
 from kube_registrar.registries.port import Registry
 from kube_registrar.testing import builders
-from kube_registrar.testing.contract.base import Base, apply, attributes_of, deregister, fill, listed, must, register
+from kube_registrar.testing.contract.base import (
+    Base,
+    apply,
+    attributes_of,
+    deregister,
+    fill,
+    listed,
+    must,
+    must_in_the_end,
+    register,
+)
 
 _MORE_THAN_A_PAGE = 120
 
@@ -148,7 +158,7 @@ class ChangesContract(Base):
         outcomes = registry.apply(service, changes)
         assert (await anext(outcomes)).error is None
         await outcomes.aclose()  # type: ignore[attr-defined]
-        await must(registry, service, *changes)
+        await must_in_the_end(registry, service, *changes)
         assert len(await listed(registry, service)) == len(changes)
 
     async def test_cancelling_whoever_applies_leaves_the_registry_usable(
@@ -162,7 +172,7 @@ class ChangesContract(Base):
             if task.cancel():  # else it was quicker than that
                 with pytest.raises(asyncio.CancelledError):
                     await task
-        await must(registry, service, *(register(f"i-{number}", {"last": "yes"}) for number in range(20)))
+        await must_in_the_end(registry, service, *(register(f"i-{number}", {"last": "yes"}) for number in range(20)))
         assert {each["last"] for each in (await listed(registry, service)).values()} == {"yes"}
 
     async def test_an_instance_without_a_port_has_none(self, registry: Registry, service: ServiceRef) -> None:
