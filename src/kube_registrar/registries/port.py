@@ -66,7 +66,8 @@ class Capabilities:
     answers_dns: bool = False
     """Whether clients resolve its names already, by a DNS server that belongs to it."""
     transactions: bool = False
-    """Whether each write is guarded by what was read: of two writers at once, none loses what the other wrote."""
+    """Whether each write is guarded by what was read and listed: of two writers at once, none loses what the other
+    wrote. `registries.versions` helps with that."""
 
 
 @dataclass(frozen=True, slots=True)
