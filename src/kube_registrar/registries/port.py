@@ -33,7 +33,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 from kube_registrar.model.changes import Change, Outcome
 from kube_registrar.model.instances import Instance, Query
 from kube_registrar.model.refs import InstanceId, NamespaceRef, RegistryName, ServiceRef
-from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, NamespaceType, RecordType, ServiceSpec
+from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, NamespaceType, RecordType, ServiceSpec, Setting
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.runtime.fence import Fence
 
@@ -68,6 +68,8 @@ class Capabilities:
     transactions: bool = False
     """Whether each write is guarded by what was read and listed: of two writers at once, none loses what the other
     wrote. `registries.versions` helps with that."""
+    heeds: frozenset[Setting] = frozenset()
+    """Settings that mean something there, of those that not every registry has. The others are said in conditions."""
 
 
 @dataclass(frozen=True, slots=True)
