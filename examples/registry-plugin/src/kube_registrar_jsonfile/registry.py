@@ -69,6 +69,8 @@ class JsonFileRegistry:
         """Make it, or use what is there, or update what its creator made."""
         if refused := refused_spec(spec, None, CAPABILITIES):
             raise refused
+        if isinstance(spec, NamespaceSpec) and spec.arn:
+            raise NotFound(f"{spec.ref} is to have the ARN {spec.arn}, and here nothing has one. Leave spec.arn out")
         return await self._change(f"ensuring {spec.ref}", lambda content: self._ensured(content, spec, creator, policy))
 
     def _ensured(
