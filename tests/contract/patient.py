@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequ
 from typing import TypeVar
 
 from kube_registrar.model.changes import Change, Outcome
-from kube_registrar.model.errors import NotLeading, Retryable, Unreachable, Withdrawn
+from kube_registrar.model.errors import Conflict, NotLeading, Retryable, Unreachable, Withdrawn
 from kube_registrar.model.instances import Instance, Query
 from kube_registrar.model.refs import InstanceId, NamespaceRef, RegistryName, ServiceRef
 from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, ServiceSpec
@@ -54,14 +54,19 @@ class Patient:
         left: Sequence[Change] = changes
         for number in range(1, TRIES + 1):
             again: list[Change] = []
+            must_look = False
             async for outcome in self._registry.apply(service, left):
-                if _may_mend(outcome.error) and number < TRIES:
+                overtaken = isinstance(outcome.error, Conflict)  # perhaps by what it sent itself, and lost sight of
+                if (overtaken or _may_mend(outcome.error)) and number < TRIES:
                     again.append(outcome.change)
+                    must_look |= overtaken
                 else:
                     yield outcome
             left = again
             if not left:
                 return
+            if must_look:
+                await self.instances(service)
 
 
 async def _again(ask: Callable[[], Awaitable[Answer]]) -> Answer:

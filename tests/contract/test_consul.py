@@ -45,6 +45,11 @@ class TestConsul(RegistryContract):
         async with open_registry(config, DEFAULT_REGISTRY, SystemClock(), fence) as registry:
             yield registry
 
+    @pytest.fixture
+    async def second(self, request: pytest.FixtureRequest) -> AsyncIterator[Registry]:
+        async with open_registry(request.getfixturevalue(self.consul), DEFAULT_REGISTRY, SystemClock()) as registry:
+            yield registry
+
 
 class TestConsulByOurPolicy(TestConsul):
     consul = "closed_consul"

@@ -28,6 +28,15 @@ class TestEtcd(RegistryContract):
         return Fence(SystemClock())
 
     @pytest.fixture
-    async def registry(self, etcd: EtcdCluster, fence: Fence) -> AsyncIterator[Registry]:
-        async with open_registry(keys_of_its_own(etcd), DEFAULT_REGISTRY, SystemClock(), fence) as registry:
+    def config(self, etcd: EtcdCluster) -> dict[str, object]:
+        return keys_of_its_own(etcd)
+
+    @pytest.fixture
+    async def registry(self, config: dict[str, object], fence: Fence) -> AsyncIterator[Registry]:
+        async with open_registry(config, DEFAULT_REGISTRY, SystemClock(), fence) as registry:
+            yield registry
+
+    @pytest.fixture
+    async def second(self, config: dict[str, object]) -> AsyncIterator[Registry]:
+        async with open_registry(config, DEFAULT_REGISTRY, SystemClock()) as registry:
             yield registry

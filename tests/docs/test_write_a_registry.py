@@ -20,6 +20,6 @@ def test_each_block_stands_in_the_example(block: str) -> None:
 
 
 def test_page_and_example_are_for_this_version_of_the_port() -> None:
-    assert len(BLOCKS) == 7
+    assert len(BLOCKS) == 8
     assert f"It has a version, now {PORT_VERSION};" in PAGE
     assert all(f"@written_for({PORT_VERSION}, CAPABILITIES)" in text for text in (PAGE, "".join(SOURCES)))

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from kube_registrar.model import attributes as keys
-from kube_registrar.model.errors import Refused
+from kube_registrar.model.errors import Conflict, Refused
 from kube_registrar.model.refs import Uid
 from kube_registrar.testing import builders
 from kube_registrar.testing.faults import Op
@@ -143,6 +143,31 @@ async def test_foreign_attributes_survive_every_write_of_ours(ground: Ground) ->
         await ground.settle()
         attributes = ground.instance("flask-app-0").attributes
         assert (attributes["stage"], attributes["weight"]) == (f"s{number}", "5")
+
+
+async def test_who_was_overtaken_looks_before_it_writes_again_and_tells_nobody(ground: Ground) -> None:
+    """Also of what no list had shown: somebody else wrote it while ours was on its way."""
+    await ground.start()
+    await ground.advance(60.0)
+    ours = builders.registration("flask-app-0").instance
+    ground.registry.faults.delay(Op.REGISTER, 1.0)
+    ground.registry.faults.fail(Op.REGISTER, Conflict("somebody else has written it meanwhile"), times=1)
+    ground.cluster.apply(builders.pod())
+    await ground.advance(0.5)
+    ground.registry.put(FLASK, builders.instance(ours.id, {**ours.attributes, keys.IPV4: "10.9.9.9", "weight": "5"}))
+    await ground.advance(3.0)
+    attributes = ground.instance("flask-app-0").attributes
+    assert (attributes[keys.IPV4], attributes.get("weight")) == ("10.0.0.1", "5")
+    assert ground.reasons("flask-app-0") == ["Registered"]
+
+
+async def test_who_is_overtaken_again_and_again_says_so(ground: Ground) -> None:
+    await ground.start()
+    ground.registry.faults.fail(Op.REGISTER, Conflict("somebody else has written it meanwhile"), times=4)
+    ground.cluster.apply(builders.pod())
+    await ground.advance(60.0)
+    assert ground.names() == ["flask-app-0"]
+    assert ground.reasons("flask-app-0")[0] == "RegistrationFailed"
 
 
 async def test_what_a_foreign_writer_removed_or_spoiled_is_repaired_by_a_resync(ground: Ground) -> None:

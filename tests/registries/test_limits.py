@@ -219,3 +219,44 @@ def test_a_rate_reads_as_it_is_written() -> None:
 def test_what_is_no_rate_is_told_what_one_is(text: str) -> None:
     with pytest.raises(ValueError, match=r"calls a second, a slash and a burst, such as 48/90"):
         Rate.parse(text)
+
+
+async def given_and_cancelled(callers: Callers, clock: FakeClock) -> None:
+    """Let the first who waits be given a token, and be cancelled before it runs."""
+    await clock.advance(0.0)
+    callers.limiter._bucket("Write", Rate(10, 2))._waiting.take().set_result(0)
+    callers.tasks[2].cancel()
+    await clock.advance(0.0)
+
+
+async def test_a_token_that_was_given_to_one_who_is_cancelled_goes_to_the_next(
+    callers: Callers, clock: FakeClock
+) -> None:
+    for name in "abcd":
+        callers.come(name)
+    await given_and_cancelled(callers, clock)
+    assert callers.served == [("a", 0.0), ("b", 0.0), ("d", 0.0)]
+
+
+async def test_a_token_that_nobody_waits_for_is_kept(callers: Callers, clock: FakeClock) -> None:
+    for name in "abc":
+        callers.come(name)
+    await given_and_cancelled(callers, clock)
+    callers.come("d")
+    await clock.advance(0.0)
+    assert callers.served == [("a", 0.0), ("b", 0.0), ("d", 0.0)]
+
+
+async def test_who_is_cancelled_while_it_waits_for_the_shared_token_keeps_none(clock: FakeClock) -> None:
+    rates = {"Write": Rate(1, 1), "Remove": Rate(2, 1)}
+    async with Limiter(rates, Rate(1, 1), clock, shared=rates) as limiter:
+        callers = Callers(limiter, clock)
+        callers.come("a", operation="Remove")
+        await clock.advance(0.0)
+        waiting = callers.come("b", operation="Write")  # it has its own token, and waits for the shared one
+        await clock.advance(0.1)
+        waiting.cancel()
+        await clock.advance(0.4)
+        callers.come("c", operation="Write")
+        await clock.advance(0.0)
+        assert callers.served == [("a", 0.0), ("c", 0.5)]

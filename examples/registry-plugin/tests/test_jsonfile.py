@@ -19,7 +19,7 @@ from kube_registrar.testing.contract.base import CREATOR, must, register, servic
 
 
 class TestContract(RegistryContract):
-    """Every rule of the port. Two fixtures are all that it needs."""
+    """Every rule of the port. Three fixtures are all that it needs."""
 
     @pytest.fixture
     async def fence(self) -> Fence:
@@ -29,6 +29,12 @@ class TestContract(RegistryContract):
     async def registry(self, tmp_path: Path, fence: Fence) -> AsyncIterator[JsonFileRegistry]:
         config = {"path": str(tmp_path / "registry.json")}
         async with open_registry(config, DEFAULT_REGISTRY, SystemClock(), fence) as registry:
+            yield registry
+
+    @pytest.fixture
+    async def second(self, tmp_path: Path) -> AsyncIterator[JsonFileRegistry]:
+        config = {"path": str(tmp_path / "registry.json")}
+        async with open_registry(config, DEFAULT_REGISTRY, SystemClock()) as registry:
             yield registry
 
     async def test_two_writers_at_once_lose_nothing(

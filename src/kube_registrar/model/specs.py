@@ -54,6 +54,18 @@ class DeletionPolicy(StrEnum):
     DELETE = "Delete"
 
 
+class Setting(StrEnum):
+    """What may be set of a registry namespace or service and means nothing in some registries."""
+
+    WEIGHTED_ROUTING = "WeightedRouting"
+    """The routing policy Weighted."""
+    RECORD_TTLS = "RecordTTLs"
+    """A time to live for each type of record, and not one for all."""
+    SOA_TTL = "SOATTL"
+    VPC = "VPC"
+    """That names of a private namespace are resolved in its VPC alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class DnsRecord:
     """One record type with its time to live in seconds."""

@@ -13,7 +13,7 @@ from typing import Any
 from kube_registrar.model.errors import Conflict, RegistryError
 from kube_registrar.model.reasons import NOT_EMPTY, REMOVED, RETAINED, Problem
 from kube_registrar.model.records import CustomObject
-from kube_registrar.model.refs import Uid, registry_of
+from kube_registrar.model.refs import RegistryName, Uid, registry_of
 from kube_registrar.operator import lifecycle, removing
 from kube_registrar.operator.context import Context
 from kube_registrar.operator.lean import kopf
@@ -89,26 +89,24 @@ def _result(context: Context, thing: CustomObject, what: str, verdict: Verdict) 
 
 
 async def _removed(context: Context, thing: CustomObject, since: str, attempt: int = 0) -> _Result:
-    ref = removing.target(context, thing)
-    if ref is None:
-        return _Result()
-    what, registry = lifecycle.described(ref), registry_of(ref)
-    withheld = removing.withheld_removal(context, thing, ref)
-    if withheld:
-        record(context, thing, "Warning", Problem.of(RETAINED, what=what, registry=registry, why=withheld))
-        return _Result()
+    what = f"What {thing.kind} {thing.name} made"
+    registry = RegistryName(str(thing.status.get("registry", context.default_registry)))
     try:
+        ref = await removing.target(context, thing)
+        if ref is None:
+            return _Result()  # it is gone
+        what, registry = lifecycle.described(ref), registry_of(ref)
+        if withheld := removing.withheld_removal(context, thing, ref):
+            return _retained(context, thing, what, registry, withheld)
         await removing.remove(context, thing, ref)
-    except removing.AnotherThing as error:
-        record(context, thing, "Warning", Problem.of(RETAINED, what=what, registry=registry, why=error))
-        return _Result()
+    except removing.Stays as error:
+        return _retained(context, thing, what, registry, str(error))
     except RegistryError as error:
         timeout = removing.timeout_seconds(thing)
         left = timeout - (context.clock.time() - datetime.fromisoformat(since).timestamp())
         if left <= 0:
             why = f"it could not be removed within {timeout:.0f} s ({error})"
-            record(context, thing, "Warning", Problem.of(RETAINED, what=what, registry=registry, why=why))
-            return _Result()
+            return _retained(context, thing, what, registry, why)
         problem = Problem.of(NOT_EMPTY, what=what, error=error, timeout=f"{timeout:.0f}")
         soon = SOON_SECONDS * 1.5 ** min(attempt, 6)  # each look is a list: many that wait must not use them up
         delay = min(left, soon if isinstance(error, Conflict) else LATER_SECONDS)
@@ -116,4 +114,10 @@ async def _removed(context: Context, thing: CustomObject, since: str, attempt: i
         tell(context, thing, verdict)
         return _result(context, thing, what, verdict)
     record(context, thing, "Normal", Problem.of(REMOVED, what=what, registry=registry))
+    return _Result()
+
+
+def _retained(context: Context, thing: CustomObject, what: str, registry: RegistryName, why: str) -> _Result:
+    """Say that what an object made stays though the object goes."""
+    record(context, thing, "Warning", Problem.of(RETAINED, what=what, registry=registry, why=why))
     return _Result()

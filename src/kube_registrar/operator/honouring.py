@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from kube_registrar.model.errors import Refused
 from kube_registrar.model.ownership import users_tags
-from kube_registrar.model.specs import HealthCheckType, NamespaceSpec, ServiceSpec
+from kube_registrar.model.specs import HealthCheckType, NamespaceSpec, RoutingPolicy, ServiceSpec, Setting
 from kube_registrar.registries.port import Capabilities
 
 Spec = NamespaceSpec | ServiceSpec
@@ -24,10 +24,27 @@ def refusal(spec: Spec, can: Capabilities) -> Refused | None:
 
 def unhonoured(spec: Spec, can: Capabilities) -> str:
     """Name what a registry leaves out of `spec`, though it can be used; empty if nothing."""
+    return "; ".join(_left_out(spec, can))
+
+
+def _left_out(spec: Spec, can: Capabilities) -> Iterator[str]:
     tags = users_tags(spec.tags)
-    if can.tags or not tags:
-        return ""
-    return f"spec.tags is {', '.join(sorted(tags))}, and this registry keeps no tags: leave them out"
+    if tags and not can.tags:
+        yield f"spec.tags is {', '.join(sorted(tags))}, and this registry keeps no tags: leave them out"
+    if isinstance(spec, NamespaceSpec):
+        if spec.soa_ttl_seconds is not None and Setting.SOA_TTL not in can.heeds:
+            yield f"spec.soaTTLSeconds is {spec.soa_ttl_seconds}, and this registry's DNS has its own: leave it out"
+        if spec.vpc_id and Setting.VPC not in can.heeds:
+            yield f"spec.vpcID is {spec.vpc_id}, and this registry knows no VPCs: its DNS answers whoever asks"
+    elif spec.dns is not None:
+        if spec.dns.routing is RoutingPolicy.WEIGHTED and Setting.WEIGHTED_ROUTING not in can.heeds:
+            yield "spec.dns.routingPolicy is Weighted, and this registry's DNS answers with all instances"
+        times = sorted({record.ttl_seconds for record in spec.dns.records})
+        if len(times) > 1 and Setting.RECORD_TTLS not in can.heeds:
+            yield (
+                f"spec.dns.records has the ttlSeconds {', '.join(map(str, times))}, and this registry has one for all "
+                f"records: the shortest, {times[0]}"
+            )
 
 
 def _namespace(spec: NamespaceSpec, can: Capabilities) -> Iterator[tuple[str, str, str]]:

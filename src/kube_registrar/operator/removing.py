@@ -1,6 +1,7 @@
 """Removes what an object of our kinds made, when the object goes: only that, and only once it is empty."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from kube_registrar.declared.specs import DELETION_TIMEOUT_SECONDS
 from kube_registrar.model import attributes as keys
@@ -8,8 +9,8 @@ from kube_registrar.model.errors import Conflict, NotFound
 from kube_registrar.model.identity import is_own, origin_of
 from kube_registrar.model.instances import Instance
 from kube_registrar.model.records import CustomObject
-from kube_registrar.model.refs import NamespaceRef, ServiceRef, registry_of
-from kube_registrar.model.specs import DeletionPolicy
+from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef, registry_of
+from kube_registrar.model.specs import DeletionPolicy, NamespaceSpec
 from kube_registrar.operator.context import Context
 from kube_registrar.operator.lifecycle import described
 from kube_registrar.registries.port import Found, Registry
@@ -17,8 +18,8 @@ from kube_registrar.registries.port import Found, Registry
 _MOST_NAMED = 5
 
 
-class AnotherThing(Exception):
-    """What is there under the name is not what the object made; the text says what is."""
+class Stays(Exception):
+    """What an object made stays in its registry, however long it is waited for; the text says why."""
 
 
 def removes(thing: CustomObject) -> bool:
@@ -32,12 +33,42 @@ def timeout_seconds(thing: CustomObject) -> float:
     return float(given) if isinstance(given, int) else float(DELETION_TIMEOUT_SECONDS)
 
 
-def target(context: Context, thing: CustomObject) -> NamespaceRef | ServiceRef | None:
-    """Return what an object declares, if that can be told."""
+async def target(context: Context, thing: CustomObject) -> NamespaceRef | ServiceRef | None:
+    """Return what an object made; None if it is gone. Raises RegistryError, and Stays where nobody can tell.
+
+    Its status knows it where its spec does not any more: the RegistryNamespace may have gone first.
+    """
+    known = declared(context, thing)
+    name = registry_of(known) if known else thing.status.get("registry")
+    made = thing.status.get("id")
+    if known is None and not (name and made):
+        raise Stays("neither spec nor status tell what it is")
+    registry = context.registries.get(RegistryName(str(name)))
+    if registry is None:
+        raise Stays("that registry is not configured any more")
+    return known or await _made(registry, thing.kind, str(made))
+
+
+def declared(context: Context, thing: CustomObject) -> NamespaceRef | ServiceRef | None:
+    """Return what the spec of an object names, if that can be told."""
     if thing.kind == "RegistryService":
         return context.catalog.service_of(thing.namespace, thing.name)
-    declared = context.catalog.namespace_of(thing.name)
-    return declared.ref if declared else None
+    namespace = context.catalog.namespace_of(thing.name)
+    return namespace.ref if namespace else None
+
+
+async def _made(registry: Registry, kind: str, made: str) -> NamespaceRef | ServiceRef | None:
+    """Look for what has this id. Raises RegistryError."""
+    namespaces = await registry.find(None)
+    if kind == "RegistryNamespace":
+        return next((each.spec.ref for each in namespaces if each.id == made), None)
+    for namespace in namespaces:
+        assert isinstance(namespace.spec, NamespaceSpec)  # noqa: S101 - namespaces are what was asked for
+        with suppress(NotFound):  # it went meanwhile, and with it all that was in it
+            for each in await registry.find(namespace.spec.ref):
+                if each.id == made:
+                    return each.spec.ref
+    return None
 
 
 def withheld_removal(context: Context, thing: CustomObject, ref: NamespaceRef | ServiceRef) -> str:
@@ -54,16 +85,14 @@ def withheld_removal(context: Context, thing: CustomObject, ref: NamespaceRef | 
 async def remove(context: Context, thing: CustomObject, ref: NamespaceRef | ServiceRef) -> None:
     """Remove what an object made; what is gone is done.
 
-    Raises RegistryError; Conflict while it is not empty, which names what is in it; AnotherThing where somebody else
-    made it anew. Whether the policy of the registry lets it, `withheld_removal` says before.
+    Raises RegistryError; Conflict while it is not empty, which names what is in it; Stays where somebody else made it
+    anew. Whether the policy of the registry lets it, `withheld_removal` says before.
     """
-    registry = context.registries.get(registry_of(ref))
-    if registry is None:
-        return
+    registry = context.registries[registry_of(ref)]
     found = await _found(registry, ref)
     made = thing.status.get("id")
     if found is not None and made and found.id != made:
-        raise AnotherThing(f"it is not the one that this object made ({made}), but another one ({found.id})")
+        raise Stays(f"it is not the one that this object made ({made}), but another one ({found.id})")
     try:
         await registry.remove(ref)
     except Conflict as error:

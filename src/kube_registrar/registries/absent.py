@@ -7,7 +7,7 @@ from kube_registrar.model.changes import Change, Outcome
 from kube_registrar.model.errors import Unreachable
 from kube_registrar.model.instances import Instance, Query
 from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef
-from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, NamespaceType, RecordType, ServiceSpec
+from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, NamespaceType, RecordType, ServiceSpec, Setting
 from kube_registrar.registries.port import Capabilities, Found
 
 UNKNOWN: Final = Capabilities(
@@ -17,6 +17,7 @@ UNKNOWN: Final = Capabilities(
     watches=False,
     tags=True,
     health_checks=True,
+    heeds=frozenset(Setting),
 )
 """Nobody knows what it could do, so nothing is refused for that."""
 

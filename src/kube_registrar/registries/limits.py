@@ -86,7 +86,15 @@ class Limiter:
     async def acquire(self, operation: str, urgency: Urgency = Urgency.REGISTER, asker: Hashable = None) -> Ticket:
         """Wait for a token; among those that wait, the most urgent goes first, then each asker in turn."""
         came = self._clock.monotonic()
-        ticket = Ticket(operation, [await bucket.acquire(urgency, asker) for bucket in self._buckets_of(operation)])
+        epochs: dict[_Bucket, int] = {}
+        try:
+            for bucket in self._buckets_of(operation):
+                epochs[bucket] = await bucket.acquire(urgency, asker)
+        except asyncio.CancelledError:
+            for bucket in epochs:
+                bucket.give_back()
+            raise
+        ticket = Ticket(operation, tuple(epochs.values()))
         if self.observer is not None:
             self.observer.waited(operation, self._clock.monotonic() - came)
         return ticket
@@ -150,7 +158,21 @@ class _Bucket:
         self._waiting.add(turn, urgency, asker)
         if self._server is None or self._server.done():
             self._server = asyncio.create_task(self._serve(), name="limiter")
-        return await turn
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # it was given to us in the moment in which we were cancelled
+                self.give_back()
+            raise
+
+    def give_back(self) -> None:
+        """Take back a token that was not used; who waits gets it at once."""
+        while self._waiting:
+            turn = self._waiting.take()
+            if not turn.done():
+                turn.set_result(self._epoch)
+                return
+        self._tokens = min(self._tokens + 1, float(self._full.burst))
 
     def throttled(self, epoch: int) -> None:
         self._fill()

@@ -14,7 +14,9 @@ Rules, held by the contract suite in `kube_registrar.testing.contract`:
   `Unreachable(doubtful=True)`.
 - An instance of which the registry shows clients something else than it holds is listed, and is not whole; registering
   it as it is repairs that.
-- Registering is an upsert. What `apply` is given replaces all attributes of the instance.
+- Registering is an upsert. What `apply` is given replaces all attributes of the instance. Where somebody else has
+  written the instance meanwhile, as far as the registry can tell, the outcome is Conflict and nothing was written: it
+  is listed anew, and planned on that, so that attributes of others are carried along.
 - Tags that begin with `kube-registrar/` record whose the settings are (`model.ownership`), where a registry has tags:
   `ensure` updates for that owner alone, and for the creator where none is recorded. Tags that nobody asks for stay.
 - Errors are those of `kube_registrar.model.errors` and no others.
@@ -31,7 +33,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 from kube_registrar.model.changes import Change, Outcome
 from kube_registrar.model.instances import Instance, Query
 from kube_registrar.model.refs import InstanceId, NamespaceRef, RegistryName, ServiceRef
-from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, NamespaceType, RecordType, ServiceSpec
+from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, NamespaceType, RecordType, ServiceSpec, Setting
 from kube_registrar.runtime.clock import Clock
 from kube_registrar.runtime.fence import Fence
 
@@ -64,7 +66,10 @@ class Capabilities:
     answers_dns: bool = False
     """Whether clients resolve its names already, by a DNS server that belongs to it."""
     transactions: bool = False
-    """Whether each write is guarded by what was read: of two writers at once, none loses what the other wrote."""
+    """Whether each write is guarded by what was read and listed: of two writers at once, none loses what the other
+    wrote. `registries.versions` helps with that."""
+    heeds: frozenset[Setting] = frozenset()
+    """Settings that mean something there, of those that not every registry has. The others are said in conditions."""
 
 
 @dataclass(frozen=True, slots=True)

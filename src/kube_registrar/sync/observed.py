@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from kube_registrar.model import attributes as keys
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register, SetHealth
-from kube_registrar.model.errors import NotFound, RegistryError, Unreachable
+from kube_registrar.model.errors import Conflict, NotFound, RegistryError, Unreachable
 from kube_registrar.model.identity import is_estranged, is_namesake, is_own, origin_of
 from kube_registrar.model.instances import Instance, Registration
 from kube_registrar.model.refs import InstanceId, ServiceRef, Uid
@@ -31,6 +31,8 @@ class Attempt:
     not_before: float = 0.0
     is_doubtful: bool = False
     """Whether it may have been made all the same."""
+    is_unclear: bool = False
+    """Whether nobody knows what is there now, and a look is about to tell."""
     is_unanswered: bool = False
     """Whether it failed because the registry did not answer."""
 
@@ -57,7 +59,8 @@ class ObservedService:
     doubtful: dict[InstanceId, float] = field(default_factory=dict)
     """Pairs whose last write has an unknown outcome, and until when it may land."""
     untold: set[InstanceId] = field(default_factory=set)
-    """Those of them that no list has told of since: they are not written to until one has. Others may be."""
+    """Those of them, and of what somebody else wrote first, that no list has told of since: they are not written to
+    until one has. Others may be."""
     other_names: Counter[str] = field(default_factory=Counter)
     """Of instances with this cluster's UID: which other cluster names they carry, how often."""
     other_uids: Counter[Uid] = field(default_factory=Counter)
@@ -258,6 +261,8 @@ class ObservedService:
         is_doubtful = isinstance(error, Unreachable) and error.doubtful
         if is_doubtful:
             self.doubtful[change.instance_id] = now + DOUBT_SECONDS
+        is_unclear = is_doubtful or isinstance(error, Conflict)
+        if is_unclear:
             self.untold.add(change.instance_id)
             if self._written is None:  # else once the list that is under way has come
                 self.look_by(now)
@@ -265,7 +270,7 @@ class ObservedService:
             self.is_readable = False  # gone or out of reach: look before the next write
             self.look_by(now)
         attempt = self.failed.setdefault(change.instance_id, Attempt(change, Backoff(draw=self.draw)))
-        attempt.change, attempt.is_doubtful = change, is_doubtful
+        attempt.change, attempt.is_doubtful, attempt.is_unclear = change, is_doubtful, is_unclear
         attempt.is_unanswered = isinstance(error, Unreachable)
         attempt.not_before = now + attempt.backoff.failed(getattr(error, "after", 0.0))
         return attempt

@@ -386,7 +386,7 @@ class RegistrySync:
         self.hears.changed(service, outcome)
         if outcome.error is None:
             self._confirmed(service, outcome.change)
-        if attempt is not None and attempt.is_doubtful and attempt.backoff.failures == 1:
-            self.reporter.doubtful(service, outcome)
+        if attempt is not None and attempt.is_unclear and attempt.backoff.failures == 1:
+            self.reporter.unclear(service, outcome)
         else:
             self.reporter.outcome(service, outcome)

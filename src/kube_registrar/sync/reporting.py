@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register, SetHealth
-from kube_registrar.model.errors import NotLeading, RegistryError
+from kube_registrar.model.errors import Conflict, NotLeading, RegistryError
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.reasons import (
     DELETION_HELD,
@@ -185,11 +185,15 @@ class Reporter:
         elif isinstance(change, Register):
             self._say("Normal", change.origin, Problem.of(REGISTERED, instance=change.instance_id, service=service))
 
-    def doubtful(self, service: ServiceRef, outcome: Outcome) -> None:
-        """Note a change of unknown outcome. It is no event yet: most are made, and a look is about to tell."""
+    def unclear(self, service: ServiceRef, outcome: Outcome) -> None:
+        """Note a change of unknown outcome, or one that somebody else forestalled.
+
+        It is no event yet: most are made, and a look is about to tell.
+        """
         self._count(service, outcome)
         what = f"{type(outcome.change).__name__.lower()} of {outcome.change.instance_id} in {service}"
-        _log.info("%s: nobody knows what became of the %s: %s", outcome.change.origin, what, outcome.error)
+        happened = "was forestalled" if isinstance(outcome.error, Conflict) else "has an unknown outcome"
+        _log.info("%s: the %s %s, and it is looked at: %s", outcome.change.origin, what, happened, outcome.error)
 
     def unavailable(self, origin: Origin, registry: RegistryName, error: str) -> None:
         """Tell a pod that its registration waits for a registry; the log has one line for all of them."""

@@ -24,7 +24,7 @@ from kube_registrar.model.errors import RegistryError, Unreachable
 from kube_registrar.model.instances import Instance, Query
 from kube_registrar.model.refs import DEFAULT_REGISTRY, InstanceId, NamespaceRef, RegistryName, ServiceRef
 from kube_registrar.model.selection import select
-from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, NamespaceType, RecordType, ServiceSpec
+from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, NamespaceType, RecordType, ServiceSpec, Setting
 from kube_registrar.registries.port import Capabilities, Found
 from kube_registrar.runtime.clock import Clock, SystemClock
 from kube_registrar.runtime.concurrency import as_they_finish
@@ -45,6 +45,7 @@ LIKE_CLOUD_MAP = Capabilities(
     max_attribute_value=1_024,
     tags=True,
     health_checks=True,
+    heeds=frozenset(Setting),
     lists_tags=True,
 )
 """What the fake can do unless told otherwise."""

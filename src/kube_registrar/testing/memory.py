@@ -68,8 +68,9 @@ class Memory:
     def ensure(self, spec: Spec, creator: str, policy: CreationPolicy) -> Found:
         """Make, use or update it, as the port says; NotFound, Conflict, Refused."""
         found = self._found.get(spec.ref)
-        is_named = isinstance(spec, NamespaceSpec) and spec.arn
-        if found is None and (policy is CreationPolicy.ADOPT or is_named):
+        if isinstance(spec, NamespaceSpec) and spec.arn and (found is None or found.arn != spec.arn):
+            raise NotFound(f"there is no {spec.ref} of the ARN {spec.arn}. Correct it, or leave it out")
+        if found is None and policy is CreationPolicy.ADOPT:
             raise NotFound(
                 f"{spec.ref} is not there, and its creation policy is Adopt. Create it, or change the policy"
             )

@@ -17,9 +17,10 @@ Json = dict[str, Any]
 Reply = Json | Exception
 
 
-def error(code: str) -> Exception:
-    """Return what the SDK raises for an error of this code."""
-    made: Exception = ClientError({"Error": {"Code": code, "Message": f"scripted {code}"}}, "Operation")
+def error(code: str, **fields: str) -> Exception:
+    """Return what the SDK raises for an error of this code, with fields of its own."""
+    answer: Any = {"Error": {"Code": code, "Message": f"scripted {code}"}, **fields}
+    made: Exception = ClientError(answer, "Operation")
     return made
 
 

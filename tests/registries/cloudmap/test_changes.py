@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from kube_registrar.model.changes import Change, Outcome
-from kube_registrar.model.errors import NotFound, Refused, RegistryError, Retryable, Unreachable
+from kube_registrar.model.errors import Conflict, NotFound, Refused, RegistryError, Retryable, Unreachable
 from kube_registrar.model.instances import Health
 from kube_registrar.registries.cloudmap import client
 from kube_registrar.registries.port import Registry
@@ -57,14 +57,41 @@ async def test_ids_are_looked_up_once(registry: Registry, script: Script) -> Non
     ]
 
 
-async def test_a_duplicate_waits_for_the_other_operation_and_comes_again(registry: Registry, script: Script) -> None:
+async def test_a_register_that_meets_somebody_elses_operation_waits_for_its_end_and_is_planned_anew(
+    registry: Registry, script: Script
+) -> None:
     busy = Error("DuplicateRequest", 409, {"DuplicateOperationId": "op-other"})
     script.on("RegisterInstance", busy, {"OperationId": "op-register"})
     script.on("GetOperation", operation("PENDING"), operation("FAIL", "INTERNAL_FAILURE"), operation("SUCCESS"))
+    error = await failure(registry, register("a"))
+    assert isinstance(error, Conflict)
+    assert str(error) == f"{ABOUT}: somebody else has changed it meanwhile. It is looked at anew"
+    assert [request["OperationId"] for request in script.asked("GetOperation")] == ["op-other", "op-other"]
+    assert len(script.asked("RegisterInstance")) == 1, "what the other one wrote is not overwritten unseen"
+    script.on("DeregisterInstance", Error("InstanceNotFound"))
+    assert (await outcome(registry, deregister("a"))).error is None, "nothing of ours may land"
+
+
+async def test_a_register_that_meets_an_operation_of_its_own_comes_again(registry: Registry, script: Script) -> None:
+    script.on("GetOperation", operation("PENDING"))
+    applying = asyncio.ensure_future(outcome(registry, register("a")))
+    await script.has_come("GetOperation")
+    applying.cancel()
+    await asyncio.gather(applying, return_exceptions=True)
+    busy = Error("DuplicateRequest", 409, {"DuplicateOperationId": "op-register"})
+    script.on("RegisterInstance", busy, {"OperationId": "op-again"})
+    script.on("GetOperation", operation("SUCCESS"))
     assert (await outcome(registry, register("a"))).error is None
+    assert script.asked("GetOperation")[-1] == {"OperationId": "op-again"}
+
+
+async def test_a_deregister_waits_for_the_other_operation_and_comes_again(registry: Registry, script: Script) -> None:
+    busy = Error("DuplicateRequest", 409, {"DuplicateOperationId": "op-other"})
+    script.on("DeregisterInstance", busy, {"OperationId": "op-deregister"})
+    script.on("GetOperation", operation("PENDING"), operation("SUCCESS"))
+    assert (await outcome(registry, deregister("a"))).error is None
     looked_at = [request["OperationId"] for request in script.asked("GetOperation")]
-    assert looked_at == ["op-other", "op-other", "op-register"]
-    assert len(script.asked("RegisterInstance")) == 2
+    assert looked_at == ["op-other", "op-other", "op-deregister"]
 
 
 async def test_somebody_who_is_always_first_is_no_endless_wait(registry: Registry, script: Script) -> None:

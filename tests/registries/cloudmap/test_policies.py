@@ -22,8 +22,10 @@ from kube_registrar.model.specs import (
     NamespaceType,
     RecordType,
 )
+from kube_registrar.registries.cloudmap import registry as backend
 from kube_registrar.registries.cloudmap.options import DEFAULT_RATES
 from kube_registrar.registries.cloudmap.permissions import POLICIES, Scope, operations, rendered, statement
+from kube_registrar.registries.cloudmap.rules import CAPABILITIES
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import SystemClock
 from kube_registrar.runtime.fence import Fence
@@ -34,6 +36,7 @@ from kube_registrar.testing.contract import (
     HealthContract,
     LimitsContract,
     RegistryContract,
+    ResourcesContract,
 )
 from kube_registrar.testing.contract.base import CREATOR, apply, deregister, must, register, service_spec, set_health
 from tests.registries.cloudmap.policed import Police, policed
@@ -98,6 +101,11 @@ class Within(Base):
 
     allowed: ClassVar[frozenset[str]]
     may_make: ClassVar[bool] = False
+    types: ClassVar[frozenset[NamespaceType]] = CAPABILITIES.namespace_types
+
+    @pytest.fixture(autouse=True)
+    def within_the_types(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(backend, "CAPABILITIES", replace(CAPABILITIES, namespace_types=self.types))
 
     @pytest.fixture
     async def fence(self) -> Fence:
@@ -141,9 +149,24 @@ class TestDiscovery(Within, DiscoveryContract):
 
 
 @pytest.mark.extended
-class TestEverything(Within, RegistryContract):
-    allowed = operations("private-dns") | operations("public-dns") | operations("discover")
+class TestNamespaces(Within, ResourcesContract):
+    allowed = operations("namespaces") | operations("discover")
     may_make = True
+    types = frozenset({NamespaceType.HTTP})
+
+
+@pytest.mark.extended
+class TestPrivateDns(Within, RegistryContract):
+    allowed = operations("private-dns") | operations("discover")
+    may_make = True
+    types = frozenset({NamespaceType.HTTP, NamespaceType.DNS_PRIVATE})
+
+
+@pytest.mark.extended
+class TestPublicDns(Within, ResourcesContract):
+    allowed = operations("public-dns") | operations("discover")
+    may_make = True
+    types = frozenset({NamespaceType.HTTP, NamespaceType.DNS_PUBLIC})
 
 
 # A walk through all that a mode does: nothing in its policy is there for nothing.
@@ -157,23 +180,26 @@ PRIVATE = NamespaceSpec(NamespaceRef(DEFAULT_REGISTRY, "private.test"), Namespac
 PUBLIC = NamespaceSpec(NamespaceRef(DEFAULT_REGISTRY, "example.com"), NamespaceType.DNS_PUBLIC)
 WEB = service_spec(HTTP.ref, "web", health_check=HealthCheckType.CUSTOM)
 PLAIN = service_spec(HTTP.ref, "plain")
+CHECKED = service_spec(PUBLIC.ref, "checked", records="A", health_check=HealthCheckType.ROUTE53)
 
 
 async def register_and_deregister(police: Police) -> None:
     await police.truth.ensure(HTTP, "somebody")
     assert len(await police.registry.find(None)) == 1
     assert await police.registry.find(HTTP.ref) == ()  # which asks whether the namespace is there
-    await police.truth.ensure(PLAIN, "somebody")
-    for spec in (HTTP, PLAIN):
-        await police.registry.ensure(spec, CREATOR, CreationPolicy.ADOPT)
-    await must(police.registry, PLAIN.ref, register("a"), register("b"))
-    assert len(await police.registry.instances(PLAIN.ref)) == 2
-    await must(police.registry, PLAIN.ref, deregister("a"), deregister("b"))
+    await police.truth.ensure(PUBLIC, "somebody")
+    for spec in (PLAIN, WEB, CHECKED):
+        await police.truth.ensure(spec, "somebody")
+    for adopted in (HTTP, PLAIN):
+        await police.registry.ensure(adopted, CREATOR, CreationPolicy.ADOPT)
+    for service in (PLAIN, WEB, CHECKED):  # whatever check it has
+        await must(police.registry, service.ref, register("a"), register("b"))
+        assert len(await police.registry.instances(service.ref)) == 2
+        await must(police.registry, service.ref, deregister("a"), deregister("b"))
 
 
 async def set_statuses(police: Police) -> None:
     await register_and_deregister(police)
-    await police.truth.ensure(WEB, "somebody")
     await must(police.registry, WEB.ref, register("a"))
     await must(police.registry, WEB.ref, set_health("a", Health.UNHEALTHY))
     assert [each.health for each in await police.registry.instances(WEB.ref)] == [Health.UNHEALTHY]
@@ -201,7 +227,7 @@ async def make_private(police: Police) -> None:
 
 async def make_public(police: Police) -> None:
     await make_namespaces(police)
-    await make(police, PUBLIC)
+    await make(police, replace(PUBLIC, ref=NamespaceRef(DEFAULT_REGISTRY, "another.example.com")))
 
 
 async def make(police: Police, spec: NamespaceSpec) -> None:

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from kube_registrar.model.changes import Change, Outcome
-from kube_registrar.model.errors import Unreachable
+from kube_registrar.model.errors import Conflict, Unreachable
 from kube_registrar.model.refs import DEFAULT_REGISTRY
 from kube_registrar.model.simulation import simulation
 from kube_registrar.registries import cloudmap, embedded
@@ -157,12 +157,18 @@ async def test_all_troubles_at_once_lose_nothing(stack: AsyncExitStack, tmp_path
     }
 
 
-async def test_what_somebody_else_is_writing_is_waited_for(stack: AsyncExitStack, tmp_path: Path) -> None:
+async def test_what_somebody_else_is_writing_is_waited_for_and_never_overwritten_unseen(
+    stack: AsyncExitStack, tmp_path: Path
+) -> None:
     place = await open_place(stack, tmp_path, "operation-delay=1500ms", FAST)  # theirs is under way when ours is sent
     await listed(place.registry, SERVICE)
     [service] = await place.truth.find(SERVICE.namespace)
-    request = {"ServiceId": service.id, "InstanceId": "a", "Attributes": {"v": "theirs"}}
+    request = {"ServiceId": service.id, "InstanceId": "a", "Attributes": {"foreign": "yes"}}
     await place.truth.execute("RegisterInstance", request)
-    await must(place.registry, SERVICE, register("a", {"v": "ours"}))
-    assert (await listed(place.registry, SERVICE))["a"]["v"] == "ours"
+    [outcome] = (await apply(place.registry, SERVICE, register("a", {"stage": "prod"}))).values()
+    assert isinstance(outcome.error, Conflict)
+    there = (await listed(place.registry, SERVICE))["a"]
+    assert there == {"foreign": "yes"}, "theirs has landed when ours is told to look"
+    await must(place.registry, SERVICE, register("a", {**there, "stage": "prod"}))
+    assert (await listed(place.registry, SERVICE))["a"]["foreign"] == "yes"
     assert sum(number for (name, _), number in place.calls.items() if name == "RegisterInstance") == 2

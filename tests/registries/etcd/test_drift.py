@@ -140,7 +140,7 @@ async def test_a_repair_is_not_made_of_what_is_gone_by_then(
     async with opened(options) as other:
         committed = registry._changes._committed
 
-        async def late(*args: Any) -> bool:
+        async def late(*args: Any) -> int:
             monkeypatch.setattr(registry._changes, "_committed", committed)
             await must(other, service, deregister("web-1"))
             await must(other, service, Register(Instance(InstanceId("web-1"), {IPV4: "10.0.0.9"}), CHANGE.origin))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kube_registrar.model.policy import Policy
-from kube_registrar.model.specs import NamespaceType, RecordType
+from kube_registrar.model.specs import NamespaceType, RecordType, Setting
 from kube_registrar.registries.port import Capabilities
 from kube_registrar.testing.fake import LIKE_CLOUD_MAP
 from kube_registrar.testing.faults import Op
@@ -83,6 +83,45 @@ async def test_tags_are_left_out_and_that_is_said_while_all_else_works() -> None
         "another object under another name and move to it"
     )
     assert (await ground.ensure(service_object())).synced is None
+
+
+@pytest.mark.parametrize(
+    ("namespace", "service", "said"),
+    [
+        ({"soaTTLSeconds": 17}, None, "spec.soaTTLSeconds is 17, and this registry's DNS has its own: leave it out"),
+        (
+            {"type": "DNSPrivate", "vpcID": "vpc-0123456789abcdef0"},
+            None,
+            "spec.vpcID is vpc-0123456789abcdef0, and this registry knows no VPCs: its DNS answers whoever asks",
+        ),
+        (
+            {},
+            {"records": [{"type": "A", "ttlSeconds": 5}], "routingPolicy": "Weighted"},
+            "spec.dns.routingPolicy is Weighted, and this registry's DNS answers with all instances",
+        ),
+        (
+            {},
+            {"records": [{"type": "A", "ttlSeconds": 60}, {"type": "AAAA", "ttlSeconds": 5}]},
+            "spec.dns.records has the ttlSeconds 5, 60, and this registry has one for all records: the shortest, 5",
+        ),
+        ({}, {"records": [{"type": "A", "ttlSeconds": 5}, {"type": "AAAA", "ttlSeconds": 5}]}, ""),
+    ],
+)
+async def test_what_means_nothing_in_a_registry_is_said_while_all_else_works(
+    namespace: dict[str, Any], service: dict[str, Any] | None, said: str
+) -> None:
+    for heeds, expected in ((frozenset[Setting](), said), (frozenset(Setting), "")):
+        ground = ground_of(replace(LIKE_CLOUD_MAP, heeds=heeds))
+        declared = namespace_object(**{"type": "DNSPublic", **namespace})
+        ground.catalog.put_object(declared)
+        verdict = await ground.ensure(declared)
+        if service is not None:
+            assert verdict.synced is None
+            verdict = await ground.ensure(service_object(dns=service))
+        assert verdict.ready
+        assert (verdict.synced is not None) == bool(expected)
+        if verdict.synced is not None:
+            assert expected in verdict.synced.message
 
 
 async def test_what_a_registry_can_do_is_not_refused() -> None:

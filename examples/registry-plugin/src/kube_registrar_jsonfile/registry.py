@@ -13,6 +13,7 @@ from kube_registrar.model.selection import select
 from kube_registrar.model.specs import CreationPolicy, HealthCheckType, NamespaceSpec, NamespaceType, ServiceSpec
 from kube_registrar.registries.port import Capabilities, Found
 from kube_registrar.registries.refusals import refused_instance, refused_spec
+from kube_registrar.registries.versions import Versions, overtaken
 from kube_registrar.runtime.fence import Fence
 from kube_registrar_jsonfile.store import Content, Store
 
@@ -36,6 +37,7 @@ class JsonFileRegistry:
         self.capabilities = CAPABILITIES
         self._store = store
         self._fence = fence
+        self._versions = Versions()
 
     # Reads.
 
@@ -50,7 +52,10 @@ class JsonFileRegistry:
     async def instances(self, service: ServiceRef) -> Sequence[Instance]:
         """Return all instances."""
         content = await asyncio.to_thread(self._store.read)
-        return [_instance(key, entry) for key, entry in _service(content, service)["instances"].items()]
+        held = _service(content, service)["instances"]
+        versions = {InstanceId(key): entry["version"] for key, entry in held.items()}
+        self._versions.listed(service, versions, content["next"])
+        return [_instance(key, entry) for key, entry in held.items()]
 
     async def discover(self, query: Query) -> Sequence[Instance]:
         """Answer a discovery: the file is all that its clients could read, too."""
@@ -64,6 +69,8 @@ class JsonFileRegistry:
         """Make it, or use what is there, or update what its creator made."""
         if refused := refused_spec(spec, None, CAPABILITIES):
             raise refused
+        if isinstance(spec, NamespaceSpec) and spec.arn:
+            raise NotFound(f"{spec.ref} is to have the ARN {spec.arn}, and here nothing has one. Leave spec.arn out")
         return await self._change(f"ensuring {spec.ref}", lambda content: self._ensured(content, spec, creator, policy))
 
     def _ensured(
@@ -111,7 +118,7 @@ class JsonFileRegistry:
         """Make all changes in one writing of the file; one that is refused hurts no other."""
 
         def change(content: Content) -> list[Outcome]:
-            return [_outcome(content, service, each) for each in changes]
+            return [self._outcome(content, service, each) for each in changes]
 
         try:
             outcomes = await self._change(f"changing {service}", change) if changes else []
@@ -119,6 +126,26 @@ class JsonFileRegistry:
             outcomes = [Outcome(each, error) for each in changes]
         for outcome in outcomes:
             yield outcome
+
+    def _outcome(self, content: Content, ref: ServiceRef, change: Change) -> Outcome:
+        try:
+            if isinstance(change, Register):
+                self._guard(content, ref, change.instance.id)
+            version = _apply(content, ref, change)
+        except NotFound as error:  # what is gone with its service is gone
+            self._versions.forget(ref)
+            return Outcome(change, None if isinstance(change, Deregister) else error)
+        except RegistryError as error:
+            return Outcome(change, error)
+        if not isinstance(change, SetHealth):
+            self._versions.wrote(ref, change.instance_id, version)
+        return Outcome(change)
+
+    def _guard(self, content: Content, ref: ServiceRef, instance_id: InstanceId) -> None:
+        """Raise Conflict where a register would replace what somebody has written since we listed the service."""
+        held = _service(content, ref)["instances"].get(instance_id)
+        if held and self._versions.is_listed(ref) and held["version"] != self._versions.of(ref, instance_id):
+            raise overtaken(ref, instance_id)
 
     async def _change(self, about: str, change: Callable[[Content], T]) -> T:
         def work() -> T:
@@ -135,17 +162,8 @@ class JsonFileRegistry:
         return Found(NamespaceSpec(ref, description=entry["description"]), entry["id"], created_by=entry["creator"])
 
 
-def _outcome(content: Content, ref: ServiceRef, change: Change) -> Outcome:
-    try:
-        _apply(content, ref, change)
-    except NotFound as error:  # what is gone with its service is gone
-        return Outcome(change, None if isinstance(change, Deregister) else error)
-    except RegistryError as error:
-        return Outcome(change, error)
-    return Outcome(change)
-
-
-def _apply(content: Content, ref: ServiceRef, change: Change) -> None:
+def _apply(content: Content, ref: ServiceRef, change: Change) -> int:
+    """Make one change, and return the number of the write; 0: it is gone."""
     service = _service(content, ref)
     held = service["instances"]
     match change:
@@ -155,7 +173,13 @@ def _apply(content: Content, ref: ServiceRef, change: Change) -> None:
             first = instance.attributes.get(keys.INIT_HEALTH, Health.HEALTHY)
             before = held.get(instance.id, {"health": first})
             health = before["health"] if service["health"] == HealthCheckType.CUSTOM else Health.UNKNOWN
-            held[instance.id] = {"attributes": dict(instance.attributes), "health": health}
+            content["next"] += 1
+            held[instance.id] = {
+                "attributes": dict(instance.attributes),
+                "health": health,
+                "version": content["next"],
+            }
+            return int(content["next"])
         case Deregister(instance_id):
             held.pop(instance_id, None)
         case SetHealth(instance_id):
@@ -165,6 +189,7 @@ def _apply(content: Content, ref: ServiceRef, change: Change) -> None:
             if instance_id not in held:
                 raise NotFound(f"instance {instance_id} is not in {ref}. Register it first")
             held[instance_id]["health"] = change.health
+    return 0
 
 
 def _namespace(content: Content, ref: NamespaceRef) -> Content:

@@ -58,7 +58,7 @@ def _row(kind: "Kind", can: "Capabilities | None", *, is_wide: bool) -> list[str
 
 def _cells(can: "Capabilities") -> list[str]:
     return [
-        ",".join(sorted(can.record_types)) or _NO,
+        ",".join(sorted(can.record_types)) or _word(can.answers_dns),
         _word(can.custom_health),
         _most(can.max_attributes),
         _most(can.max_instances),
@@ -87,6 +87,7 @@ def _capabilities(can: "Capabilities") -> Json:
         "NamespaceTypes": sorted(can.namespace_types),
         "Dns": {"RecordTypes": sorted(can.record_types), "AnswersItself": can.answers_dns},
         "CustomHealth": can.custom_health,
+        "Heeds": sorted(can.heeds),
         "Tags": can.tags,
         "Transactions": can.transactions,
         "Watches": can.watches,

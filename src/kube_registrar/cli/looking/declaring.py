@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kube_registrar.cli.looking.stage import Stage
+from kube_registrar.model.errors import RegistryError
 from kube_registrar.model.reasons import CANNOT_BE_CHANGED, SETTINGS_DIFFER
 from kube_registrar.model.records import CustomObject
 from kube_registrar.model.refs import registry_of
@@ -45,12 +46,12 @@ async def verdict_on(stage: Stage, thing: CustomObject) -> Verdict:
 
 async def _declared(stage: Stage, thing: CustomObject) -> Declared:
     if thing.terminating:
-        return _going(stage, thing)
+        return await _going(stage, thing)
     before = made(stage)
     verdict = await verdict_on(stage, thing)
     if thing.kind == "RegistryService":
         stage.catalog.refuse(thing.uid, lasting_refusal(verdict))
-    ref = verdict.found.spec.ref if verdict.found else removing.target(stage.context, thing)
+    ref = verdict.found.spec.ref if verdict.found else removing.declared(stage.context, thing)
     what = lifecycle.described(ref) if ref else ""
     if verdict.found and verdict.found.spec.ref in made(stage) - before:
         return Declared(thing, "Create", what, "it is declared, and the registry does not have it")
@@ -68,9 +69,14 @@ def made(stage: Stage) -> set[object]:
     return {found.spec.ref for registry in stage.registries.values() for found in registry.made}
 
 
-def _going(stage: Stage, thing: CustomObject) -> Declared:
-    ref = removing.target(stage.context, thing)
-    if ref is None or not removing.removes(thing):
+async def _going(stage: Stage, thing: CustomObject) -> Declared:
+    if not removing.removes(thing):
+        return Declared(thing)
+    try:
+        ref = await removing.target(stage.context, thing)
+    except (removing.Stays, RegistryError) as error:
+        return Declared(thing, reason=str(error))
+    if ref is None:
         return Declared(thing)
     withheld = removing.withheld_removal(stage.context, thing, ref)
     reason = withheld or "its object is being deleted, and its deletion policy is Delete"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from kube_registrar.cli.upkeep.selection import Entry, instances, looked_again
 from kube_registrar.model.changes import Change
-from kube_registrar.model.errors import NotFound, Refused, RegistryError, Retryable
+from kube_registrar.model.errors import Conflict, NotFound, Refused, RegistryError, Retryable
 from kube_registrar.model.refs import InstanceId, RegistryName, ServiceRef, registry_of
 from kube_registrar.registries.port import Registry
 from kube_registrar.runtime.clock import Clock
@@ -90,7 +90,7 @@ class _Service:
             busy = await self._write(ready, is_last=attempt == TRIES) if ready else {}
             if not busy:
                 return
-            await self.clock.sleep(max(float(2**attempt) / 2, *(error.after for error in busy.values())))
+            await self.clock.sleep(max(float(2**attempt) / 2, *busy.values()))
             shown = [entry for entry in shown if entry.instance.id in busy]
 
     async def _look(self, shown: Sequence[Entry], known: frozenset[InstanceId]) -> Sequence[Entry]:
@@ -114,16 +114,16 @@ class _Service:
             return []
         return found.same
 
-    async def _write(self, ready: Sequence[Entry], *, is_last: bool) -> Mapping[InstanceId, Retryable]:
-        """Return those that the registry was too busy for."""
+    async def _write(self, ready: Sequence[Entry], *, is_last: bool) -> Mapping[InstanceId, float]:
+        """Return those that the registry was too busy for, or that others write, and how long to wait at least."""
         waiting = {entry.instance.id: entry for entry in ready}
-        busy: dict[InstanceId, Retryable] = {}
+        busy: dict[InstanceId, float] = {}
         async for outcome in self.registry.apply(self.service, self._changes(ready)):
             entry = waiting.pop(outcome.change.instance_id)
             if outcome.error is None:
                 self.result.done += 1
-            elif isinstance(outcome.error, Retryable) and not is_last:
-                busy[entry.instance.id] = outcome.error
+            elif isinstance(outcome.error, Retryable | Conflict) and not is_last:
+                busy[entry.instance.id] = getattr(outcome.error, "after", 0.0)
             else:
                 self._fail([entry], str(outcome.error))
         return busy

@@ -10,12 +10,13 @@ from kube_registrar.model.errors import NotFound, Refused, RegistryError, Retrya
 from kube_registrar.model.instances import Health, Instance
 from kube_registrar.model.refs import ServiceRef
 from kube_registrar.model.specs import NamespaceSpec, ServiceSpec
-from kube_registrar.registries.cloudmap.client import Client
-from kube_registrar.registries.cloudmap.doubts import Doubts, Pair
+from kube_registrar.registries.cloudmap.client import Client, Sending
+from kube_registrar.registries.cloudmap.doubts import Doubt, Doubts, Pair
 from kube_registrar.registries.cloudmap.faults import Answered
 from kube_registrar.registries.cloudmap.instances import check_in_service, check_instance
 from kube_registrar.registries.cloudmap.names import Names
 from kube_registrar.registries.cloudmap.operations import Operations
+from kube_registrar.registries.cloudmap.passage import Passage
 from kube_registrar.registries.cloudmap.sweep import is_terminal
 
 _MOST_TRIES: Final = 5
@@ -35,6 +36,7 @@ class _Work:
     service: ServiceRef
     change: Change
     about: str
+    passage: Passage
     answered: Callable[[], None]
 
     @property
@@ -43,39 +45,55 @@ class _Work:
         return self.service, self.change.instance_id
 
 
+@dataclass(frozen=True, slots=True)
+class _Sending(Sending):
+    """One call: a register may land from the moment in which it leaves, until it is turned away.
+
+    `before`: a register of the same pair that may still land.
+    """
+
+    work: _Work
+    doubts: Doubts
+    before: Doubt | None
+
+    def leaves(self) -> None:
+        """See `Sending`."""
+        self.work.passage.leaves()
+        if isinstance(self.work.change, Register):
+            self.doubts.sent(self.work.pair)
+
+    def comes_back(self) -> None:
+        """See `Sending`."""
+        if isinstance(self.work.change, Register):
+            self.doubts.refused(self.work.pair, self.before)
+        self.work.passage.comes_back()
+
+
 class Changes:
     """Makes changes, each confirmed by what became of its own operation."""
 
-    def __init__(
-        self,
-        client: Client,
-        names: Names,
-        operations: Operations,
-        doubts: Doubts,
-        leaves: Callable[[Pair], None],
-    ) -> None:
-        """`leaves` is called each time that a change is about to be sent."""
+    def __init__(self, client: Client, names: Names, operations: Operations, doubts: Doubts) -> None:
         self._client = client
-        self._leaves = leaves
         self._names = names
         self._operations = operations
         self._doubts = doubts
 
-    async def make(self, service: ServiceRef, change: Change, answered: Callable[[], None] = lambda: None) -> None:
+    async def make(self, service: ServiceRef, change: Change, passage: Passage, answered: Callable[[], None]) -> None:
         """Return once Cloud Map confirmed the change; else raise a RegistryError.
 
-        `answered` is called as soon as it has been sent and answered: what is left is to wait.
+        `passage` hears of each try, and ends it when nobody wants it any more. `answered` is called as soon as it has
+        been sent and answered: what is left is to wait.
         """
         match change:
             case Register():
                 about = f"registering {change.instance_id} in {service}"
-                await self._register(_Work(service, change, about, answered), change.instance)
+                await self._register(_Work(service, change, about, passage, answered), change.instance)
             case Deregister():
                 about = f"deregistering {change.instance_id} from {service}"
-                await self._deregister(_Work(service, change, about, answered))
+                await self._deregister(_Work(service, change, about, passage, answered))
             case SetHealth():
                 about = f"setting the status of {change.instance_id} in {service}"
-                await self._set_health(_Work(service, change, about, answered), change.health)
+                await self._set_health(_Work(service, change, about, passage, answered), change.health)
 
     async def _register(self, work: _Work, instance: Instance) -> None:
         await self._check(work.service, instance)
@@ -150,10 +168,17 @@ class Changes:
     async def _submit(self, operation: str, work: _Work, request: Mapping[str, object] = _NOTHING) -> str:
         """Return the id of the operation that was accepted. Answered if InstanceNotFound; RegistryError."""
         send = partial(self._call, operation, work, request)
-        return await self._operations.submit(send, operation, work.about, work.change.urgency)
+        repeats = partial(self._is_ours, work) if isinstance(work.change, Register) else None
+        return await self._operations.submit(send, operation, work.about, work.change.urgency, repeats)
+
+    def _is_ours(self, work: _Work, operation_id: str) -> bool:
+        """Whether an operation is that of an earlier register of ours."""
+        doubt = self._doubts.of(work.pair)
+        return doubt is not None and doubt.operation_id == operation_id
 
     async def _call(self, operation: str, work: _Work, request: Mapping[str, object]) -> Mapping[str, Any]:
         """Make the call for a service by name; an id that is no longer good is looked up once more."""
+        sending = _Sending(work, self._doubts, self._doubts.of(work.pair))
         try:
             for _ in range(2):
                 known = await self._names.service(work.service)
@@ -164,7 +189,7 @@ class Changes:
                         work.about,
                         expected=_EXPECTED[operation],
                         urgency=work.change.urgency,
-                        sending=partial(self._sending, work),
+                        sending=sending,
                     )
                 except Answered as refusal:
                     if refusal.code != "ServiceNotFound":
@@ -174,11 +199,6 @@ class Changes:
             work.answered()
         text = f"{work.about}: registry service {work.service} is listed, but gone. It is looked up again"
         raise NotFound(text)
-
-    def _sending(self, work: _Work) -> None:
-        self._leaves(work.pair)
-        if isinstance(work.change, Register):
-            self._doubts.sent(work.pair)
 
     async def _confirm(self, operation_id: str, work: _Work) -> None:
         try:

@@ -56,6 +56,19 @@ _READS: Final = ("Get", "List", "Discover")
 _log = logging.getLogger(__name__)
 
 
+class Sending:
+    """Hears of a request. What it raises, a RegistryError, ends the call."""
+
+    def leaves(self) -> None:
+        """It is about to leave, perhaps not for the first time."""
+
+    def comes_back(self) -> None:
+        """It was turned away, and nothing was made of it: it may leave once more."""
+
+
+_UNHEARD: Final = Sending()
+
+
 class Client:
     """One endpoint with one set of credentials."""
 
@@ -84,13 +97,13 @@ class Client:
         *,
         expected: Sequence[str] = (),
         urgency: Urgency = Urgency.REGISTER,
-        sending: Callable[[], None] | None = None,
+        sending: Sending = _UNHEARD,
     ) -> dict[str, Any]:
         """Make one call, such as `RegisterInstance`, and return the answer.
 
-        `about` begins every message: what is being done to what. `sending` is called each time that the request is
-        about to leave. Raises Answered for the error codes in `expected`, else a RegistryError; NotLeading for a write
-        that the fence did not admit, `Unreachable(doubtful=True)` for one that may have been carried out.
+        `about` begins every message: what is being done to what. `sending` hears of each try. Raises Answered for the
+        error codes in `expected`, else a RegistryError; NotLeading for a write that the fence did not admit,
+        `Unreachable(doubtful=True)` for one that may have been carried out.
         """
         write = _is_write(operation)
         service = request.get("ServiceId")  # whose turn it is: a service with many changes holds up no other
@@ -100,11 +113,12 @@ class Client:
             ticket = await self.limiter.acquire(operation, urgency, service)
             try:
                 async with self._thread(urgency, service, write=write):
-                    if sending is not None:
-                        sending()
+                    sending.leaves()
                     return await self._send(operation, request)
             except sdk.ClientError as error:
                 answer = faults.of_answer(error)
+                if answer.code in faults.THROTTLES or answer.code in expected:
+                    sending.comes_back()
                 if answer.code in faults.THROTTLES:
                     self.limiter.throttled(ticket)
                     fault = faults.Fault(faults.too_long_throttled(operation, about))

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from kube_registrar.model.changes import Urgency
-from kube_registrar.model.errors import NotFound, RegistryError, Retryable, Unreachable
+from kube_registrar.model.errors import Conflict, NotFound, RegistryError, Retryable, Unreachable
 from kube_registrar.registries.cloudmap import faults
 from kube_registrar.registries.cloudmap.client import Client
 from kube_registrar.registries.cloudmap.sweep import LEAST_SECONDS, Followed, Sweep, has_failed, is_terminal
@@ -43,12 +43,14 @@ class Operations:
         operation: str,
         about: str,
         urgency: Urgency = Urgency.REGISTER,
+        repeats: Callable[[str], bool] | None = None,
     ) -> str:
         """Return the id of the operation that `send` had accepted.
 
         One operation on a thing is under way at a time: a `DuplicateRequest` that `send` raises as Answered names
-        the other one, which is waited for, however it ends, before `send` is called again. Other Answered errors
-        pass. Raises Retryable if others keep coming first.
+        the other one, which is waited for, however it ends, before `send` is called again; not so after an operation
+        for which `repeats` is False: that raises Conflict, for what it has written is to be looked at first. Other
+        Answered errors pass. Raises Retryable if others keep coming first.
         """
         for _ in range(_MOST_TRIES):
             try:
@@ -59,7 +61,13 @@ class Operations:
                     raise
                 if other is None:
                     raise refusal.as_error(operation, about) from None
+                may_repeat = repeats is None or repeats(
+                    other
+                )  # of an operation that has ended nobody knows whose it was
                 await self._wait_for_the_other(other, about, urgency)
+                if not may_repeat:
+                    text = f"{about}: somebody else has changed it meanwhile. It is looked at anew"
+                    raise Conflict(text, found=other) from None
             else:
                 operation_id: str = answer["OperationId"]
                 return operation_id

@@ -54,11 +54,12 @@ def _on_behalf(*actions: str, on: tuple[Scope, ...] = (Scope.ANYTHING,)) -> tupl
 
 _REGISTER = (
     *_calls("RegisterInstance", "DeregisterInstance", "ListInstances", "GetService", on=(Scope.SERVICES,)),
+    *_calls("GetInstancesHealthStatus", on=(Scope.SERVICES,)),  # read with the instances of services with a check
     *_calls("GetNamespace", on=(Scope.NAMESPACES,)),
     *_calls("ListTagsForResource", on=(Scope.NAMESPACES, Scope.SERVICES)),
     *_calls("GetOperation", "ListNamespaces", "ListOperations", "ListServices"),
 )
-_HEALTH = _calls("UpdateInstanceCustomHealthStatus", "GetInstancesHealthStatus", on=(Scope.SERVICES,))
+_HEALTH = _calls("UpdateInstanceCustomHealthStatus", on=(Scope.SERVICES,))
 _SERVICES = (
     # Whoever creates something with tags needs TagResource, too.
     *_calls("CreateService", "TagResource", on=(Scope.NAMESPACES, Scope.SERVICES)),

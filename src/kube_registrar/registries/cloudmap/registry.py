@@ -4,12 +4,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from kube_registrar.model.changes import Change, Outcome, Urgency
-from kube_registrar.model.errors import NotFound, RegistryError, Unreachable, Withdrawn
+from kube_registrar.model.errors import NotFound, RegistryError, Unreachable
 from kube_registrar.model.instances import Health, Instance, Query
 from kube_registrar.model.refs import InstanceId, NamespaceRef, RegistryName, ServiceRef
 from kube_registrar.model.specs import CreationPolicy, HealthCheckType, NamespaceSpec, ServiceSpec
@@ -19,6 +17,7 @@ from kube_registrar.registries.cloudmap.doubts import Doubts, Pair
 from kube_registrar.registries.cloudmap.names import Names
 from kube_registrar.registries.cloudmap.operations import Operations
 from kube_registrar.registries.cloudmap.options import Options
+from kube_registrar.registries.cloudmap.passage import Passage
 from kube_registrar.registries.cloudmap.resources import Resources
 from kube_registrar.registries.cloudmap.rules import CAPABILITIES, check_namespace
 from kube_registrar.registries.cloudmap.sweep import Sweep
@@ -33,24 +32,6 @@ _BEGUN_AT_ONCE = 128
 _MOST_DISCOVERED = 1_000  # DiscoverInstances has no pages, and answers 100 unless asked for more
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(eq=False, slots=True)
-class _Unsent:
-    """A change that waits to be sent; `task` is None while it stands in line."""
-
-    task: "asyncio.Task[Any] | None" = None
-    _is_withdrawn: bool = False
-
-    def is_withdrawn(self) -> bool:
-        """Whether it was taken back."""
-        return self._is_withdrawn
-
-    def withdraw(self) -> None:
-        """Take it back."""
-        self._is_withdrawn = True
-        if self.task is not None:
-            self.task.cancel()
 
 
 @asynccontextmanager
@@ -75,8 +56,8 @@ class CloudMapRegistry:
         self._names = Names(client, name)
         operations = Operations(client, clock, sweep, poll_seconds)
         self._resources = Resources(client, self._names, operations, name)
-        self._changes = Changes(client, self._names, operations, Doubts(clock.monotonic), self._leaves)
-        self._unsent: dict[Pair, _Unsent] = {}
+        self._changes = Changes(client, self._names, operations, Doubts(clock.monotonic))
+        self._passages: dict[Pair, Passage] = {}
         self._windows = {urgency: Window(_BEGUN_AT_ONCE) for urgency in Urgency}
 
     @property
@@ -145,43 +126,43 @@ class CloudMapRegistry:
 
     async def apply(self, service: ServiceRef, changes: Sequence[Change]) -> AsyncIterator[Outcome]:
         """Send all changes, as fast as the rates allow, and yield their outcomes as they are confirmed."""
-        unsent = {(service, change.instance_id): _Unsent() for change in changes}
-        self._unsent |= unsent
+        passages = {
+            (service, change.instance_id): Passage(f"changing {change.instance_id} in {service}") for change in changes
+        }
+        self._passages |= passages
         line = [
-            (self._windows[change.urgency], partial(self._apply, service, change, unsent[service, change.instance_id]))
-            for change in changes
+            (self._windows[each.urgency], partial(self._apply, service, each, passages[service, each.instance_id]))
+            for each in changes
         ]
         try:
             async with aclosing(in_turn(line)) as outcomes:
                 async for outcome in outcomes:
                     yield outcome
         finally:
-            for pair, each in unsent.items():
-                if self._unsent.get(pair) is each:
-                    del self._unsent[pair]
+            for pair, each in passages.items():
+                if self._passages.get(pair) is each:
+                    del self._passages[pair]
 
     def withdraw(self, service: ServiceRef, instances: Collection[InstanceId]) -> None:
-        """Drop the changes of these that were not sent yet; one that stands in line says so when its turn comes."""
+        """Drop the changes of these that wait; one that stands in line says so when its turn comes.
+
+        One that was sent goes on, unless it is turned away: what was throttled, or waits for somebody else's
+        operation, was not made.
+        """
         for instance_id in instances:
-            unsent = self._unsent.pop((service, instance_id), None)
-            if unsent is not None:
-                unsent.withdraw()
+            passage = self._passages.get((service, instance_id))
+            if passage is not None:
+                passage.withdraw()
 
-    def _leaves(self, pair: Pair) -> None:
-        self._unsent.pop(pair, None)
-
-    async def _apply(self, service: ServiceRef, change: Change, unsent: _Unsent, place: Place) -> Outcome:
-        text = f"changing {change.instance_id} in {service} was taken back before it was sent"
-        if unsent.is_withdrawn():
-            return Outcome(change, Withdrawn(text))
-        unsent.task = asyncio.current_task()
+    async def _apply(self, service: ServiceRef, change: Change, passage: Passage, place: Place) -> Outcome:
         try:
-            await self._changes.make(service, change, place.leave)
+            passage.begin()
+            await self._changes.make(service, change, passage, place.leave)
         except asyncio.CancelledError:
-            if unsent.task is None or not unsent.is_withdrawn():
+            withdrawn = passage.withdrawn()
+            if withdrawn is None:
                 raise
-            unsent.task.uncancel()
-            return Outcome(change, Withdrawn(text))
+            return Outcome(change, withdrawn)
         except RegistryError as error:
             return Outcome(change, error)
         except Exception as error:  # noqa: BLE001 - a surprise in one change must not lose the others' outcomes

@@ -19,6 +19,7 @@ from kube_registrar.model.specs import (
     Route53Check,
     RoutingPolicy,
     ServiceSpec,
+    Setting,
 )
 from kube_registrar.registries.port import Capabilities
 
@@ -58,6 +59,7 @@ CAPABILITIES: Final = Capabilities(
     max_attribute_value=LONGEST_VALUE,
     tags=True,
     health_checks=True,
+    heeds=frozenset(Setting),
     answers_dns=True,
 )
 

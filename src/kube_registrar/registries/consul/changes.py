@@ -2,7 +2,8 @@
 
 A transaction has 64 operations at most, which every version of Consul takes. Where it is rolled back Consul says which
 operations it did not take: these changes get their errors, and the others are sent again without them. The first
-operation names the index of the service's record, so nothing is put into a service that is gone, or another one.
+operation names the index of the service's record, so nothing is put into a service that is gone, or another one; each
+register names that of the entry which was listed, so it replaces nothing that somebody else has written since.
 
 A write of whose end nobody heard may land later. Before the next write of that service its record is written anew
 (`Resources.renew`), which keeps such a straggler from landing ever after: so what is done then stays done.
@@ -28,6 +29,7 @@ from kube_registrar.registries.consul.reading import Place, Reading
 from kube_registrar.registries.consul.records import ServiceRecord, Stored, unchanged
 from kube_registrar.registries.consul.resources import Resources
 from kube_registrar.registries.consul.shelf import Shelf
+from kube_registrar.registries.versions import overtaken
 
 MOST_OPERATIONS: Final = 64
 MOST_BYTES: Final = 400_000
@@ -37,6 +39,9 @@ _CHANGES: Final = (MOST_OPERATIONS - 2) // _MOST_OF_A_CHANGE  # less the record'
 _TRIES: Final = 8
 _NODE_META: Final = {"external-source": "kube-registrar"}
 _NODE_ADDRESS: Final = "127.0.0.1"  # it stands for no machine: every instance has an address of its own
+
+_STALE: Final = "index is stale"
+"""What Consul says where an entry is not as it was when it was listed."""
 
 JsonObject = Mapping[str, Any]
 
@@ -61,6 +66,13 @@ class _Batch:
         """Put operations at the end."""
         self.operations += operations
         self.owners += [owner] * len(operations)
+
+
+@dataclass(frozen=True, slots=True)
+class _Committed:
+    """A transaction that was made: by which index each entry was written, by its id in Consul."""
+
+    indexes: Mapping[str, int]
 
 
 class Changes:
@@ -92,6 +104,7 @@ class Changes:
                 there = await self._service(ref, about)
                 if any(isinstance(change, Register) for change in left):
                     await self._reading.check_node(about)
+                    await self._reading.once(ref, there.record)
             except NotFound as error:
                 return outcomes + [_absent(change, error) for change in left]
             except RegistryError as error:
@@ -104,8 +117,8 @@ class Changes:
             if len(prepared) > 1 and len(msgspec.json.encode(batch.operations)) > MOST_BYTES:
                 return outcomes + await self._halves(ref, [each.change for each in prepared])
             failed = await self._send(ref, batch, about)
-            if failed is None:
-                return outcomes + self._made(ref, prepared)
+            if isinstance(failed, _Committed):
+                return outcomes + self._made(ref, there.record.name, prepared, failed)
             if isinstance(failed, RegistryError):
                 return outcomes + [Outcome(each.change, failed) for each in prepared]
             outcomes += failed
@@ -172,8 +185,8 @@ class Changes:
         """Prepare an upsert. The status of an instance that is there stays, unless a first one is given."""
         rules.check_instance(instance)
         first = instance.attributes.get(INIT_HEALTH)
-        service = service_json(ref, record.name, instance)
-        operations: list[JsonObject] = [{"Service": {"Verb": "set", "Node": place.node, "Service": service}}]
+        service = service_json(ref, record.name, instance, self._reading.versions.of(ref, instance.id))
+        operations: list[JsonObject] = [{"Service": {"Verb": "cas", "Node": place.node, "Service": service}}]
         health = place.health
         if record.custom_health and (first or health is Health.UNKNOWN):
             health = Health(first) if first else Health.HEALTHY
@@ -196,11 +209,11 @@ class Changes:
 
     # What came of it.
 
-    async def _send(self, ref: ServiceRef, batch: _Batch, about: str) -> RegistryError | list[Outcome] | None:
-        """Return None if it is made; the error of all; or that of some, so that the others may be sent again."""
+    async def _send(self, ref: ServiceRef, batch: _Batch, about: str) -> RegistryError | list[Outcome] | _Committed:
+        """Return what was made; the error of all; or that of some, so that the others may be sent again."""
         is_clear = False
         try:
-            await self._client.transact(batch.operations, about)
+            results = await self._client.transact(batch.operations, about)
             is_clear = True
         except RolledBack as failure:
             is_clear = True
@@ -211,7 +224,8 @@ class Changes:
         finally:
             if not is_clear:  # also where whoever waited for it went away
                 self._stragglers[ref] += 1
-        return None
+        written = [each["Service"] for each in results if each.get("Service")]
+        return _Committed({each["ID"]: each["ModifyIndex"] for each in written})
 
     def _rolled_back(
         self, ref: ServiceRef, batch: _Batch, errors: Mapping[int, str], about: str
@@ -222,7 +236,10 @@ class Changes:
         for place, what in errors.items():
             owner = batch.owners[place] if place < len(batch.owners) else None
             if owner is not None:
-                error = faults.of_operation(what, f"changing {owner.change.instance_id} in {ref}")
+                instance_id = owner.change.instance_id
+                error: RegistryError = overtaken(ref, instance_id)
+                if _STALE not in what:
+                    error = faults.of_operation(what, f"changing {instance_id} in {ref}")
                 failed.setdefault(owner.change.instance_id, Outcome(owner.change, error))
             elif place == 0 and ("current modify index" in what or "doesn't exist" in what):
                 self._shelf.forget(ref)  # the record was written meanwhile: it is read anew, and all is tried again
@@ -232,9 +249,13 @@ class Changes:
             return common
         return list(failed.values())
 
-    def _made(self, ref: ServiceRef, prepared: Sequence[_Prepared]) -> list[Outcome]:
+    def _made(self, ref: ServiceRef, name: str, prepared: Sequence[_Prepared], committed: _Committed) -> list[Outcome]:
         for each in prepared:
-            self._reading.wrote(ref, each.change.instance_id, each.place)
+            instance_id = each.change.instance_id
+            self._reading.wrote(ref, instance_id, each.place)
+            if not isinstance(each.change, SetHealth):
+                index = committed.indexes.get(service_id(name, instance_id), 0)
+                self._reading.versions.wrote(ref, instance_id, index)
         return [Outcome(each.change) for each in prepared]
 
 

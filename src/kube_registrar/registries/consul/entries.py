@@ -37,19 +37,25 @@ _STATUSES: Final = {Health.HEALTHY: PASSING, Health.UNHEALTHY: CRITICAL}
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An instance that was read: on which node it stands, and when entry and check were last written."""
+    """An instance that was read: on which node it stands, and by which index it was last written.
+
+    `key`: the instance of ours that has this entry, whatever was made of it; empty if none of ours would.
+    """
 
     instance: Instance
     node: str
     is_ours: bool
+    index: int
+    key: InstanceId
 
 
 # To Consul.
 
 
-def service_json(ref: ServiceRef, name: str, instance: Instance) -> dict[str, Any]:
+def service_json(ref: ServiceRef, name: str, instance: Instance, index: int) -> dict[str, Any]:
     """Return an instance as an entry of the service that Consul calls `name`. Raises Refused if its meta are too many.
 
+    `index`: that of the entry that it replaces, which the verb `cas` checks; 0: there is none.
     The instance has passed `rules.check_instance`.
     """
     attributes = {key: value for key, value in instance.attributes.items() if key != keys.INIT_HEALTH}
@@ -65,6 +71,7 @@ def service_json(ref: ServiceRef, name: str, instance: Instance) -> dict[str, An
         "Port": port,
         "Meta": _meta(ref, instance.id, rest),
         "Weights": {"Passing": 1, "Warning": 1},
+        "ModifyIndex": index,
     }
 
 
@@ -118,12 +125,13 @@ def entry_of(json: JsonObject, name: str, *, has_status: bool) -> Entry:
     """Return what an element of the answer of `/v1/health/service/NAME` says; `has_status`: of custom health."""
     service, node = json["Service"], json["Node"]["Node"]
     identifier = service["ID"]
-    is_ours = identifier.startswith(f"{name}/") and SERVICE_META in (service.get("Meta") or {})
-    named = instance_id(name, identifier) if is_ours else InstanceId(f"{node}/{identifier}")
+    key = instance_id(name, identifier) if identifier.startswith(f"{name}/") else InstanceId("")
+    is_ours = bool(key) and SERVICE_META in (service.get("Meta") or {})
+    named = key if is_ours else InstanceId(f"{node}/{identifier}")
     health = _health(json, identifier) if has_status else Health.UNKNOWN
     address = service.get("Address") or json["Node"].get("Address") or ""
     attributes = _said(address, service.get("Port") or 0) | _attributes(service.get("Meta") or {})
-    return Entry(Instance(named, attributes, health), node, is_ours)
+    return Entry(Instance(named, attributes, health), node, is_ours, service.get("ModifyIndex", 0), key)
 
 
 def _health(json: JsonObject, identifier: str) -> Health:

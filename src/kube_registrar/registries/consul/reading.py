@@ -10,6 +10,7 @@ from kube_registrar.registries.consul.client import Client
 from kube_registrar.registries.consul.entries import Entry, entry_of
 from kube_registrar.registries.consul.records import ServiceRecord
 from kube_registrar.registries.consul.shelf import CONSISTENT
+from kube_registrar.registries.versions import Versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Reading:
     def __init__(self, client: Client, node: str) -> None:
         self._client = client
         self._node = node
+        self.versions = Versions()
+        """By which index each instance of ours was last written, as far as was read."""
         self._places: dict[ServiceRef, dict[InstanceId, Place]] = {}
         self._is_node_ours = False
 
@@ -43,7 +46,18 @@ class Reading:
             self._places[ref] = {
                 name: Place(entry.node, entry.instance.health) for name, entry in found.items() if entry.is_ours
             }
+            written = {
+                each.key: each.index
+                for each in found.values()
+                if each.key and each.node == self.place_of(ref, each.key).node
+            }
+            self.versions.listed(ref, written, answer.index)
         return list(found.values())
+
+    async def once(self, ref: ServiceRef, record: ServiceRecord) -> None:
+        """Read a service in full unless it was: what is put into it is guarded by what was read."""
+        if not self.versions.is_listed(ref):
+            await self.entries(ref, record)
 
     async def check_node(self, about: str) -> None:
         """Raise Refused if the node to write on is an agent's, which would take out what it does not know.
@@ -71,3 +85,4 @@ class Reading:
     def forget(self, ref: ServiceRef) -> None:
         """Forget what was read of a service."""
         self._places.pop(ref, None)
+        self.versions.forget(ref)

@@ -18,7 +18,7 @@ from kube_registrar.model.errors import NotFound, Refused, RegistryError
 from kube_registrar.model.instances import Health, Query
 from kube_registrar.model.instances import Instance as PortInstance
 from kube_registrar.model.refs import NamespaceRef, RegistryName, ServiceRef
-from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, NamespaceType, RecordType, ServiceSpec
+from kube_registrar.model.specs import CreationPolicy, NamespaceSpec, NamespaceType, RecordType, ServiceSpec, Setting
 from kube_registrar.registries.embedded import (
     api,
     discovery,
@@ -52,6 +52,7 @@ def capabilities(quotas: Quotas) -> Capabilities:
         max_attribute_value=_VALUE_CHARACTERS,
         tags=True,
         health_checks=True,
+        heeds=frozenset(Setting),
         answers_dns=True,
     )
 

@@ -1,5 +1,7 @@
 """Making changes: each batch one transaction, guarded by what was read, and never in doubt for longer than need be.
 
+A register is guarded by what was listed, too: it was planned on that.
+
 A transaction whose answer is lost may have been made, or be made yet: its request may wait in a member that is stopped.
 Every transaction of ours is guarded by the revision of its service's key. So that key is written anew, as it is, by
 another transaction: after that no older one can be made any more, and what is read then is the truth. Only where that
@@ -9,11 +11,11 @@ cannot be done in time is the outcome doubtful; then it is done before the next 
 import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
-from kube_registrar.model.changes import Change, Outcome
+from kube_registrar.model.changes import Change, Deregister, Outcome, Register, SetHealth
 from kube_registrar.model.errors import RegistryError, Retryable, Unreachable
 from kube_registrar.model.refs import InstanceId, ServiceRef
 from kube_registrar.registries.etcd import records, steps, wire
@@ -25,7 +27,8 @@ from kube_registrar.registries.etcd.lists import Lists
 from kube_registrar.registries.etcd.records import InstanceRecord, ServiceRecord
 from kube_registrar.registries.etcd.steps import Seen, Step, Steps
 from kube_registrar.registries.etcd.tracks import Tracks
-from kube_registrar.registries.etcd.wire import Guard, Op, Page
+from kube_registrar.registries.etcd.wire import Entry, Guard, Op, Page
+from kube_registrar.registries.versions import overtaken
 
 _TRIES: Final = 10
 """How often a transaction is tried whose guards did not hold, because somebody else wrote in between."""
@@ -40,6 +43,7 @@ class Changes:
         self._lists = lists
         self._lease = lease
         self._tracks = tracks
+        self._versions = lists.versions
         self._doubts: dict[ServiceRef, int] = {}
         """Services in which a transaction of ours may be made yet, and the number of the last such."""
         self._numbers = itertools.count()
@@ -100,17 +104,47 @@ class Changes:
                 await self._resolved(service)
                 seen = await self._seen(service, [change.instance_id for change in batch], about)
                 deciding = Steps(self._layout, service, await self._lease.id())
-                errors, ops, guards = _decided(deciding, batch, seen)
-                if not ops:
+                overtaken = self._overtaken(service, batch, seen)
+                made = _decided(deciding, [each for each in batch if each.instance_id not in overtaken], seen)
+                errors = {**made.errors, **overtaken}
+                if not made.ops:
                     return errors
-                all_guards = [self._guard(service, seen), *guards]
-                if await self._committed(service, all_guards, ops, about):
+                guards = [self._guard(service, seen), *made.guards]
+                if revision := await self._committed(service, guards, made.ops, about):
+                    self._wrote(service, made.written, seen, revision)
                     return errors
             except Unreachable as error:
                 if not error.doubtful:
                     raise
                 await self._resolved(service)  # then the next round finds what became of it
         raise _outpaced(about)
+
+    def _overtaken(
+        self, service: ServiceRef, batch: Sequence[Change], seen: Seen
+    ) -> Mapping[InstanceId, RegistryError]:
+        """Return the errors of registers that would replace what somebody has written since the service was listed."""
+        if seen.service is None:
+            self._versions.forget(service)
+        if not self._versions.is_listed(service):
+            return {}
+        errors: dict[InstanceId, RegistryError] = {}
+        for change in batch:
+            held = seen.instances.get(change.instance_id)
+            if held is None or not isinstance(change, Register):
+                continue
+            if _holds(held, change):  # nothing is lost, whoever wrote it
+                self._versions.wrote(service, change.instance_id, held.modified)
+            elif held.modified != self._versions.of(service, change.instance_id):
+                errors[change.instance_id] = overtaken(service, change.instance_id)
+        return errors
+
+    def _wrote(self, service: ServiceRef, written: Sequence[Change], seen: Seen, revision: int) -> None:
+        """Note what is known now; a status alone says nothing of attributes that somebody else has written."""
+        for change in written:
+            instance_id = change.instance_id
+            known = seen.modified(instance_id) == self._versions.of(service, instance_id)
+            if known or not isinstance(change, SetHealth):
+                self._versions.wrote(service, instance_id, 0 if isinstance(change, Deregister) else revision)
 
     async def _resolved(self, service: ServiceRef) -> None:
         """Make sure that no transaction of ours is made any more whose answer did not come. Else raise Unreachable."""
@@ -125,15 +159,15 @@ class Changes:
         if self._doubts.get(service) == doubt:  # else another one came up, and may have been sent after this
             del self._doubts[service]
 
-    async def _committed(self, service: ServiceRef, guards: Sequence[Guard], ops: Sequence[Op], about: str) -> bool:
-        """Try a transaction; return whether its guards held. One that may be made yet is remembered."""
+    async def _committed(self, service: ServiceRef, guards: Sequence[Guard], ops: Sequence[Op], about: str) -> int:
+        """Try a transaction; return its revision, 0 if its guards did not hold. One that may land is remembered."""
         try:
             return await self._commit(service, guards, ops, about)
         except Failed as failed:
             if failed.fault.kind is not Kind.NO_LEASE:
                 raise failed.fault.error from None
             self._lease.is_lost()
-            return False
+            return 0
         except Unreachable as error:
             if error.doubtful:
                 self._doubts[service] = next(self._numbers)
@@ -142,13 +176,13 @@ class Changes:
             self._doubts[service] = next(self._numbers)
             raise
 
-    async def _commit(self, service: ServiceRef, guards: Sequence[Guard], ops: Sequence[Op], about: str) -> bool:
+    async def _commit(self, service: ServiceRef, guards: Sequence[Guard], ops: Sequence[Op], about: str) -> int:
         with self._tracks.writing(service):
             body = wire.transaction(guards, ops)
             answer = wire.answer(await self._client.write(wire.TRANSACTION, body, about))
             if answer.succeeded:
                 self._tracks.made(answer.revision)
-        return answer.succeeded
+        return answer.revision if answer.succeeded else 0
 
     async def _seen(self, service: ServiceRef, ids: Sequence[InstanceId], about: str) -> Seen:
         asked = [
@@ -171,20 +205,38 @@ def _seen(pages: Sequence[Page], ids: Sequence[InstanceId]) -> Seen:
     return Seen(entry, records.read(entry, ServiceRecord) if entry else None, found, shown)
 
 
-def _decided(
-    deciding: Steps, batch: Sequence[Change], seen: Seen
-) -> tuple[Mapping[InstanceId, RegistryError], Sequence[Op], Sequence[Guard]]:
+class _Decided(NamedTuple):
+    """What becomes of a batch: errors, what to send, and the changes that write an instance's own key."""
+
+    errors: Mapping[InstanceId, RegistryError]
+    ops: Sequence[Op]
+    guards: Sequence[Guard]
+    written: Sequence[Change]
+
+
+def _decided(deciding: Steps, batch: Sequence[Change], seen: Seen) -> _Decided:
     errors: dict[InstanceId, RegistryError] = {}
     ops: list[Op] = []
     guards: list[Guard] = []
+    written: list[Change] = []
     for change in batch:
         step = _step(deciding, change, seen)
         if isinstance(step, RegistryError):
             errors[change.instance_id] = step
-        else:
-            ops += step.ops
-            guards += step.guards
-    return errors, ops, guards
+            continue
+        ops += step.ops
+        guards += step.guards
+        if step.writes:
+            written.append(change)
+    return _Decided(errors, ops, guards, written)
+
+
+def _holds(held: Entry, change: Register) -> bool:
+    """Whether an instance has the attributes that it is to get; what cannot be read is another matter."""
+    try:
+        return records.read(held, InstanceRecord).attributes == dict(change.instance.attributes)
+    except RegistryError:
+        return True
 
 
 def _step(deciding: Steps, change: Change, seen: Seen) -> Step | RegistryError:

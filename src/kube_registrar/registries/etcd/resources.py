@@ -57,6 +57,8 @@ class Resources:
             self._layout.namespace(spec.ref),
             _Wish(creator, policy),
         )
+        if spec.arn:
+            raise NotFound(f"{about}: there is none of the ARN {spec.arn}, for etcd has no ARNs. Leave spec.arn out")
         self._client.check_fence(about)
         for _ in range(_TRIES):
             (entry,) = await self._read([key], about)

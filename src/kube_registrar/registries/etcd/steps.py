@@ -45,10 +45,11 @@ class Seen:
 
 
 class Step(NamedTuple):
-    """Operations, and what they were decided by."""
+    """Operations, and what they were decided by; whether they write the instance's own key."""
 
     ops: Sequence[Op] = ()
     guards: Sequence[Guard] = ()
+    writes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Steps:
         if held and (held.value, held.lease) == (value, self.lease):
             return self._repaired(drift.wanted(self.layout, self.ref, spec, instance_id, wanted), seen.shown, guard)
         own = wire.put(key, value, self.lease)
-        return Step([own, *self.published(spec, instance_id, wanted)], [guard])
+        return Step([own, *self.published(spec, instance_id, wanted)], [guard], writes=True)
 
     def _repaired(self, keys: Mapping[str, bytes | None], shown: drift.Shown, guard: Guard) -> Step:
         """Its keys in DNS were written with it, in one transaction: they differ only if somebody else wrote them."""
@@ -106,7 +107,7 @@ class Steps:
     def _gone(self, instance_id: InstanceId, held: Entry) -> Step:
         own = wire.delete(held.key)
         families = [wire.delete(self.layout.published(self.ref, instance_id, family)) for family in FAMILIES]
-        return Step([own, *families], [wire.unchanged(held.key, held.modified)])
+        return Step([own, *families], [wire.unchanged(held.key, held.modified)], writes=True)
 
 
 def refused(change: Change) -> Refused | None:

@@ -10,7 +10,7 @@ import pytest
 
 from kube_registrar.model.attributes import INIT_HEALTH
 from kube_registrar.model.changes import Change, Deregister, Outcome, Register, SetHealth
-from kube_registrar.model.errors import Retryable, Unreachable
+from kube_registrar.model.errors import Conflict, Retryable, Unreachable
 from kube_registrar.model.instances import Health, Instance
 from kube_registrar.model.refs import InstanceId, NamespaceRef, ServiceRef
 from kube_registrar.model.specs import HealthCheckType, NamespaceSpec, NamespaceType, ServiceSpec
@@ -27,7 +27,7 @@ _DNS_TYPES = frozenset({NamespaceType.DNS_PRIVATE, NamespaceType.DNS_PUBLIC})
 
 
 class Base:
-    """Subclasses of the suite give the fixture `registry`: an open registry."""
+    """Subclasses of the suite give the fixture `registry`: an open registry, and with transactions `second`."""
 
     vpc_id: ClassVar[str] = "vpc-00000000"
     """A VPC for private DNS namespaces, where a registry has them."""
@@ -40,6 +40,13 @@ class Base:
     async def registry(self) -> Registry:
         """Give an open registry."""
         raise NotImplementedError("subclasses of the contract define the fixture `registry`")
+
+    @pytest.fixture
+    async def second(self, registry: Registry) -> Registry:
+        """Open the same registry once more, as another process does."""
+        if not registry.capabilities.transactions:
+            pytest.skip("this registry guards no write by what was read")
+        raise NotImplementedError("a registry with transactions is opened twice: define the fixture `second`")
 
     @pytest.fixture
     async def namespace(self, registry: Registry) -> NamespaceRef:
@@ -131,10 +138,12 @@ async def fill(registry: Registry, service: ServiceRef, changes: Sequence[Change
     left = list(changes)
     for _ in range(_FILLINGS):
         failed = {name: each for name, each in (await apply(registry, service, *left)).items() if each.error}
-        left = [each.change for each in failed.values() if isinstance(each.error, Unreachable | Retryable)]
+        left = [each.change for each in failed.values() if isinstance(each.error, Unreachable | Retryable | Conflict)]
         assert len(left) == len(failed), [each.error for each in failed.values()]
         if not left:
             return
+        if any(isinstance(each.error, Conflict) for each in failed.values()):
+            await registry.instances(service)
     raise AssertionError(f"{len(left)} changes had no clear outcome, asked for {_FILLINGS} times")
 
 
@@ -142,6 +151,16 @@ async def must(registry: Registry, service: ServiceRef, *changes: Change) -> Non
     """Apply the changes; every one must be confirmed."""
     outcomes = await apply(registry, service, *changes)
     assert {name: outcome.error for name, outcome in outcomes.items() if outcome.error} == {}
+
+
+async def must_in_the_end(registry: Registry, service: ServiceRef, *changes: Change) -> None:
+    """Apply the changes; where somebody was first, look, as the registry's user does, and ask again."""
+    outcomes = await apply(registry, service, *changes)
+    overtaken = [each.change for each in outcomes.values() if isinstance(each.error, Conflict)]
+    assert [each.error for each in outcomes.values() if each.error and each.change not in overtaken] == []
+    if overtaken:
+        await registry.instances(service)
+        await must(registry, service, *overtaken)
 
 
 async def listed(registry: Registry, service: ServiceRef) -> Mapping[str, Mapping[str, str]]:

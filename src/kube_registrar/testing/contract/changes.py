@@ -1,17 +1,28 @@
 """The contract of `apply` and `instances`."""
 
 import asyncio
+from collections.abc import Mapping
 
 import pytest
 
 from kube_registrar.model.attributes import IPV4, PORT
 from kube_registrar.model.changes import Change, Register
-from kube_registrar.model.errors import NotFound, Refused
+from kube_registrar.model.errors import Conflict, NotFound, Refused
 from kube_registrar.model.instances import Instance
 from kube_registrar.model.refs import InstanceId, NamespaceRef, ServiceRef
 from kube_registrar.registries.port import Registry
 from kube_registrar.testing import builders
-from kube_registrar.testing.contract.base import Base, apply, attributes_of, deregister, fill, listed, must, register
+from kube_registrar.testing.contract.base import (
+    Base,
+    apply,
+    attributes_of,
+    deregister,
+    fill,
+    listed,
+    must,
+    must_in_the_end,
+    register,
+)
 
 _MORE_THAN_A_PAGE = 120
 
@@ -148,7 +159,7 @@ class ChangesContract(Base):
         outcomes = registry.apply(service, changes)
         assert (await anext(outcomes)).error is None
         await outcomes.aclose()  # type: ignore[attr-defined]
-        await must(registry, service, *changes)
+        await must_in_the_end(registry, service, *changes)
         assert len(await listed(registry, service)) == len(changes)
 
     async def test_cancelling_whoever_applies_leaves_the_registry_usable(
@@ -162,8 +173,45 @@ class ChangesContract(Base):
             if task.cancel():  # else it was quicker than that
                 with pytest.raises(asyncio.CancelledError):
                     await task
-        await must(registry, service, *(register(f"i-{number}", {"last": "yes"}) for number in range(20)))
+        await must_in_the_end(registry, service, *(register(f"i-{number}", {"last": "yes"}) for number in range(20)))
         assert {each["last"] for each in (await listed(registry, service)).values()} == {"yes"}
+
+    async def test_of_two_writers_of_one_instance_none_loses_what_the_other_wrote(
+        self, registry: Registry, second: Registry, service: ServiceRef
+    ) -> None:
+        """Who has listed it before the other wrote is told so, and looks again; its own writes are no others'."""
+        await registry.instances(service)
+        await must(second, service, register("new", {"foreign": "yes"}))
+        await self._overtaken(registry, service, "new", {"foreign": "yes"})
+        await must_in_the_end(second, service, register("new", {"stage": "prod", "foreign": "no"}))
+        await self._overtaken(registry, service, "new", {"stage": "prod", "foreign": "no"})
+        for number in range(3):
+            await must(registry, service, register("new", {"stage": str(number)}))
+        await must(registry, service, deregister("new"))
+        await must(registry, service, register("new"))
+
+    async def test_what_others_took_out_can_be_registered_in_the_end(
+        self, registry: Registry, second: Registry, service: ServiceRef
+    ) -> None:
+        """Also where nothing else was written since."""
+        await registry.instances(service)
+        await must(registry, service, register("a"), register("b"))
+        await must(second, service, deregister("b"))
+        await must_in_the_end(registry, service, register("b", {"stage": "dev"}))
+        await must(second, service, deregister("a"), deregister("b"))
+        assert await listed(registry, service) == {}
+        await must(registry, service, register("a"))
+
+    async def _overtaken(self, registry: Registry, service: ServiceRef, name: str, theirs: Mapping[str, str]) -> None:
+        wish = register(name, {"stage": "dev"})
+        for _ in range(2):  # however often it asks, until it looks
+            outcomes = await apply(registry, service, wish, register("beside"))
+            assert isinstance(outcomes[InstanceId(name)].error, Conflict)
+            assert outcomes[InstanceId("beside")].error is None
+        there = (await listed(registry, service))[name]
+        assert theirs.items() <= there.items()
+        await must(registry, service, Register(Instance(InstanceId(name), {**there, "stage": "dev"}), wish.origin))
+        assert (await listed(registry, service))[name] == {**there, "stage": "dev"}
 
     async def test_an_instance_without_a_port_has_none(self, registry: Registry, service: ServiceRef) -> None:
         """Nothing is made up."""

@@ -233,7 +233,7 @@ class ResourcesContract(Base):
         """It is used under its name as any other, and none is made."""
         made = await _find_namespace(registry, namespace)
         if not made.arn:
-            pytest.skip("this registry has no ARNs")
+            pytest.skip("this registry has no ARNs: the next test is for such")
         assert isinstance(made.spec, NamespaceSpec)
         wish = replace(made.spec, arn=made.arn, vpc_id=self._vpc(made))
         used = await registry.ensure(wish, OTHER)
@@ -248,6 +248,19 @@ class ResourcesContract(Base):
         await registry.remove(service)
         with pytest.raises(NotFound):
             await registry.ensure(replace(wish, arn=f"{made.arn}x"), OTHER)
+
+    async def test_an_arn_that_nothing_has_makes_nothing(self, registry: Registry, namespace: NamespaceRef) -> None:
+        """And uses nothing of that name either: it is another one. So it is where a registry has no ARNs at all."""
+        arn = "arn:aws:servicediscovery:eu-west-1:123456789012:namespace/ns-nothing0has0this"
+        there = await _find_namespace(registry, namespace)
+        assert isinstance(there.spec, NamespaceSpec)
+        absent = self.namespace_spec(registry, there.spec.type)
+        for spec in (absent, replace(there.spec, vpc_id=self._vpc(there))):
+            for policy in CreationPolicy:
+                with pytest.raises(NotFound):
+                    await registry.ensure(replace(spec, arn=arn), CREATOR, policy)
+        assert absent.ref not in {each.spec.ref for each in await registry.find(None)}
+        assert (await _find_namespace(registry, namespace)).spec == there.spec
 
     async def test_creators_that_differ_late_are_told_apart(self, registry: Registry, namespace: NamespaceRef) -> None:
         """A token may be longer than the registry keeps."""
