@@ -341,12 +341,13 @@ async def test_a_list_of_another_cluster_tells_nothing(
     reflector = pods_of(session, kube_namespace, heard, vouch=other.vouch)
     async with running(reflector.run):
         await eventually(lambda: proxy.open_watches("pods") == 1, "the watch")
+        await eventually(lambda: other.asked == 2, "who answers it")  # a watch in which nobody trusts is given up
         told = list(heard.log)
         other.answers, asked = True, other.asked
         with proxy.rule(Drop(watches("pods"), dropped=lambda event: event["type"] != "BOOKMARK")):
             delete(control_plane, kube_namespace, "web-0", "web-1")
             make_pods("web-1")
-            proxy.expire("pods")
+            assert proxy.expire("pods") == 1
             await eventually(lambda: other.asked >= asked + 3, "tries")
         assert heard.log == told
         assert "another cluster answers" in reflector.trouble
@@ -387,6 +388,7 @@ async def test_a_watch_of_another_cluster_tells_nothing(
     reflector = pods_of(session, kube_namespace, heard, vouch=other.vouch)
     async with running(reflector.run):
         await eventually(lambda: proxy.open_watches("pods") == 1, "the watch")
+        await eventually(lambda: other.asked == 2, "who answers it")
         told = list(heard.log)
         other.answers, asked = True, other.asked
         proxy.cut("pods")
