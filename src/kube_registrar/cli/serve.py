@@ -12,6 +12,7 @@ from kube_registrar.cli.running import until_signal
 from kube_registrar.declared.settings import Configuration
 from kube_registrar.model.refs import RegistryName
 from kube_registrar.registries.opening import opened
+from kube_registrar.runtime.allocator import take_stock
 from kube_registrar.runtime.clock import SystemClock
 
 DRAIN_SECONDS: Final = 10.0
@@ -35,6 +36,7 @@ async def _serve(configuration: Configuration) -> None:
         await front.serve_probes(stack, configuration, metrics, lambda: missing, list)
         registry = await stack.enter_async_context(opened(entry.kind, entry.options, name, clock))
         served = {name: registry}
+        take_stock()
         front.check_dns(configuration, served)
         await front.serve_api(stack, configuration, served, clock, metrics, close_seconds=DRAIN_SECONDS)
         await front.serve_dns(stack, configuration, served, clock, metrics)

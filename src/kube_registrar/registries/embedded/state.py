@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
+
 from kube_registrar.model.cloudmap.errors import CloudMapError
 from kube_registrar.model.refs import InstanceId
 
@@ -97,8 +99,9 @@ class Status(NamedTuple):
     next_ms: int = 0
 
 
-@dataclass(slots=True)
-class Instance:
+# The collector need not look at what there are thousands of, and what refers to nothing that refers back: with them its
+# full passes took 100 ms, in which nobody was answered.
+class Instance(msgspec.Struct, gc=False):
     """An instance. Its mapping of attributes is never changed, only replaced."""
 
     id: InstanceId
@@ -110,8 +113,7 @@ class Instance:
     next_health_ms: int = 0
 
 
-@dataclass(slots=True)
-class Operation:
+class Operation(msgspec.Struct, gc=False):
     """An asynchronous operation; its ids are its targets."""
 
     sequence: int
