@@ -106,6 +106,7 @@ async def test_an_endpoint_that_does_not_listen_is_told_and_not_doubtful() -> No
     async with open_registry(config, DEFAULT_REGISTRY, SystemClock()) as registry:
         with pytest.raises(Unreachable, match=r"no connection to Cloud Map: .*http://127\.0\.0\.1:1/") as caught:
             await registry.find(None)
+    assert str(caught.value).endswith("Correct the options region and endpointUrl, or what lies between")
     assert not caught.value.doubtful
 
 

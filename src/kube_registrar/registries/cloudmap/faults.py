@@ -127,7 +127,8 @@ def of_transport(error: Exception, operation: str, about: str, *, write: bool) -
             | sdk.SSLError()
             | sdk.EndpointProviderError()
         ):
-            return Fault(Unreachable(f"{about}: no connection to Cloud Map: {_one_line(error)}"))
+            what = f"{about}: no connection to Cloud Map: {_one_line(error)}"
+            return Fault(Unreachable(f"{what}. Correct the options region and endpointUrl, or what lies between"))
         case _:
             text = f"{about}: no answer from Cloud Map to {operation}: {_one_line(error)}"
             return Fault(Unreachable(text, doubtful=write), ambiguous=True)
