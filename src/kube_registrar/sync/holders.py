@@ -18,7 +18,7 @@ AGAIN_SECONDS = 300.0
 GATHER_SECONDS = 2.0
 """To answer, all pods are read: however often slices change, that is not begun again before this has passed."""
 MOST = 10_000
-"""Addresses that are asked about; more than that wait."""
+"""Addresses that are asked about at once; more take turns, those first of which nothing or the oldest is known."""
 
 _RIGHT = (
     "grant the service account or user the right to list pods in all namespaces (the chart: rbac.podAddresses); it is "
@@ -59,11 +59,18 @@ class Holders:
             self._askers[service] = wanted
         else:
             del self._askers[service]
-        in_use = frozenset[str]().union(*self._askers.values())
+        in_use = self._in_use()
         for address in [each for each in self._known if each not in in_use]:
             del self._known[address]
             self._asked_at.pop(address, None)
         self._wake.set()
+
+    def _in_use(self) -> frozenset[str]:
+        return frozenset[str]().union(*self._askers.values())
+
+    def _due_at(self, address: str) -> float:
+        """Return when to ask about an address, monotonic seconds."""
+        return self._asked_at.get(address, -AGAIN_SECONDS) + AGAIN_SECONDS
 
     async def run(self) -> None:
         """Ask, until cancelled."""
@@ -81,10 +88,10 @@ class Holders:
 
     async def _ask_what_is_due(self) -> None:
         now = self._clock.monotonic()
-        in_use = sorted(frozenset[str]().union(*self._askers.values()))[:MOST]
-        if all(self._asked_at.get(each, -AGAIN_SECONDS) + AGAIN_SECONDS > now for each in in_use):
+        in_use = sorted(self._in_use(), key=lambda each: (self._due_at(each), each))[:MOST]
+        if not in_use or self._due_at(in_use[0]) > now:
             return
-        # All of them, whichever are due: it costs the same.
+        # As many as may be, whichever are due: it costs the same.
         for address, found in (await self._ask(in_use)).items():
             askers = [key for key, wanted in self._askers.items() if address in wanted]
             if not askers:
@@ -99,7 +106,7 @@ class Holders:
 
     async def _until_next(self) -> None:
         """Wait until somebody wants something else, or an answer has become old."""
-        due = min((at + AGAIN_SECONDS for at in self._asked_at.values()), default=None)
+        due = min(map(self._due_at, self._in_use()), default=None)
         if due is None:
             await self._wake.wait()
             return
