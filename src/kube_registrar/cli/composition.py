@@ -95,6 +95,7 @@ async def operate(configuration: Configuration) -> None:
             withholding=Withholding(policies, counting),
             measures=counting,
             writes_statuses=cluster.may_write_statuses,
+            vouch=engine.identity.vouch,
         )
         stack.push_async_callback(_flush, recorder)
         async with asyncio.TaskGroup() as group:

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,6 +16,12 @@ from kube_registrar.sync.measuring import UNMEASURED, Measures
 from kube_registrar.sync.reporting import Recorder
 
 T = TypeVar("T")
+
+Vouch = Callable[[], Awaitable[None]]
+
+
+async def _unasked() -> None:
+    """Take whoever answers for our cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,8 @@ class Context:
     measures: Measures = UNMEASURED
     writes_statuses: bool = True
     """Whether the API server lets us."""
+    vouch: Vouch = _unasked
+    """Returns once the API server was found to be that of our cluster, in the main event loop; raises ApiError."""
 
     async def on_main(self, work: Coroutine[Any, Any, T]) -> T:
         """Do the work in the main event loop, and wait for it in the present one."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from kube_registrar.cluster.errors import ApiError
 from kube_registrar.model.errors import Conflict, RegistryError
 from kube_registrar.model.reasons import NOT_EMPTY, REMOVED, RETAINED, Problem
 from kube_registrar.model.records import CustomObject
@@ -98,7 +99,10 @@ async def _removed(context: Context, thing: CustomObject, since: str, attempt: i
         what, registry = lifecycle.described(ref), registry_of(ref)
         if withheld := removing.withheld_removal(context, thing, ref):
             return _retained(context, thing, what, registry, withheld)
+        await context.vouch()
         await removing.remove(context, thing, ref)
+    except ApiError as error:  # an object of another cluster may have this name, and go there
+        return _Result({}, LATER_SECONDS, f"{what} is not removed: {error}")
     except removing.Stays as error:
         return _retained(context, thing, what, registry, str(error))
     except RegistryError as error:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from kube_registrar.cluster.errors import ApiElsewhere
 from kube_registrar.model.errors import Unreachable
 from kube_registrar.model.policy import Policy
 from kube_registrar.model.records import CustomObject
@@ -98,3 +99,17 @@ async def test_what_nobody_can_name_stays_and_says_so() -> None:
     ground.catalog.drop_object(namespace_object())
     await handlers._removed(ground.context, service_object(), SINCE)
     assert [reason for reason, _ in ground.notes.said] == ["Retained"]
+
+
+async def test_nothing_is_removed_for_an_object_of_another_cluster_that_has_the_same_name() -> None:
+    ground = Ground(Policy.SYNC)
+    _, service = made(ground)
+
+    async def vouch() -> None:
+        raise ApiElsewhere("another cluster answers")
+
+    result = await handlers._removed(replace(ground.context, vouch=vouch), service, SINCE)
+    assert result.retry_after is not None
+    assert result.message.endswith("is not removed: another cluster answers")
+    assert str(SERVICE) in ground.specs()
+    assert (result.status, ground.notes.said) == ({}, [])
