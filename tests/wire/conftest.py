@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kube_registrar.server.cloudmap import heads
 from kube_registrar.server.cloudmap.lane import Lane, Lanes
 from tests.wire.harness import Server, running
 
@@ -35,8 +36,14 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return _noted(monkeypatch, Lanes, "answer")
 
 
-def _noted(monkeypatch: pytest.MonkeyPatch, of: type, name: str) -> list[int]:
-    """Return a list that gets a 1 at each call of a method."""
+@pytest.fixture
+def read_heads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Note each head that is read in full."""
+    return _noted(monkeypatch, heads, "read")
+
+
+def _noted(monkeypatch: pytest.MonkeyPatch, of: object, name: str) -> list[int]:
+    """Return a list that gets a 1 at each call of a method or function."""
     seen, method = list[int](), getattr(of, name)
 
     def noted(*arguments: Any) -> Any:

@@ -12,7 +12,7 @@ from kube_registrar.server.access.verifying import Verifier
 from kube_registrar.server.cloudmap import heads
 from kube_registrar.server.cloudmap.frames import Frame, framed
 from kube_registrar.server.cloudmap.heads import Head
-from tests.server.access.signing import KEY, NOW, signed
+from tests.server.access.signing import KEY, NOW, At, signed
 
 BODY = b'{"NamespaceName":"test-namespace","ServiceName":"flask-app"}'
 INVOCATION = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -103,22 +103,6 @@ def verdict(verifier: Verifier, found: Head | None, body: bytes) -> AccessKey | 
         return verifier.verify(found[1], body)
     except CloudMapError as error:
         return f"{error.code}: {error.message}"
-
-
-class At:
-    """A clock that stands."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-
-    def time(self) -> float:
-        return self.seconds
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    async def sleep(self, seconds: float) -> None:
-        raise NotImplementedError
 
 
 OTHER_SECRET = AccessKey(KEY.id, "o" * 40, KEY.role)

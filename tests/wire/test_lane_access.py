@@ -14,7 +14,6 @@ from kube_registrar.runtime.clock import SystemClock
 from kube_registrar.server.access.doors import OpenDoor
 from kube_registrar.server.access.keys import AccessKey, Role
 from kube_registrar.server.access.rates import ClientRates, parse
-from kube_registrar.server.cloudmap import heads
 from kube_registrar.testing.waiting import wait_until
 from tests.server.access.signing import signed as signed_at
 from tests.wire.harness import Answer, Server, namespace, register, running, service
@@ -66,19 +65,11 @@ def test_who_may_not_is_refused_by_the_one_code_that_refuses(
     assert passed_on == [1]
 
 
-def test_who_asks_on_and_on_is_verified_each_time(
-    server: Server, passed_on: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_asks_on_and_on_is_verified_each_time(server: Server, passed_on: list[int], read_heads: list[int]) -> None:
     """Of the second of a client's requests only that is read in which it differs: each is signed at its own time."""
     body = json.dumps({"NamespaceName": "test-namespace", "ServiceName": "flask-app"}).encode()
-    read, times = heads.read, list[int]()
-
-    def noted(data: bytes, end: int) -> heads.Head | None:
-        times.append(end)
-        return read(data, end)
-
-    monkeypatch.setattr(heads, "read", noted)
     passed_on.clear()
+    read_heads.clear()
     with closing(HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
 
         def asked(key: AccessKey, seconds: float) -> int:
@@ -90,34 +81,28 @@ def test_who_asks_on_and_on_is_verified_each_time(
             return answer.status
 
         assert [asked(READ, seconds) for seconds in range(5)] == [200] * 5
-        assert (len(times), passed_on) == (1, [])
+        assert (len(read_heads), passed_on) == (1, [])
         assert asked(AccessKey(READ.id, "w" * 40, Role.READ), 1) == 400
-        assert (len(times), passed_on) == (1, [1]), "and is refused by the one code that refuses"
+        assert (len(read_heads), passed_on) == (1, [1]), "and is refused by the one code that refuses"
 
 
 def test_a_head_that_comes_before_its_body_is_read_once(
-    server: Server, passed_on: list[int], monkeypatch: pytest.MonkeyPatch
+    server: Server, passed_on: list[int], read_heads: list[int]
 ) -> None:
     """Many clients send them one by one; however many pieces the body has."""
     body = json.dumps({"NamespaceName": "test-namespace", "ServiceName": "flask-app"}).encode()
-    read, times = heads.read, list[int]()
-
-    def noted(data: bytes, end: int) -> heads.Head | None:
-        times.append(end)
-        return read(data, end)
-
-    monkeypatch.setattr(heads, "read", noted)
     passed_on.clear()
+    read_heads.clear()
     sent = signed(server, "DiscoverInstances", body, READ)
     lines = {"Host": f"127.0.0.1:{server.port}", **sent, "Content-Length": str(len(body))}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
         connection.sendall(f"POST / HTTP/1.1\r\n{head}\r\n".encode())
-        wait_until(lambda: len(times) == 1, "the head to be read")
+        wait_until(lambda: len(read_heads) == 1, "the head to be read")
         for number in range(len(body)):
             connection.sendall(body[number : number + 1])
         assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
-    assert (len(times), passed_on) == (1, [])
+    assert (len(read_heads), passed_on) == (1, [])
 
 
 def test_where_addresses_are_counted_nobody_takes_the_lane(tmp_path: Path) -> None:

@@ -65,9 +65,7 @@ async def operate(configuration: Configuration) -> None:
         front.check_dns(configuration, held)
         await front.serve_api(stack, configuration, held, clock, metrics)
         await front.serve_dns(stack, configuration, held, clock, metrics)
-        registries = [
-            each if isinstance(each, Awaited) else Contained(metered(each), patience(each)) for each in held.values()
-        ]
+        registries = [_contained(each, metered) for each in held.values()]
         recorder = Recorder(session)
         policies = _policies(configuration)
         catalog = Catalog(world_of(configuration, cluster.uid, registries))
@@ -107,6 +105,11 @@ async def operate(configuration: Configuration) -> None:
             keep_running(group, "engine", engine.run())
             lead = replicas.leading(engine, context, session, configuration.watch_namespaces)
             keep_running(group, "election", replicas.take_part(elector, engine, lead))
+
+
+def _contained(registry: Registry, metered: Callable[[Registry], Registry]) -> Registry:
+    """Keep its surprises from the engine, and count what it is asked; one that is awaited sees to that itself."""
+    return registry if isinstance(registry, Awaited) else Contained(metered(registry), patience(registry))
 
 
 async def _opened(

@@ -30,6 +30,7 @@ from kube_registrar.cluster.errors import (
 from kube_registrar.cluster.mirror import Listener, Mirror, R, key_of
 from kube_registrar.cluster.resources import Resource
 from kube_registrar.cluster.session import Params, Session
+from kube_registrar.cluster.vouching import Vouch, unasked
 from kube_registrar.runtime.backoff import Backoff
 
 logger = logging.getLogger(__name__)
@@ -37,13 +38,6 @@ logger = logging.getLogger(__name__)
 
 _ELSEWHERE = (ApiUnreachable, ApiThrottled, ApiForbidden, ApiUnauthorized, ApiElsewhere)
 """What is out of reach or refused would not be listed either: the watch is tried again."""
-
-Vouch = Callable[[], Awaitable[None]]
-"""Returns once the API server was found to be that of our cluster; raises ApiError otherwise."""
-
-
-async def _unasked() -> None:
-    """Take whoever answers for our cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +93,7 @@ class Reflector(Generic[R]):
         on_synced: Callable[[], None] | None = None,
         limits: Limits | None = None,
         backoff: Backoff | None = None,
-        vouch: Vouch = _unasked,
+        vouch: Vouch = unasked,
     ) -> None:
         self.resource = resource
         self.namespace = namespace
@@ -340,7 +334,7 @@ class Watch(Generic[R]):
         *,
         keep: Callable[[R], bool] | None = None,
         limits: Limits | None = None,
-        vouch: Vouch = _unasked,
+        vouch: Vouch = unasked,
     ) -> None:
         self.resource = resource
         self._listener = listener

@@ -5,6 +5,7 @@ IsValidLabelValue of k8s.io/apimachinery/pkg/util/validation.
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from kube_registrar.declared.problems import shown
@@ -30,6 +31,7 @@ NAME: Final = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 NAME_RULE: Final = "the name of a Service is lower-case letters, digits and hyphens, ending with a letter or digit"
 
 
+@lru_cache(maxsize=4096)  # selectors are looked at with every change of what is selected
 def wrong_key(key: str) -> str:
     """Say what is wrong with the key of a label; nothing if it is right."""
     prefix, slash, _ = key.rpartition("/")
@@ -37,6 +39,7 @@ def wrong_key(key: str) -> str:
     return "" if is_right else f"{shown(key)} is no key, for {KEY_RULE}"
 
 
+@lru_cache(maxsize=4096)
 def wrong_value(key: str, value: str) -> str:
     """Say what is wrong with the value of a label; nothing if it is right."""
     is_right = re.fullmatch(VALUE.removesuffix("$"), value) and len(value) <= MAX_VALUE_CHARACTERS

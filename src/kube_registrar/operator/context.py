@@ -2,10 +2,11 @@
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from kube_registrar.cluster.vouching import Vouch, unasked
 from kube_registrar.model.ownership import owner_tags
 from kube_registrar.model.refs import RegistryName, Uid
 from kube_registrar.operator.withholding import Withholding
@@ -16,12 +17,6 @@ from kube_registrar.sync.measuring import UNMEASURED, Measures
 from kube_registrar.sync.reporting import Recorder
 
 T = TypeVar("T")
-
-Vouch = Callable[[], Awaitable[None]]
-
-
-async def _unasked() -> None:
-    """Take whoever answers for our cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +35,8 @@ class Context:
     measures: Measures = UNMEASURED
     writes_statuses: bool = True
     """Whether the API server lets us."""
-    vouch: Vouch = _unasked
-    """Returns once the API server was found to be that of our cluster, in the main event loop; raises ApiError."""
+    vouch: Vouch = unasked
+    """For the main event loop."""
 
     async def on_main(self, work: Coroutine[Any, Any, T]) -> T:
         """Do the work in the main event loop, and wait for it in the present one."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol, Self, runtime_checkable
 
 from kube_registrar.model.changes import Urgency
-from kube_registrar.registries.turns import Turns
+from kube_registrar.registries.turns import Waiting
 from kube_registrar.runtime.clock import Clock
 
 _RECOVERY_SECONDS = 30.0  # from nothing to the full rate; from half of it in half the time
@@ -146,7 +146,7 @@ class _Bucket:
         self._tokens = float(rate.burst)
         self._filled_at = clock.monotonic()
         self._epoch = 0
-        self._waiting = Turns[asyncio.Future[int]]()
+        self._waiting = Waiting[int]()
         self._server: asyncio.Task[None] | None = None
 
     async def acquire(self, urgency: Urgency, asker: Hashable) -> int:
@@ -154,25 +154,14 @@ class _Bucket:
         if self._tokens >= 1 and not self._waiting:
             self._tokens -= 1
             return self._epoch
-        turn: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._waiting.add(turn, urgency, asker)
         if self._server is None or self._server.done():
             self._server = asyncio.create_task(self._serve(), name="limiter")
-        try:
-            return await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # it was given to us in the moment in which we were cancelled
-                self.give_back()
-            raise
+        return await self._waiting.wait(urgency, asker, self.give_back)
 
     def give_back(self) -> None:
         """Take back a token that was not used; who waits gets it at once."""
-        while self._waiting:
-            turn = self._waiting.take()
-            if not turn.done():
-                turn.set_result(self._epoch)
-                return
-        self._tokens = min(self._tokens + 1, float(self._full.burst))
+        if not self._waiting.give(self._epoch):
+            self._tokens = min(self._tokens + 1, float(self._full.burst))
 
     def throttled(self, epoch: int) -> None:
         self._fill()

@@ -5,10 +5,11 @@ the round in which it would be served if every asker had one turn a round; start
 Cheng, 1996), where each costs as much.
 """
 
+import asyncio
 import heapq
 import itertools
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from kube_registrar.model.changes import Urgency
@@ -54,3 +55,27 @@ class Turns(Generic[T]):
         waiting = [each[-1] for each in self._heap]
         self._heap.clear()
         return waiting
+
+
+class Waiting(Turns["asyncio.Future[T]"], Generic[T]):
+    """Callers that wait to be given something."""
+
+    async def wait(self, urgency: Urgency, asker: Hashable, unused: Callable[[], None]) -> T:
+        """Wait for it. `unused` is called if it was given in the moment in which the caller was cancelled."""
+        turn: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self.add(turn, urgency, asker)
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                unused()
+            raise
+
+    def give(self, what: T) -> bool:
+        """Give it to who is next; False if nobody waits."""
+        while self:
+            turn = self.take()
+            if not turn.done():
+                turn.set_result(what)
+                return True
+        return False

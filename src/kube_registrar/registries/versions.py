@@ -45,8 +45,6 @@ class Versions:
         self._known.pop(service, None)
 
 
-def overtaken(service: ServiceRef, instance: InstanceId) -> Conflict:
-    """Return the error of a register that somebody else was quicker than."""
-    return Conflict(
-        f"registering {instance} in {service}: somebody else has changed it meanwhile. It is looked at anew"
-    )
+def overtaken(about: str, found: object = None) -> Conflict:
+    """Return the error of a register that somebody else was quicker than. `found`: what shows it."""
+    return Conflict(f"{about}: somebody else has changed it meanwhile. It is looked at anew", found=found)

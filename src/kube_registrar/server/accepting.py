@@ -11,12 +11,13 @@ import ssl
 from collections.abc import Callable
 from typing import Final
 
+from kube_registrar.runtime.seldom import Seldom
+
 _log = logging.getLogger(__name__)
 
 _AT_ONCE: Final = 100
 """Connections that are taken before anything else has its turn."""
 _RETRY_SECONDS: Final = 1.0
-_SAY_AGAIN_SECONDS: Final = 60.0
 
 Protocols = Callable[[], asyncio.Protocol]
 """Makes the protocol of a new connection."""
@@ -41,7 +42,7 @@ class Accepting:
         self._handshake_seconds = handshake_seconds if tls is not None else None
         self._tasks: dict[asyncio.Task[None], _First] = {}
         self._retry: asyncio.TimerHandle | None = None
-        self._said_at = float("-inf")
+        self._sentence = Seldom(_log, self._loop.time)
         self.pending = 0
         """Connections that have no protocol yet: TLS's handshake is under way."""
         sock.settimeout(0)
@@ -98,10 +99,7 @@ class Accepting:
         """Try again in a second: there is no file for a connection, and the loop would ask in vain all the time."""
         self._loop.remove_reader(self._sock)
         self._retry = self._loop.call_later(_RETRY_SECONDS, self._loop.add_reader, self._sock, self._accept)
-        now = self._loop.time()
-        if now - self._said_at >= _SAY_AGAIN_SECONDS:
-            self._said_at = now
-            _log.warning("no connection can be taken (%s): give this process more (ulimit -n)", error.strerror)
+        self._sentence.warning("no connection can be taken (%s): give this process more (ulimit -n)", error.strerror)
 
 
 class _First(asyncio.Protocol):

@@ -9,11 +9,11 @@ not make a probe fail.
 
 import logging
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Protocol
 
 from kube_registrar.runtime.clock import Clock
+from kube_registrar.runtime.seldom import Seldom
 
-_SAY_AGAIN_SECONDS: Final = 60.0
 _log = logging.getLogger(__name__)
 
 
@@ -35,11 +35,7 @@ class Connections:
         """`refused` is told of each connection that is closed."""
         self._most = most
         self._refused = refused
-        self._sentence = _Sentence(
-            clock,
-            f"the Cloud Map API holds as many connections as it may ({most}): new ones are closed; allow it more with "
-            "--api-connections, or look who does not close theirs",
-        )
+        self._sentence = Seldom(_log, clock.monotonic)
         self.held: Callable[[], int] = lambda: 0
         """Tells how many there are."""
 
@@ -51,7 +47,11 @@ class Connections:
             if held.held < self._most:
                 return True
             self._refused()
-            self._sentence.say()
+            self._sentence.warning(
+                "the Cloud Map API holds as many connections as it may (%d): new ones are closed; allow it more with "
+                "--api-connections, or look who does not close theirs",
+                self._most,
+            )
             return False
 
         return admits
@@ -62,11 +62,7 @@ class Newest:
 
     def __init__(self, most: int, clock: Clock) -> None:
         self._most = most
-        self._sentence = _Sentence(
-            clock,
-            f"the port of probes and metrics holds as many connections as it may ({most}): the oldest are closed; "
-            "look who does not close theirs",
-        )
+        self._sentence = Seldom(_log, clock.monotonic)
 
     def limited(self, held: Held) -> Callable[[], bool]:
         """Return what makes room for each new connection to a server."""
@@ -74,22 +70,11 @@ class Newest:
         def admits() -> bool:
             if held.held >= self._most:
                 held.close_oldest()
-                self._sentence.say()
+                self._sentence.warning(
+                    "the port of probes and metrics holds as many connections as it may (%d): the oldest are closed; "
+                    "look who does not close theirs",
+                    self._most,
+                )
             return True
 
         return admits
-
-
-class _Sentence:
-    """A warning that is said once a minute, however often it is true."""
-
-    def __init__(self, clock: Clock, text: str) -> None:
-        self._clock = clock
-        self._text = text
-        self._said_at = float("-inf")
-
-    def say(self) -> None:
-        now = self._clock.monotonic()
-        if now - self._said_at >= _SAY_AGAIN_SECONDS:
-            self._said_at = now
-            _log.warning("%s", self._text)

@@ -19,6 +19,22 @@ TARGET = "Route53AutoNaming_v20170314"
 HOST = "registry.example:8443"
 
 
+class At:
+    """A clock that stands."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def time(self) -> float:
+        return self.seconds
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        raise NotImplementedError
+
+
 def signed(
     body: bytes = b"{}",
     *,

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from kube_registrar.server.access.keys import KeyRing
 from kube_registrar.server.access.verifying import Verifier
-from tests.server.access.signing import KEY, NOW, signed
-from tests.server.access.test_verifying import At
+from tests.server.access.signing import KEY, NOW, At, signed
 
 VERIFIER = Verifier(KeyRing([KEY]), At(NOW))
 

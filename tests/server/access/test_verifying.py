@@ -9,26 +9,10 @@ import pytest
 from kube_registrar.model.cloudmap.errors import CloudMapError
 from kube_registrar.server.access.keys import AccessKey, KeyRing, Role
 from kube_registrar.server.access.verifying import Verifier
-from tests.server.access.signing import KEY, NOW, SECRET, signed
+from tests.server.access.signing import KEY, NOW, SECRET, At, signed
 
 BODY = b'{"MaxResults":5}'
 MISMATCH = "The request signature we calculated does not match the signature you provided."
-
-
-class At:
-    """A clock that stands."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-
-    def time(self) -> float:
-        return self.seconds
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    async def sleep(self, seconds: float) -> None:
-        raise NotImplementedError
 
 
 def verifier(at: float = NOW, *keys: AccessKey) -> Verifier:

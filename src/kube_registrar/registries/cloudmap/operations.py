@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from kube_registrar.model.changes import Urgency
-from kube_registrar.model.errors import Conflict, NotFound, RegistryError, Retryable, Unreachable
+from kube_registrar.model.errors import NotFound, RegistryError, Retryable, Unreachable
 from kube_registrar.registries.cloudmap import faults
 from kube_registrar.registries.cloudmap.client import Client
 from kube_registrar.registries.cloudmap.sweep import LEAST_SECONDS, Followed, Sweep, has_failed, is_terminal
+from kube_registrar.registries.versions import overtaken
 from kube_registrar.runtime.clock import Clock
 
 LONGEST_POLL_SECONDS: Final = 5.0
@@ -61,13 +62,11 @@ class Operations:
                     raise
                 if other is None:
                     raise refusal.as_error(operation, about) from None
-                may_repeat = repeats is None or repeats(
-                    other
-                )  # of an operation that has ended nobody knows whose it was
+                # Now: of an operation that has ended nobody knows whose it was.
+                may_repeat = repeats is None or repeats(other)
                 await self._wait_for_the_other(other, about, urgency)
                 if not may_repeat:
-                    text = f"{about}: somebody else has changed it meanwhile. It is looked at anew"
-                    raise Conflict(text, found=other) from None
+                    raise overtaken(about, other) from None
             else:
                 operation_id: str = answer["OperationId"]
                 return operation_id

@@ -237,7 +237,7 @@ class Changes:
             owner = batch.owners[place] if place < len(batch.owners) else None
             if owner is not None:
                 instance_id = owner.change.instance_id
-                error: RegistryError = overtaken(ref, instance_id)
+                error: RegistryError = overtaken(f"registering {instance_id} in {ref}")
                 if _STALE not in what:
                     error = faults.of_operation(what, f"changing {instance_id} in {ref}")
                 failed.setdefault(owner.change.instance_id, Outcome(owner.change, error))

@@ -135,7 +135,7 @@ class Changes:
             if _holds(held, change):  # nothing is lost, whoever wrote it
                 self._versions.wrote(service, change.instance_id, held.modified)
             elif held.modified != self._versions.of(service, change.instance_id):
-                errors[change.instance_id] = overtaken(service, change.instance_id)
+                errors[change.instance_id] = overtaken(f"registering {change.instance_id} in {service}")
         return errors
 
     def _wrote(self, service: ServiceRef, written: Sequence[Change], seen: Seen, revision: int) -> None:

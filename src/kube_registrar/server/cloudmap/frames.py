@@ -26,7 +26,7 @@ Slots = tuple[tuple[str, slice], ...]
 class Frame:
     """The octets that heads have in common, and where the others are."""
 
-    __slots__ = ("_claim", "_fixed", "_headers", "_length", "_likeness", "_signature", "_size", "_slots")
+    __slots__ = ("_claim", "_fixed", "_headers", "_likeness", "_signature", "_size", "_slots")
 
     def __init__(self, head: bytes, headers: Mapping[str, str], slots: Slots, signature: slice) -> None:
         """`head`: without its empty line, as it was read to `headers`; `slots` by their place."""
@@ -35,7 +35,6 @@ class Frame:
         self._claim = headers["authorization"][:-_SIGNATURE]
         self._slots = slots
         self._signature = signature
-        self._length = int(headers["content-length"])
         self._likeness = Likeness()
         edges = sorted([*(where for _, where in slots), signature], key=lambda where: where.start)
         starts = [0, *(where.stop for where in edges)]

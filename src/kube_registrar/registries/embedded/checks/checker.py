@@ -27,6 +27,7 @@ from kube_registrar.registries.embedded.checks.probing import NoVerdictError
 from kube_registrar.registries.embedded.checks.probing import probe as probe_once
 from kube_registrar.registries.embedded.core import Core
 from kube_registrar.registries.embedded.state import HealthCheck, Instance, Service
+from kube_registrar.runtime.seldom import Seldom
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +36,6 @@ JITTER: Final = 0.1
 """A pause is the interval, less or more by this part of it at most."""
 
 _SPARE = 64
-_SAY_AGAIN_SECONDS: Final = 60.0
 
 Probe = Callable[[Endpoint], Awaitable[str]]
 
@@ -62,7 +62,7 @@ class Checker:
         self._running = 0
         self._alarm: asyncio.Task[Any] | None = None
         self._alarm_at = 0.0
-        self._said_at: float | None = None
+        self._shortage = Seldom(_log, self._now)
 
     def start(self) -> None:
         """Check all that is there, and what comes."""
@@ -161,7 +161,11 @@ class Checker:
             await self._judge(target, check, reason)
         except NoVerdictError as error:
             self._core.checks_made["undecided"] += 1
-            self._say(str(error))
+            self._shortage.warning(
+                "health checks cannot be made (%s), and the statuses stay as they are: give this process what it has "
+                "too little of, files for instance (ulimit -n), or have fewer connections",
+                error,
+            )
         except CloudMapError:
             pass  # The disk is full: it has been said, and the next result says the same.
         except Exception:  # noqa: BLE001 - the others are checked on
@@ -172,16 +176,6 @@ class Checker:
             interval = self._core.options.check_interval
             self._check_at(begun + interval * self._core.dice.uniform(1 - JITTER, 1 + JITTER), target)
         self._begin()
-
-    def _say(self, why: str) -> None:
-        now = self._now()
-        if self._said_at is None or now - self._said_at >= _SAY_AGAIN_SECONDS:
-            self._said_at = now
-            _log.warning(
-                "health checks cannot be made (%s), and the statuses stay as they are: give this process what it has "
-                "too little of, files for instance (ulimit -n), or have fewer connections",
-                why,
-            )
 
     async def _judge(self, target: _Target, check: HealthCheck, reason: str) -> None:
         status = "UNHEALTHY" if reason else "HEALTHY"
